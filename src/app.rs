@@ -1,0 +1,112 @@
+//! The way of one request.
+//!
+//! Invariants: every event gets a [`Response`] and leaves one audit line, whatever happens, a panic included; each stage takes
+//! what the one before it made, so none can be skipped; a refused request does no later step.
+
+use crate::audit::AuditRecord;
+use crate::caller::{Caller, NamedSessionRoles};
+use crate::error::Error;
+use crate::event::Event;
+use crate::policy::Policy;
+use crate::rate_limit::{Admission, RateLimiter, Tier};
+use crate::request::{RequestId, Route, VendRequest};
+use crate::response::{Health, Reply, Response, Vended};
+use crate::sts::Sts;
+use futures_util::FutureExt;
+use serde_json::Value;
+use std::fmt;
+use std::panic::AssertUnwindSafe;
+use time::UtcDateTime;
+
+/// Where finished audit lines go.
+pub type AuditSink = Box<dyn Fn(&str) + Send + Sync>;
+
+/// The function, ready to handle requests. Shared by all of them.
+pub struct App {
+    /// Whose session names identify a person.
+    pub named_session_roles: NamedSessionRoles,
+    /// Who is admitted.
+    pub limiter: RateLimiter,
+    /// Who may have what.
+    pub policy: Policy,
+    /// Who issues.
+    pub sts: Sts,
+    /// Where the audit lines go.
+    pub audit: AuditSink,
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("App").field("limiter", &self.limiter).field("policy", &self.policy).finish_non_exhaustive()
+    }
+}
+
+impl App {
+    /// Answers one invocation that arrived at `now`.
+    pub async fn handle(&self, payload: Value, request_id: &str, now: UtcDateTime) -> Response {
+        let event = Event::new(payload);
+        let request_id = RequestId::new(request_id);
+        let mut request =
+            InFlight { record: AuditRecord::open(request_id.clone(), &event, now), admission: None, request_id, event, now };
+        let outcome = AssertUnwindSafe(self.answer(&mut request)).catch_unwind().await;
+        let outcome = outcome.unwrap_or(Err(Error::Internal("a panic")));
+        let response = Response::render(&outcome, request.admission.as_ref(), &request.request_id);
+        if let (500.., Err(error)) = (response.status_code, &outcome) {
+            tracing::error!(request_id = request.request_id.as_str(), "{error}");
+        }
+        (self.audit)(&request.record.close(outcome.as_ref().err()));
+        response
+    }
+
+    async fn answer(&self, request: &mut InFlight) -> Result<Reply, Error> {
+        let caller = Caller::from_event(&request.event, &self.named_session_roles)?;
+        request.record.caller(&caller);
+        let route = Route::of(&request.event);
+        self.admit(request, &caller, route.as_ref().map_or(Tier::Read, |route| route.tier()))?;
+        match route? {
+            Route::Credentials => self.vend(request, &caller).await.map(Reply::Credentials),
+            Route::Profiles => Ok(Reply::Profiles(self.policy.grantable(&caller, request.now))),
+            Route::Health => Ok(Reply::Health(self.health())),
+        }
+    }
+
+    fn admit(&self, request: &mut InFlight, caller: &Caller, tier: Tier) -> Result<(), Error> {
+        let admission = self.limiter.admit(tier, caller.principal(), request.now);
+        request.record.admission(&admission);
+        request.admission = Some(admission);
+        match admission {
+            Admission::Throttled(_, retry_after) => Err(Error::Throttled(retry_after)),
+            Admission::Admitted(_) | Admission::Unlimited => Ok(()),
+        }
+    }
+
+    async fn vend(&self, request: &mut InFlight, caller: &Caller) -> Result<Vended, Error> {
+        let asked = VendRequest::parse(&request.event)?;
+        request.record.asked(&asked);
+        let decision = self.policy.decide(caller, &asked, &request.request_id, request.now);
+        request.record.decision(&decision);
+        let grant = decision.into_grant()?;
+        request.record.granted(&grant);
+        let issued = self.sts.assume_role(&grant).await;
+        request.record.issued(issued.as_ref().ok());
+        Ok(Vended {
+            credentials: issued?,
+            account: grant.account().to_owned(),
+            duration: grant.duration(),
+            clamped_by: grant.clamped_by(),
+        })
+    }
+
+    fn health(&self) -> Health {
+        Health { limits: *self.limiter.limits(), profiles: self.policy.profile_count() }
+    }
+}
+
+/// One request and what is known of it so far.
+struct InFlight {
+    event: Event,
+    request_id: RequestId,
+    now: UtcDateTime,
+    admission: Option<Admission>,
+    record: AuditRecord,
+}

@@ -1,0 +1,199 @@
+//! Who asks: the IAM identity in the event, and what quotas, policies and STS sessions derive from it.
+//!
+//! Invariant: a [`Caller`] comes only from an ARN that IAM put into the request context and that has exactly the shape IAM
+//! gives one. Whatever the caller may choose freely (most role session names, federated user names) is in no key and in no
+//! derived name. Anything else is refused: see [`Unauthenticated`].
+//!
+//! Shapes and alphabets: IAM user guide, "IAM identifiers" and "IAM and AWS STS quotas".
+
+mod arn;
+mod session_roles;
+
+use crate::digest::{DIGEST_LENGTH, short_digest};
+use crate::event::Event;
+pub(crate) use arn::role_account;
+use arn::{Identity, ParsedArn};
+use serde::Serialize;
+pub use session_roles::{InvalidPattern, NamedSessionRoles};
+use std::fmt;
+use std::net::IpAddr;
+
+/// Why an event has no caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unauthenticated {
+    /// The request context carries no IAM identity, or two that AWS never sends together.
+    #[error("the request context has no IAM identity; the URL or API must use IAM authentication")]
+    NoIdentity,
+    /// The ARN is not that of an IAM user, an assumed role, a federated user or a root user.
+    #[error("the request context's ARN is not one that IAM gives a caller")]
+    UnknownArn,
+}
+
+/// What kind of IAM identity a caller is. The names are the resource types of IAM's ARNs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CallerKind {
+    /// An IAM user.
+    User,
+    /// A session of an IAM role, Identity Center permission sets included.
+    AssumedRole,
+    /// A `GetFederationToken` session.
+    FederatedUser,
+    /// An account's root user.
+    Root,
+}
+
+impl CallerKind {
+    /// The kind as policies and the audit line spell it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::AssumedRole => "assumed-role",
+            Self::FederatedUser => "federated-user",
+            Self::Root => "root",
+        }
+    }
+}
+
+/// What quotas and policies are keyed on: the ARN less what the caller may choose.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Principal(String);
+
+impl Principal {
+    /// The ARN.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Principal {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+/// A verified caller.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    arn: String,
+    principal: Principal,
+    account: String,
+    kind: CallerKind,
+    name: String,
+    session_name: Option<String>,
+    org: Option<String>,
+    source_ip: Option<IpAddr>,
+}
+
+impl Caller {
+    /// The caller of `event`; `named` says of which roles the session name identifies a person.
+    pub fn from_event(event: &Event, named: &NamedSessionRoles) -> Result<Self, Unauthenticated> {
+        let identity = event.iam_identity().ok_or(Unauthenticated::NoIdentity)?;
+        let parsed = ParsedArn::parse(identity.user_arn).ok_or(Unauthenticated::UnknownArn)?;
+        let arn = identity.user_arn;
+        let (kind, principal, name, session_name) = match parsed.identity {
+            Identity::User { name } => (CallerKind::User, arn.to_owned(), name, None),
+            Identity::Root => (CallerKind::Root, arn.to_owned(), "root", None),
+            Identity::AssumedRole { role, session } if named.contains(role) => {
+                (CallerKind::AssumedRole, arn.to_owned(), session, Some(session.to_owned()))
+            }
+            Identity::AssumedRole { role, .. } => (CallerKind::AssumedRole, parsed.without_last_segment(), role, None),
+            Identity::FederatedUser => (CallerKind::FederatedUser, parsed.without_last_segment(), "federated-user", None),
+        };
+        Ok(Self {
+            arn: arn.to_owned(),
+            principal: Principal(principal),
+            account: parsed.account.to_owned(),
+            kind,
+            name: name.to_owned(),
+            session_name,
+            org: identity.org.map(str::to_owned),
+            source_ip: event.source_ip(),
+        })
+    }
+
+    /// The full ARN, role session name included. For the audit line only: part of it may be the caller's own choice.
+    #[must_use]
+    pub fn arn(&self) -> &str {
+        &self.arn
+    }
+
+    /// What quotas and policies are keyed on.
+    #[must_use]
+    pub fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    /// The caller's account, 12 digits.
+    #[must_use]
+    pub fn account(&self) -> &str {
+        &self.account
+    }
+
+    /// The kind of identity.
+    #[must_use]
+    pub fn kind(&self) -> CallerKind {
+        self.kind
+    }
+
+    /// The short name: of the user, of the person (named sessions), or of the role.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The role session name, only where it identifies a person.
+    #[must_use]
+    pub fn session_name(&self) -> Option<&str> {
+        self.session_name.as_deref()
+    }
+
+    /// The caller's AWS Organization (`o-…`), if AWS told.
+    #[must_use]
+    pub fn org(&self) -> Option<&str> {
+        self.org.as_deref()
+    }
+
+    /// The address the request came from, if AWS told.
+    #[must_use]
+    pub fn source_ip(&self) -> Option<IpAddr> {
+        self.source_ip
+    }
+
+    /// `sentinel-` and the short name, within STS's 64 characters of `[\w+=,.@-]`.
+    #[must_use]
+    pub fn source_identity(&self) -> String {
+        format!("sentinel-{}", self.sts_name())
+    }
+
+    /// The short name and `-` and `suffix`, which must be 8 characters, within STS's 64 characters of `[\w+=,.@-]`.
+    #[must_use]
+    pub fn session_name_for(&self, suffix: &str) -> String {
+        format!("{}-{suffix}", self.sts_name())
+    }
+
+    /// The short name as STS takes it: as it is if it fits, else cut and ended with a digest of the principal.
+    ///
+    /// A name that already looks like a cut one is cut too, so nobody can be named like somebody else's digest.
+    fn sts_name(&self) -> String {
+        if self.name.len() <= NAME_LENGTH && !ends_like_a_digest(&self.name) {
+            return self.name.clone();
+        }
+        let kept = &self.name[..self.name.len().min(NAME_LENGTH - DIGEST_LENGTH - 1)];
+        format!("{kept}{DIGEST_MARK}{}", short_digest(self.principal.as_str()))
+    }
+}
+
+/// STS takes 64 characters; `sentinel-` and `-xxxxxxxx` leave 55 for the name.
+const NAME_LENGTH: usize = 55;
+const DIGEST_MARK: char = '=';
+
+fn ends_like_a_digest(name: &str) -> bool {
+    name.rsplit_once(DIGEST_MARK)
+        .is_some_and(|(_, end)| end.len() == DIGEST_LENGTH && end.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,127 @@
+//! The settings: every variable, its default and its range, read once at the start.
+//!
+//! Invariant: a value that is empty, malformed, out of range or unknown stops the start, and all such problems are told
+//! together. An unknown `SENTINEL_` variable is a problem too: a misspelt safeguard must not silently be off.
+
+mod variables;
+
+use crate::caller::NamedSessionRoles;
+use crate::rate_limit::{Limit, Limits, Quota};
+use crate::request::SessionDuration;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::PathBuf;
+use tracing::level_filters::LevelFilter;
+use variables::Variables;
+
+/// The settings, valid.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// `SENTINEL_POLICY_DIR`: the directory of the policy bundle.
+    pub policy_dir: PathBuf,
+    /// `SENTINEL_DEFAULT_DURATION`: the session's length when the caller names none.
+    pub default_duration: SessionDuration,
+    /// `SENTINEL_RATE_LIMIT_*`.
+    pub limits: Limits,
+    /// `SENTINEL_NAMED_SESSION_ROLES`: whose session names identify a person.
+    pub named_session_roles: NamedSessionRoles,
+    /// `AWS_LAMBDA_LOG_LEVEL`, else `RUST_LOG`: how much this program logs.
+    pub log_level: LevelFilter,
+}
+
+/// Everything that is wrong with the settings, one line each, beginning with the variable's name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.join("\n"))]
+pub struct ConfigError(pub Vec<String>);
+
+impl Config {
+    /// Reads the process's environment.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
+    pub fn from_env() -> Result<Self, ConfigError> {
+        Self::from_variables(std::env::vars_os().map(|(name, value)| {
+            let text = |part: std::ffi::OsString| part.to_string_lossy().into_owned();
+            (text(name), text(value))
+        }))
+    }
+
+    /// Reads the given variables, of which others than this program's are ignored.
+    pub fn from_variables(variables: impl IntoIterator<Item = (String, String)>) -> Result<Self, ConfigError> {
+        let mut variables = Variables::new(variables);
+        let config = Self {
+            policy_dir: policy_dir(&mut variables),
+            default_duration: default_duration(&mut variables),
+            limits: Limits {
+                vend: limit(&mut variables, "SENTINEL_RATE_LIMIT"),
+                read: limit(&mut variables, "SENTINEL_RATE_LIMIT_READ"),
+                memory_max_keys: memory_max_keys(&mut variables),
+            },
+            named_session_roles: named_session_roles(&mut variables),
+            log_level: log_level(&mut variables),
+        };
+        let problems = variables.into_problems();
+        if problems.is_empty() { Ok(config) } else { Err(ConfigError(problems)) }
+    }
+}
+
+fn policy_dir(variables: &mut Variables) -> PathBuf {
+    let packaged = variables.text("LAMBDA_TASK_ROOT").map(|root| PathBuf::from(root).join("policy"));
+    let chosen = variables.text("SENTINEL_POLICY_DIR").map(PathBuf::from);
+    chosen.or(packaged).unwrap_or_else(|| PathBuf::from("policy"))
+}
+
+fn default_duration(variables: &mut Variables) -> SessionDuration {
+    let range = SessionDuration::MIN.seconds()..=SessionDuration::CHAINED_MAX.seconds();
+    let seconds = variables.number("SENTINEL_DEFAULT_DURATION", range, SessionDuration::MIN.seconds());
+    SessionDuration::from_seconds(seconds).unwrap_or(SessionDuration::MIN)
+}
+
+fn limit(variables: &mut Variables, prefix: &str) -> Limit {
+    const MOST: u32 = 1_000_000;
+    let requests = variables.number(&format!("{prefix}_REQUESTS"), 0..=MOST, 100);
+    let window = variables.number(&format!("{prefix}_WINDOW"), 1..=86_400, 60);
+    let burst = variables.number(&format!("{prefix}_BURST"), 1..=MOST, requests.max(1));
+    match (NonZeroU32::new(requests), NonZeroU32::new(window), NonZeroU32::new(burst)) {
+        (Some(requests), Some(window), Some(burst)) => Limit::Quota(Quota::new(requests, window, burst)),
+        _ => Limit::Off,
+    }
+}
+
+fn memory_max_keys(variables: &mut Variables) -> NonZeroUsize {
+    let keys = variables.number("SENTINEL_RATE_LIMIT_MEMORY_MAX_KEYS", 1..=1_000_000, 50_000);
+    usize::try_from(keys).ok().and_then(NonZeroUsize::new).unwrap_or(NonZeroUsize::MIN)
+}
+
+fn named_session_roles(variables: &mut Variables) -> NamedSessionRoles {
+    const NAME: &str = "SENTINEL_NAMED_SESSION_ROLES";
+    match variables.text(NAME).map(|list| NamedSessionRoles::parse(&list)) {
+        Some(Ok(roles)) => roles,
+        Some(Err(error)) => {
+            variables.problem(NAME, &error.to_string());
+            NamedSessionRoles::default()
+        }
+        None => NamedSessionRoles::default(),
+    }
+}
+
+fn log_level(variables: &mut Variables) -> LevelFilter {
+    let mut level = |name| match variables.text(name).map(|text| level_named(&text)) {
+        Some(None) => {
+            variables.problem(name, "is not one of trace, debug, info, warn, error, fatal, off");
+            None
+        }
+        level => level.flatten(),
+    };
+    let (lambda, rust) = (level("AWS_LAMBDA_LOG_LEVEL"), level("RUST_LOG"));
+    lambda.or(rust).unwrap_or(LevelFilter::INFO)
+}
+
+/// Lambda has a level FATAL, which `tracing` has not.
+fn level_named(text: &str) -> Option<LevelFilter> {
+    match text.to_ascii_lowercase().as_str() {
+        "fatal" => Some(LevelFilter::ERROR),
+        level @ ("trace" | "debug" | "info" | "warn" | "error" | "off") => level.parse().ok(),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

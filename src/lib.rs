@@ -1,0 +1,51 @@
+//! A token-vending machine for AWS: one Lambda function that turns an IAM-authenticated request into short-lived STS
+//! credentials, if the policy permits it.
+//!
+//! # The way of a request
+//!
+//! [`App::handle`] takes an invocation event and always has an answer:
+//!
+//! 1. [`Caller::from_event`] takes the caller from the IAM identity in the request context, and from nowhere else.
+//! 2. [`RateLimiter::admit`] charges the caller's principal.
+//! 3. [`VendRequest::parse`] reads the parameters, strictly.
+//! 4. [`Policy::decide`] asks Cedar and makes a [`Grant`], or a [`Denial`].
+//! 5. [`Sts::assume_role`] takes a grant, and nothing else, to [`Credentials`].
+//! 6. [`Response::render`] makes the reply, [`AuditRecord::close`] the audit line.
+//!
+//! A refusal at any stage is an [`Error`], which has one message for the log and one for the caller.
+//!
+//! # Layout
+//!
+//! - `app`: the pipeline.
+//! - `event`, `caller`, `request`: from the wire to the domain.
+//! - `rate_limit`, `policy`, `sts`: the stages.
+//! - `error`, `response`, `audit`: from the domain to the wire and the log.
+//! - `config`, `telemetry`: the start.
+
+mod app;
+mod audit;
+mod caller;
+mod config;
+mod digest;
+mod error;
+mod event;
+mod policy;
+mod rate_limit;
+mod request;
+mod response;
+#[cfg(doctest)]
+mod security;
+mod sts;
+pub mod telemetry;
+
+pub use app::{App, AuditSink};
+pub use audit::AuditRecord;
+pub use caller::{Caller, CallerKind, InvalidPattern, NamedSessionRoles, Principal, Unauthenticated};
+pub use config::{Config, ConfigError};
+pub use error::{Error, InvalidRequest, PublicError, Upstream};
+pub use event::{Event, IamIdentity, MAX_INPUT_BYTES, Parameter};
+pub use policy::{BundleError, Clamp, Decision, Denial, Grant, Policy, ProfileSummary, Refusal};
+pub use rate_limit::{Admission, Limit, Limits, Quota, RateLimiter, RetryAfter, Standing, Tier};
+pub use request::{DeviceId, ProfileName, RequestId, Route, SessionDuration, VendRequest};
+pub use response::{Health, Reply, Response, Vended};
+pub use sts::{Credentials, Sts};

@@ -1,0 +1,159 @@
+//! The decision: who may have which profile, and when.
+//!
+//! A bundle is a catalogue (`profiles.toml`) and Cedar policies, checked as a whole when it is loaded; one that has any
+//! error never loads. Invariants: without a matching `permit` there is no grant; a policy that fails to evaluate refuses the
+//! request, as Cedar would otherwise skip a `forbid` that fails; and a [`Grant`] can be made nowhere but here, while nothing
+//! else can be turned into credentials.
+
+mod bundle;
+mod catalogue;
+mod decision;
+mod question;
+
+pub use bundle::BundleError;
+pub use decision::{Clamp, Decision, Denial, Grant, Refusal};
+
+use crate::caller::Caller;
+use crate::request::{ProfileName, RequestId, SessionDuration, VendRequest};
+use bundle::{Bundle, policy_name};
+use catalogue::Profile;
+use cedar_policy::{AuthorizationError, Authorizer, PolicyId, Response};
+use serde::Serialize;
+use std::path::Path;
+use time::UtcDateTime;
+
+/// The loaded bundle, ready to decide.
+#[derive(Debug)]
+pub struct Policy {
+    bundle: Bundle,
+    default_duration: SessionDuration,
+    authorizer: Authorizer,
+}
+
+/// A profile as its possible users see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ProfileSummary {
+    /// The name to ask for.
+    pub name: ProfileName,
+    /// What it is for.
+    pub description: String,
+    /// The longest session it gives, in seconds.
+    pub max_duration: u32,
+}
+
+impl Policy {
+    /// Loads the bundle in `directory`: `profiles.toml` and `*.cedar`.
+    pub fn from_directory(directory: &Path, default_duration: SessionDuration) -> Result<Self, BundleError> {
+        let bundle = Bundle::from_directory(directory)?;
+        Ok(Self { bundle, default_duration, authorizer: Authorizer::new() })
+    }
+
+    /// Remarks on a bundle that loads, such as a rule about a profile that does not exist.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.bundle.warnings
+    }
+
+    /// How many profiles the catalogue has.
+    #[must_use]
+    pub fn profile_count(&self) -> usize {
+        self.bundle.catalogue.len()
+    }
+
+    /// Decides one request. `request_id` goes into the session's name and tags.
+    #[must_use]
+    pub fn decide(&self, caller: &Caller, request: &VendRequest, request_id: &RequestId, now: UtcDateTime) -> Decision {
+        let Some(profile) = self.bundle.catalogue.get(&request.profile) else {
+            return Decision::Deny(Denial::new(Refusal::UnknownProfile, Vec::new(), Vec::new()));
+        };
+        let wish = request.duration.unwrap_or(self.default_duration);
+        let (duration, clamped_by) = clamp(wish, profile);
+        match self.evaluate(caller, &request.profile, profile, duration, now) {
+            Ok(rules) => {
+                let grant = Grant::new(caller, &request.profile, profile, request_id, duration, clamped_by, rules);
+                Decision::Allow(Box::new(grant))
+            }
+            Err(denial) => Decision::Deny(denial),
+        }
+    }
+
+    /// The profiles `caller` could be granted now, by name.
+    #[must_use]
+    pub fn grantable(&self, caller: &Caller, now: UtcDateTime) -> Vec<ProfileSummary> {
+        let could_have = |name: &ProfileName, profile: &Profile| {
+            self.evaluate(caller, name, profile, clamp(self.default_duration, profile).0, now).is_ok()
+        };
+        let profiles = self.bundle.catalogue.iter().filter(|(name, profile)| could_have(name, profile));
+        profiles
+            .map(|(name, profile)| ProfileSummary {
+                name: name.clone(),
+                description: profile.description.clone(),
+                max_duration: profile.longest_session().seconds(),
+            })
+            .collect()
+    }
+
+    /// The names of the permits that allow it, or why it is denied.
+    fn evaluate(
+        &self,
+        caller: &Caller,
+        name: &ProfileName,
+        profile: &Profile,
+        duration: SessionDuration,
+        now: UtcDateTime,
+    ) -> Result<Vec<String>, Denial> {
+        let Some((request, entities)) = question::ask(caller, name, profile, duration, now) else {
+            return Err(Denial::new(Refusal::EvaluationFailed, Vec::new(), Vec::new()));
+        };
+        let response = self.authorizer.is_authorized(&request, &self.bundle.policies, &entities);
+        let deciding = deciding(&response);
+        let rules = deciding.iter().map(|id| policy_name(id)).collect();
+        match refusal(&response) {
+            None => Ok(rules),
+            Some(Refusal::Forbidden) => {
+                let reason = |id: &&PolicyId| self.bundle.policies.policy(id)?.annotation("reason").map(str::to_owned);
+                Err(Denial::new(Refusal::Forbidden, rules, deciding.iter().filter_map(reason).collect()))
+            }
+            Some(refusal) => Err(Denial::new(refusal, rules, Vec::new())),
+        }
+    }
+}
+
+/// The policies that made the decision, in order: those that failed to evaluate, if any did.
+fn deciding(response: &Response) -> Vec<&PolicyId> {
+    let failed = response.diagnostics().errors().map(|AuthorizationError::PolicyEvaluationError(error)| error.policy_id());
+    let mut deciding: Vec<&PolicyId> = failed.collect();
+    if deciding.is_empty() {
+        deciding.extend(response.diagnostics().reason());
+    }
+    deciding.sort();
+    deciding
+}
+
+fn refusal(response: &Response) -> Option<Refusal> {
+    let diagnostics = response.diagnostics();
+    if diagnostics.errors().next().is_some() {
+        Some(Refusal::EvaluationFailed)
+    } else if response.decision() == cedar_policy::Decision::Allow {
+        None
+    } else if diagnostics.reason().next().is_some() {
+        Some(Refusal::Forbidden)
+    } else {
+        Some(Refusal::NoPermit)
+    }
+}
+
+/// The duration granted for a wish, and what shortened it.
+fn clamp(wish: SessionDuration, profile: &Profile) -> (SessionDuration, Option<Clamp>) {
+    let longest = profile.longest_session();
+    if wish <= longest {
+        (wish, None)
+    } else if longest < SessionDuration::CHAINED_MAX {
+        (longest, Some(Clamp::Profile))
+    } else {
+        (longest, Some(Clamp::RoleChaining))
+    }
+}
+
+#[cfg(test)]
+mod tests;

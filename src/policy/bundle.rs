@@ -1,0 +1,145 @@
+//! Reading and checking a policy bundle, as a whole or not at all.
+
+use super::catalogue::{self, Catalogue};
+use crate::request::ProfileName;
+use cedar_policy::{EntityUid, Policy, PolicyId, PolicySet, Schema, ValidationMode, Validator};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::str::FromStr;
+
+/// The schema that every policy must satisfy. Inside the program, so that a changed bundle cannot loosen it.
+const SCHEMA: &str = include_str!("../../policy/sentinel.cedarschema");
+
+/// The annotations that mean something. Others are refused: a misspelt one would silently mean nothing.
+const ANNOTATIONS: [&str; 2] = ["id", "reason"];
+
+#[derive(Debug)]
+pub(super) struct Bundle {
+    pub(super) catalogue: Catalogue,
+    pub(super) policies: PolicySet,
+    pub(super) warnings: Vec<String>,
+}
+
+/// Everything that is wrong with a bundle, one line each, beginning with the file's name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.join("\n"))]
+pub struct BundleError(pub Vec<String>);
+
+/// A policy file: its name and text.
+type Source = (String, String);
+
+impl Bundle {
+    pub(super) fn from_directory(directory: &Path) -> Result<Self, BundleError> {
+        let (profiles, sources) = read(directory).map_err(|problem| BundleError(vec![problem]))?;
+        Self::parse(&profiles, &sources)
+    }
+
+    fn parse(profiles: &str, sources: &[Source]) -> Result<Self, BundleError> {
+        let mut problems = Vec::new();
+        let catalogue = catalogue::parse(profiles).unwrap_or_else(|found| {
+            problems.extend(found.into_iter().map(|problem| format!("profiles.toml: {problem}")));
+            Catalogue::new()
+        });
+        let policies = parse_policies(sources, &mut problems);
+        let mut warnings = validate(&policies, &mut problems);
+        if !problems.is_empty() {
+            return Err(BundleError(problems));
+        }
+        warnings.extend(dangling(&policies, &catalogue));
+        Ok(Self { catalogue, policies, warnings })
+    }
+}
+
+/// How a policy is called in the audit line: its `@id`, else its file and place.
+pub(super) fn policy_name(id: &PolicyId) -> String {
+    let id: &str = id.as_ref();
+    id.to_owned()
+}
+
+fn read(directory: &Path) -> Result<(String, Vec<Source>), String> {
+    let problem = |path: &Path, error: std::io::Error| format!("{}: {error}", path.display());
+    let profiles = directory.join("profiles.toml");
+    let profiles = fs::read_to_string(&profiles).map_err(|error| problem(&profiles, error))?;
+    let mut sources = Vec::new();
+    for entry in fs::read_dir(directory).map_err(|error| problem(directory, error))? {
+        let path = entry.map_err(|error| problem(directory, error))?.path();
+        if path.extension().is_some_and(|extension| extension == "cedar") {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            sources.push((name, fs::read_to_string(&path).map_err(|error| problem(&path, error))?));
+        }
+    }
+    sources.sort();
+    Ok((profiles, sources))
+}
+
+fn parse_policies(sources: &[Source], problems: &mut Vec<String>) -> PolicySet {
+    let mut all = PolicySet::new();
+    for (file, text) in sources {
+        match PolicySet::from_str(text) {
+            Ok(set) => collect(file, &set, &mut all, problems),
+            Err(errors) => problems.extend(errors.iter().map(|error| format!("{file}: {error}"))),
+        }
+    }
+    if all.is_empty() && problems.is_empty() {
+        problems.push("*.cedar: there is no policy, so nothing could ever be vended".to_owned());
+    }
+    all
+}
+
+fn collect(file: &str, set: &PolicySet, all: &mut PolicySet, problems: &mut Vec<String>) {
+    if set.templates().next().is_some() {
+        problems.push(format!("{file}: policy templates (?principal, ?resource) are not supported"));
+    }
+    for policy in set.policies() {
+        let name = policy.annotation("id").map_or_else(|| format!("{file}#{}", policy.id()), str::to_owned);
+        problems.extend(annotation_problems(policy).into_iter().map(|problem| format!("{file}: {name}: {problem}")));
+        if all.add(policy.new_id(PolicyId::new(&name))).is_err() {
+            problems.push(format!("{file}: the @id {name:?} is used twice"));
+        }
+    }
+}
+
+fn annotation_problems(policy: &Policy) -> Vec<String> {
+    let problem = |(key, value): (&str, &str)| match key {
+        _ if !ANNOTATIONS.contains(&key) => Some(format!("unknown annotation @{key}; known are @id and @reason")),
+        _ if value.trim().is_empty() || value.len() > 300 || value.contains(char::is_control) => {
+            Some(format!("@{key} is not 1 to 300 printable characters"))
+        }
+        _ => None,
+    };
+    policy.annotations().filter_map(problem).collect()
+}
+
+fn validate(policies: &PolicySet, problems: &mut Vec<String>) -> Vec<String> {
+    let schema = match Schema::from_cedarschema_str(SCHEMA) {
+        Ok((schema, _)) => schema,
+        Err(error) => {
+            problems.push(format!("the built-in schema: {error}"));
+            return Vec::new();
+        }
+    };
+    let result = Validator::new(schema).validate(policies, ValidationMode::Strict);
+    problems.extend(result.validation_errors().map(ToString::to_string));
+    result.validation_warnings().map(ToString::to_string).collect()
+}
+
+/// Names of profiles and groups in the policies that the catalogue does not have: a forbid with a misspelt name never applies.
+fn dangling(policies: &PolicySet, catalogue: &Catalogue) -> Vec<String> {
+    let groups: BTreeSet<&str> = catalogue.values().flat_map(|profile| &profile.groups).map(String::as_str).collect();
+    let profiles: BTreeSet<&str> = catalogue.keys().map(ProfileName::as_str).collect();
+    let is_dangling = |uid: &EntityUid| {
+        let id = uid.id();
+        let known = match uid.type_name().basename() {
+            "Profile" => &profiles,
+            "ProfileGroup" => &groups,
+            _ => return false,
+        };
+        !known.contains(id.unescaped())
+    };
+    let names = |policy: &Policy| {
+        let name = policy_name(policy.id());
+        policy.entity_literals().into_iter().filter(is_dangling).map(move |uid| format!("{name}: no profile is or is in {uid}"))
+    };
+    policies.policies().flat_map(names).collect()
+}

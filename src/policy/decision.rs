@@ -1,0 +1,184 @@
+//! What a decision is made of. Only the parent module makes grants.
+
+use super::catalogue::Profile;
+use crate::caller::Caller;
+use crate::request::{ProfileName, RequestId, SessionDuration};
+use serde::Serialize;
+use std::borrow::Cow;
+
+/// The policy's answer.
+#[derive(Debug)]
+pub enum Decision {
+    /// A permit matched and no forbid did.
+    Allow(Box<Grant>),
+    /// Anything else.
+    Deny(Denial),
+}
+
+impl Decision {
+    /// The permission to vend, if there is one.
+    pub fn into_grant(self) -> Result<Grant, Denial> {
+        match self {
+            Self::Allow(grant) => Ok(*grant),
+            Self::Deny(denial) => Err(denial),
+        }
+    }
+
+    /// The names of the rules that decided.
+    #[must_use]
+    pub fn rules(&self) -> &[String] {
+        match self {
+            Self::Allow(grant) => &grant.rules,
+            Self::Deny(denial) => &denial.rules,
+        }
+    }
+}
+
+/// The permission to issue one set of credentials: everything `AssumeRole` is given.
+///
+/// Its fields are private and nothing outside the policy constructs one, so credentials without a decision do not compile.
+#[derive(Debug)]
+pub struct Grant {
+    role_arn: String,
+    account: String,
+    session_name: String,
+    source_identity: String,
+    tags: Vec<(String, String)>,
+    duration: SessionDuration,
+    clamped_by: Option<Clamp>,
+    rules: Vec<String>,
+}
+
+/// What made the granted duration shorter than the wish.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Clamp {
+    /// The profile's `max_duration`.
+    Profile,
+    /// STS: a role session that assumes a role gets an hour at most.
+    RoleChaining,
+}
+
+impl Clamp {
+    /// The value of `X-Sentinel-Clamped-By`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Profile => "profile",
+            Self::RoleChaining => "role-chaining",
+        }
+    }
+}
+
+impl Grant {
+    pub(super) fn new(
+        caller: &Caller,
+        name: &ProfileName,
+        profile: &Profile,
+        request_id: &RequestId,
+        duration: SessionDuration,
+        clamped_by: Option<Clamp>,
+        rules: Vec<String>,
+    ) -> Self {
+        let own = [("SentinelProfile", name.as_str()), ("SentinelRequestId", request_id.as_str())];
+        let own = own.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        Self {
+            role_arn: profile.role_arn.clone(),
+            account: profile.account.clone(),
+            session_name: caller.session_name_for(request_id.short()),
+            source_identity: caller.source_identity(),
+            tags: own.into_iter().chain(profile.tags.clone()).collect(),
+            duration,
+            clamped_by,
+            rules,
+        }
+    }
+
+    /// The role to assume.
+    #[must_use]
+    pub fn role_arn(&self) -> &str {
+        &self.role_arn
+    }
+
+    /// The role's account, 12 digits.
+    #[must_use]
+    pub fn account(&self) -> &str {
+        &self.account
+    }
+
+    /// The role session's name.
+    #[must_use]
+    pub fn session_name(&self) -> &str {
+        &self.session_name
+    }
+
+    /// The SourceIdentity, which stays with the session through any further role it assumes.
+    #[must_use]
+    pub fn source_identity(&self) -> &str {
+        &self.source_identity
+    }
+
+    /// The session tags, as key and value.
+    #[must_use]
+    pub fn tags(&self) -> &[(String, String)] {
+        &self.tags
+    }
+
+    /// How long the session lasts.
+    #[must_use]
+    pub fn duration(&self) -> SessionDuration {
+        self.duration
+    }
+
+    /// What shortened the session, if anything did.
+    #[must_use]
+    pub fn clamped_by(&self) -> Option<Clamp> {
+        self.clamped_by
+    }
+}
+
+/// Why the policy refuses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
+pub enum Refusal {
+    /// The catalogue has no such profile.
+    #[error("no such profile")]
+    UnknownProfile,
+    /// No permit matched.
+    #[error("no policy permits it")]
+    NoPermit,
+    /// A forbid matched.
+    #[error("a policy forbids it")]
+    Forbidden,
+    /// A policy could not be evaluated on this request.
+    #[error("a policy failed to evaluate")]
+    EvaluationFailed,
+}
+
+/// A refusal with what may be told of it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("denied: {refusal}")]
+pub struct Denial {
+    refusal: Refusal,
+    rules: Vec<String>,
+    reasons: Vec<String>,
+}
+
+impl Denial {
+    pub(super) fn new(refusal: Refusal, rules: Vec<String>, reasons: Vec<String>) -> Self {
+        Self { refusal, rules, reasons }
+    }
+
+    /// Why.
+    #[must_use]
+    pub fn refusal(&self) -> Refusal {
+        self.refusal
+    }
+
+    /// The deciding policies' own `@reason`s; else the same words for every refusal, so that nobody learns which profiles
+    /// exist.
+    #[must_use]
+    pub fn public_message(&self) -> Cow<'static, str> {
+        if self.reasons.is_empty() { "No policy permits this.".into() } else { self.reasons.join(" ").into() }
+    }
+}

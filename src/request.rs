@@ -1,0 +1,268 @@
+//! From the wire to the domain: which route, and what a request for credentials asks.
+//!
+//! Invariant: a [`VendRequest`] holds only values of the documented form. Parameters are taken from exactly one place (the
+//! query of a GET, the body of a POST); unknown, repeated and misplaced ones are refused, not ignored, so that a misspelt
+//! parameter can never silently mean its default.
+
+use crate::digest::short_digest;
+use crate::error::{Error, InvalidRequest};
+use crate::event::Event;
+use crate::rate_limit::Tier;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::fmt;
+
+/// Lambda's id of the invocation: a UUID. An id of another form is replaced by a digest of it, so that it always begins with
+/// eight hexadecimal digits and fits a header, a session tag and a log line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RequestId(String);
+
+impl RequestId {
+    /// The id of an invocation, as its context has it.
+    #[must_use]
+    pub fn new(id: &str) -> Self {
+        let begins_in_hex = id.len() >= 8 && id.bytes().take(8).all(|byte| byte.is_ascii_hexdigit());
+        let alphabet = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        if begins_in_hex && alphabet && id.len() <= 64 { Self(id.to_owned()) } else { Self(short_digest(id)) }
+    }
+
+    /// The id.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Its first eight hexadecimal digits.
+    #[must_use]
+    pub fn short(&self) -> &str {
+        &self.0[..8]
+    }
+}
+
+/// What the function serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Route {
+    /// `GET` or `POST /v1/credentials`, alias `/`.
+    Credentials,
+    /// `GET /v1/profiles`.
+    Profiles,
+    /// `GET /v1/health`.
+    Health,
+}
+
+impl Route {
+    /// The route of an event, by exact path and method.
+    pub fn of(event: &Event) -> Result<Self, Error> {
+        let (route, allow) = match event.path() {
+            "/" | "/v1/credentials" => (Self::Credentials, "GET, POST"),
+            "/v1/profiles" => (Self::Profiles, "GET"),
+            "/v1/health" => (Self::Health, "GET"),
+            _ => return Err(Error::NotFound),
+        };
+        let allowed = allow.split(", ").any(|method| method == event.method());
+        if allowed { Ok(route) } else { Err(Error::MethodNotAllowed(allow)) }
+    }
+
+    /// The tier whose quota a request of this route uses.
+    #[must_use]
+    pub fn tier(self) -> Tier {
+        match self {
+            Self::Credentials => Tier::Vend,
+            Self::Profiles | Self::Health => Tier::Read,
+        }
+    }
+}
+
+/// The name of a profile in the catalogue: 1 to 64 of `[A-Za-z0-9._-]`, beginning with a letter or digit.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub struct ProfileName(String);
+
+impl ProfileName {
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for ProfileName {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let alphabet = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+        let begins_well = text.starts_with(|first: char| first.is_ascii_alphanumeric());
+        if alphabet && begins_well && text.len() <= 64 {
+            Ok(Self(text))
+        } else {
+            Err("a profile name is 1 to 64 of A-Z a-z 0-9 . _ -, beginning with a letter or digit")
+        }
+    }
+}
+
+impl fmt::Display for ProfileName {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+/// How long a session lasts or is wished to last, in whole seconds: 900 (the least `AssumeRole` takes) to 129 600 (36 h, the
+/// longest session any STS operation gives). What is granted is at most [`SessionDuration::CHAINED_MAX`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct SessionDuration(u32);
+
+impl SessionDuration {
+    /// The shortest session of `AssumeRole`.
+    pub const MIN: Self = Self(900);
+    /// The longest session of `AssumeRole` by a caller that is itself a role session ("role chaining"), as every Lambda is.
+    pub const CHAINED_MAX: Self = Self(3_600);
+    const LONGEST: u32 = 129_600;
+
+    /// A duration of `seconds`, if in range.
+    #[must_use]
+    pub fn from_seconds(seconds: u32) -> Option<Self> {
+        (Self::MIN.0..=Self::LONGEST).contains(&seconds).then_some(Self(seconds))
+    }
+
+    /// Whole seconds.
+    #[must_use]
+    pub fn seconds(self) -> u32 {
+        self.0
+    }
+
+    fn parse(text: &str) -> Result<Self, InvalidRequest> {
+        let canonical = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
+        let seconds = if canonical { text.parse().ok() } else { None };
+        seconds.and_then(Self::from_seconds).ok_or(InvalidRequest::Duration)
+    }
+}
+
+/// A device as its management system knows it: a serial number or UDID, 1 to 64 of `[A-Za-z0-9-]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DeviceId(String);
+
+impl DeviceId {
+    fn parse(text: String) -> Result<Self, InvalidRequest> {
+        let alphabet = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        if alphabet && (1..=64).contains(&text.len()) { Ok(Self(text)) } else { Err(InvalidRequest::Device) }
+    }
+}
+
+/// A request for credentials.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VendRequest {
+    /// The profile asked for. It need not exist.
+    pub profile: ProfileName,
+    /// The session's length, if the caller wishes one.
+    pub duration: Option<SessionDuration>,
+    /// The device the caller says to be on.
+    pub device: Option<DeviceId>,
+}
+
+impl VendRequest {
+    /// Reads the parameters of a GET or POST event.
+    pub fn parse(event: &Event) -> Result<Self, InvalidRequest> {
+        let parameters = match event.method() {
+            "POST" => Parameters::from_body(event)?,
+            _ => Parameters::from_query(event)?,
+        };
+        let profile = parameters.profile.filter(|name| !name.is_empty()).ok_or(InvalidRequest::MissingProfile)?;
+        Ok(Self {
+            profile: ProfileName::try_from(profile).map_err(|_| InvalidRequest::Profile)?,
+            duration: parameters.duration.as_deref().map(SessionDuration::parse).transpose()?,
+            device: parameters.device_id.map(DeviceId::parse).transpose()?,
+        })
+    }
+}
+
+/// The parameters as text, wherever they came from.
+#[derive(Debug, Default)]
+struct Parameters {
+    profile: Option<String>,
+    duration: Option<String>,
+    device_id: Option<String>,
+}
+
+impl Parameters {
+    fn from_query(event: &Event) -> Result<Self, InvalidRequest> {
+        let mut parameters = Self::default();
+        for (name, value) in event.query()? {
+            let slot = match &*name {
+                "profile" => &mut parameters.profile,
+                "duration" => &mut parameters.duration,
+                "device_id" => &mut parameters.device_id,
+                _ => return Err(InvalidRequest::Malformed("A query parameter is unknown.")),
+            };
+            if slot.replace(value.into_owned()).is_some() {
+                return Err(InvalidRequest::Malformed("A query parameter is repeated."));
+            }
+        }
+        if event.body()?.is_empty() { Ok(parameters) } else { Err(InvalidRequest::Malformed("A GET takes no body.")) }
+    }
+
+    fn from_body(event: &Event) -> Result<Self, InvalidRequest> {
+        if !event.query()?.is_empty() {
+            return Err(InvalidRequest::Malformed("A POST takes its parameters in the body, not in the query."));
+        }
+        let body = event.body()?;
+        if body.is_empty() {
+            return Ok(Self::default());
+        }
+        let body = Body::parse(&body).ok_or(InvalidRequest::Malformed(
+            "The body is not a JSON object of profile, duration and device_id, each at most once.",
+        ))?;
+        Ok(Self {
+            profile: body.profile.map(|value| text(value).ok_or(InvalidRequest::Profile)).transpose()?,
+            duration: body.duration.map(|value| text_or_number(value).ok_or(InvalidRequest::Duration)).transpose()?,
+            device_id: body.device_id.map(|value| text(value).ok_or(InvalidRequest::Device)).transpose()?,
+        })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Body {
+    profile: Option<Value>,
+    duration: Option<Value>,
+    device_id: Option<Value>,
+}
+
+impl Body {
+    /// Serde would take an array of the fields for the object, too.
+    fn parse(text: &str) -> Option<Self> {
+        text.trim_start().starts_with('{').then(|| serde_json::from_str(text).ok()).flatten()
+    }
+}
+
+fn text(value: Value) -> Option<String> {
+    if let Value::String(text) = value { Some(text) } else { None }
+}
+
+fn text_or_number(value: Value) -> Option<String> {
+    if let Value::Number(number) = value { Some(number.to_string()) } else { text(value) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_duration_is_a_canonical_whole_number_in_range() {
+        for (text, expected) in [("900", Some(900)), ("3600", Some(3_600)), ("129600", Some(129_600))] {
+            assert_eq!(SessionDuration::parse(text).ok().map(SessionDuration::seconds), expected);
+        }
+        for bad in ["", "0", "899", "0900", "-1", "+900", "1e3", "900.5", "900 ", "129601", "99999999999", "\u{669}00"] {
+            assert_eq!(SessionDuration::parse(bad), Err(InvalidRequest::Duration), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics(text in ".*") {
+            let _ = SessionDuration::parse(&text);
+            let _ = DeviceId::parse(text.clone());
+            let _ = ProfileName::try_from(text);
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! From the outcome to HTTP.
+//!
+//! Invariant: every reply is JSON, is not to be stored, and carries the request id; an error's body holds its public message
+//! and nothing else. The shape is that of a Lambda proxy response, which Function URLs, HTTP APIs and REST APIs all take.
+
+use crate::error::Error;
+use crate::policy::{Clamp, ProfileSummary};
+use crate::rate_limit::{Admission, Limit, Limits, Standing, Tier};
+use crate::request::{RequestId, SessionDuration};
+use crate::sts::Credentials;
+use secrecy::ExposeSecret;
+use serde::Serialize;
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// A successful answer.
+#[derive(Debug)]
+pub enum Reply {
+    /// Credentials.
+    Credentials(Vended),
+    /// The profiles this caller could be granted.
+    Profiles(Vec<ProfileSummary>),
+    /// How the function is doing.
+    Health(Health),
+}
+
+/// Issued credentials and what the caller is told of them.
+#[derive(Debug)]
+pub struct Vended {
+    /// The credentials.
+    pub credentials: Credentials,
+    /// The account they are for.
+    pub account: String,
+    /// How long they last.
+    pub duration: SessionDuration,
+    /// What made that shorter than the wish.
+    pub clamped_by: Option<Clamp>,
+}
+
+/// What `/v1/health` tells: no secret, ARN, table or host.
+#[derive(Debug)]
+pub struct Health {
+    /// The limits in force.
+    pub limits: Limits,
+    /// How many profiles the catalogue has.
+    pub profiles: usize,
+}
+
+/// A reply in the form Lambda proxy integrations take.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Response {
+    /// The HTTP status.
+    pub status_code: u16,
+    /// The headers.
+    pub headers: BTreeMap<&'static str, String>,
+    /// The JSON body.
+    pub body: String,
+    /// Always false.
+    pub is_base64_encoded: bool,
+}
+
+impl fmt::Debug for Response {
+    /// Without the body, which may hold credentials.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Response")
+            .field("status_code", &self.status_code)
+            .field("headers", &self.headers)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Response {
+    /// Renders an outcome. `admission` is None where the request was refused before the limiter was asked.
+    #[must_use]
+    pub fn render(outcome: &Result<Reply, Error>, admission: Option<&Admission>, request_id: &RequestId) -> Self {
+        let (status_code, body) = match outcome {
+            Ok(reply) => (200, reply.body()),
+            Err(error) => error_body(error, request_id),
+        };
+        let mut headers = BTreeMap::from([
+            ("Cache-Control", "no-store".to_owned()),
+            ("Content-Type", "application/json".to_owned()),
+            ("X-Content-Type-Options", "nosniff".to_owned()),
+            ("X-Request-Id", request_id.as_str().to_owned()),
+        ]);
+        headers.extend(admission.into_iter().flat_map(quota_headers));
+        headers.extend(outcome_headers(outcome));
+        Self { status_code, headers, body: body.to_string(), is_base64_encoded: false }
+    }
+}
+
+impl Reply {
+    fn body(&self) -> serde_json::Value {
+        match self {
+            Self::Credentials(vended) => vended.body(),
+            Self::Profiles(profiles) => json!({ "profiles": profiles }),
+            Self::Health(health) => health.body(),
+        }
+    }
+}
+
+impl Vended {
+    /// One body for both SDK conventions: `credential_process` (`Version`, `SessionToken`) and container credentials (`Token`).
+    fn body(&self) -> serde_json::Value {
+        let session_token = self.credentials.session_token.expose_secret();
+        json!({
+            "Version": 1,
+            "AccessKeyId": self.credentials.access_key_id,
+            "SecretAccessKey": self.credentials.secret_access_key.expose_secret(),
+            "SessionToken": session_token,
+            "Token": session_token,
+            "Expiration": self.credentials.expiration,
+            "AccountId": self.account,
+        })
+    }
+}
+
+impl Health {
+    fn body(&self) -> serde_json::Value {
+        let limit = |tier| match self.limits.of(tier) {
+            Limit::Off => json!("off"),
+            Limit::Quota(quota) => {
+                json!({ "requests": quota.requests(), "window": quota.window_seconds(), "burst": quota.burst() })
+            }
+        };
+        json!({
+            "status": "ok",
+            "version": env!("CARGO_PKG_VERSION"),
+            "rate_limit": { "backend": "memory", "vend": limit(Tier::Vend), "read": limit(Tier::Read) },
+            "policy": { "source": "directory", "profiles": self.profiles },
+        })
+    }
+}
+
+fn error_body(error: &Error, request_id: &RequestId) -> (u16, serde_json::Value) {
+    let public = error.public();
+    (public.status, json!({ "Code": public.code, "Message": public.message, "RequestId": request_id.as_str() }))
+}
+
+/// `RateLimit-Policy` and `RateLimit` as in draft-ietf-httpapi-ratelimit-headers, which are structured fields (RFC 9651):
+/// `q` requests per `w` seconds; `r` left now, all of them again in `t` seconds.
+fn quota_headers(admission: &Admission) -> Vec<(&'static str, String)> {
+    let (Admission::Admitted(standing) | Admission::Throttled(standing, _)) = admission else {
+        return Vec::new();
+    };
+    let Standing { tier, quota, remaining, reset_seconds } = standing;
+    let tier = tier.name();
+    vec![
+        ("RateLimit-Policy", format!("\"{tier}\";q={};w={}", quota.requests(), quota.window_seconds())),
+        ("RateLimit", format!("\"{tier}\";r={remaining};t={reset_seconds}")),
+    ]
+}
+
+fn outcome_headers(outcome: &Result<Reply, Error>) -> Vec<(&'static str, String)> {
+    match outcome {
+        Ok(Reply::Credentials(vended)) => {
+            let granted = ("X-Sentinel-Granted-Seconds", vended.duration.seconds().to_string());
+            let clamped = vended.clamped_by.map(|clamp| ("X-Sentinel-Clamped-By", clamp.name().to_owned()));
+            std::iter::once(granted).chain(clamped).collect()
+        }
+        Err(Error::Throttled(retry_after)) => vec![("Retry-After", retry_after.0.to_string())],
+        Err(Error::MethodNotAllowed(allow)) => vec![("Allow", (*allow).to_owned())],
+        _ => Vec::new(),
+    }
+}

@@ -1,0 +1,125 @@
+//! Issuing: `sts:AssumeRole` for a grant.
+//!
+//! Invariant: [`Sts::assume_role`] takes a [`Grant`] and nothing else, so no credentials leave without a decision. What STS
+//! says when it fails stays here: only its error code goes on.
+
+use crate::error::Upstream;
+use crate::policy::Grant;
+use aws_sdk_sts::config::retry::RetryConfig;
+use aws_sdk_sts::config::timeout::TimeoutConfig;
+use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_sts::primitives::{DateTime, DateTimeFormat};
+use aws_sdk_sts::types::Tag;
+use aws_sdk_sts::{Client, config};
+use secrecy::SecretString;
+use std::time::Duration;
+
+/// One attempt, and all of them: well inside the function's own time-out, so that the caller gets an answer.
+const ATTEMPT: Duration = Duration::from_secs(2);
+const ALL_ATTEMPTS: Duration = Duration::from_secs(5);
+const ATTEMPTS: u32 = 2;
+
+/// Short-lived credentials. The secret parts print as `[REDACTED]`.
+#[derive(Debug)]
+pub struct Credentials {
+    /// Not a secret: CloudTrail and the audit line show it.
+    pub access_key_id: String,
+    /// The signing key.
+    pub secret_access_key: SecretString,
+    /// The session token.
+    pub session_token: SecretString,
+    /// RFC 3339, UTC (`Z`).
+    pub expiration: String,
+}
+
+/// The client of STS.
+#[derive(Debug, Clone)]
+pub struct Sts {
+    client: Client,
+}
+
+impl Sts {
+    /// A client with this program's time-outs, on the region, endpoint and credentials of `config`.
+    #[must_use]
+    pub fn new(config: &aws_config::SdkConfig) -> Self {
+        let timeouts = TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT).operation_timeout(ALL_ATTEMPTS).build();
+        let config = config::Builder::from(config)
+            .timeout_config(timeouts)
+            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+            .build();
+        Self { client: Client::from_conf(config) }
+    }
+
+    /// Issues the credentials that `grant` permits.
+    ///
+    /// # Errors
+    /// [`Upstream::CredentialsRefused`] if STS says no, [`Upstream::Unavailable`] if it says nothing, fails or throttles.
+    pub async fn assume_role(&self, grant: &Grant) -> Result<Credentials, Upstream> {
+        let tags = grant.tags().iter().map(|(key, value)| Tag::builder().key(key).value(value).build());
+        let tags = tags.collect::<Result<Vec<_>, _>>().map_err(|_| refused("InvalidTag"))?;
+        let duration = i32::try_from(grant.duration().seconds()).map_err(|_| refused("InvalidDuration"))?;
+        let output = self
+            .client
+            .assume_role()
+            .role_arn(grant.role_arn())
+            .role_session_name(grant.session_name())
+            .source_identity(grant.source_identity())
+            .duration_seconds(duration)
+            .set_tags(Some(tags))
+            .send()
+            .await
+            .map_err(|error| upstream(&error))?;
+        output.credentials.and_then(Credentials::from_sdk).ok_or_else(|| unavailable("a reply without credentials"))
+    }
+}
+
+impl Credentials {
+    fn from_sdk(issued: aws_sdk_sts::types::Credentials) -> Option<Self> {
+        let whole_seconds = DateTime::from_secs(issued.expiration.secs());
+        let parts = [&issued.access_key_id, &issued.secret_access_key, &issued.session_token];
+        if parts.iter().any(|part| part.is_empty()) {
+            return None;
+        }
+        Some(Self {
+            expiration: whole_seconds.fmt(DateTimeFormat::DateTime).ok()?,
+            access_key_id: issued.access_key_id,
+            secret_access_key: issued.secret_access_key.into(),
+            session_token: issued.session_token.into(),
+        })
+    }
+}
+
+/// A reply with an error code and a 4xx status is a refusal, unless it asks to slow down; all else is "out of reach".
+fn upstream<E: ProvideErrorMetadata>(error: &SdkError<E>) -> Upstream {
+    match error {
+        SdkError::ServiceError(reply) => {
+            let code = safe_code(reply.err().code());
+            let refusal = reply.raw().status().is_client_error() && !is_throttling(&code);
+            if refusal { refused(&code) } else { unavailable(&code) }
+        }
+        SdkError::TimeoutError(_) => unavailable("time-out"),
+        SdkError::DispatchFailure(failure) if failure.is_timeout() => unavailable("time-out"),
+        SdkError::DispatchFailure(failure) if failure.is_io() => unavailable("no connection"),
+        SdkError::DispatchFailure(_) => unavailable("the request could not be sent (own credentials, endpoint or TLS)"),
+        SdkError::ConstructionFailure(_) => unavailable("the request could not be built"),
+        _ => unavailable("a malformed reply"),
+    }
+}
+
+fn is_throttling(code: &str) -> bool {
+    matches!(code, "Throttling" | "ThrottlingException" | "RequestLimitExceeded" | "TooManyRequestsException" | "SlowDown")
+}
+
+/// The code as it may be logged: AWS's codes are short words; anything else is not told.
+fn safe_code(code: Option<&str>) -> String {
+    let word = |code: &&str| code.len() <= 64 && code.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.');
+    code.filter(word).unwrap_or("an unknown code").to_owned()
+}
+
+fn refused(code: &str) -> Upstream {
+    Upstream::CredentialsRefused { code: code.to_owned() }
+}
+
+fn unavailable(cause: &str) -> Upstream {
+    Upstream::Unavailable { service: "STS", cause: cause.to_owned() }
+}

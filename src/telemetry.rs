@@ -1,0 +1,27 @@
+//! Logging: JSON lines on standard output, which Lambda delivers to CloudWatch Logs.
+//!
+//! Invariant: the configured level is that of this crate alone. Libraries log warnings and errors only, whatever the level:
+//! below that, HTTP and SDK crates write requests and replies, which hold credentials.
+
+use std::io::Write;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::prelude::*;
+
+/// Starts logging at `level`, and makes panics log lines without their message, which might quote input.
+pub fn init(level: LevelFilter) {
+    let targets = Targets::new().with_default(LevelFilter::WARN.min(level)).with_target("sentinel_tvm", level);
+    let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_current_span(false).with_span_list(false);
+    // Fails only if logging is on already, which is as good.
+    let _ = tracing_subscriber::registry().with(lines.with_filter(targets)).try_init();
+    std::panic::set_hook(Box::new(|panic| {
+        tracing::error!(at = panic.location().map(tracing::field::display), "panic");
+    }));
+}
+
+/// Writes an audit line to standard output, in one piece.
+pub fn write_audit_line(line: &str) {
+    if let Err(error) = writeln!(std::io::stdout().lock(), "{line}") {
+        tracing::error!(%error, "an audit line was lost");
+    }
+}
