@@ -5,6 +5,7 @@
 
 use crate::audit::AuditRecord;
 use crate::caller::{Caller, NamedSessionRoles};
+use crate::config::Config;
 use crate::error::Error;
 use crate::event::Event;
 use crate::policy::Policy;
@@ -23,16 +24,11 @@ pub type AuditSink = Box<dyn Fn(&str) + Send + Sync>;
 
 /// The function, ready to handle requests. Shared by all of them.
 pub struct App {
-    /// Whose session names identify a person.
-    pub named_session_roles: NamedSessionRoles,
-    /// Who is admitted.
-    pub limiter: RateLimiter,
-    /// Who may have what.
-    pub policy: Policy,
-    /// Who issues.
-    pub sts: Sts,
-    /// Where the audit lines go.
-    pub audit: AuditSink,
+    named_session_roles: NamedSessionRoles,
+    limiter: RateLimiter,
+    policy: Policy,
+    sts: Sts,
+    audit: AuditSink,
 }
 
 impl fmt::Debug for App {
@@ -42,6 +38,18 @@ impl fmt::Debug for App {
 }
 
 impl App {
+    /// The function as `config` has it, issuing through `sts` and writing its audit lines to `audit`.
+    #[must_use]
+    pub fn new(config: Config, sts: Sts, audit: AuditSink) -> Self {
+        Self {
+            named_session_roles: config.named_session_roles,
+            limiter: RateLimiter::in_memory(config.limits),
+            policy: config.policy,
+            sts,
+            audit,
+        }
+    }
+
     /// Answers one invocation that arrived at `now`.
     pub async fn handle(&self, payload: Value, request_id: &str, now: UtcDateTime) -> Response {
         let event = Event::new(payload);

@@ -1,11 +1,13 @@
-//! The settings: every variable, its default and its range, read once at the start.
+//! The settings: every variable, its default and its range, and the policy bundle, read once at the start.
 //!
-//! Invariant: a value that is empty, malformed, out of range or unknown stops the start, and all such problems are told
-//! together. An unknown `SENTINEL_` variable is a problem too: a misspelt safeguard must not silently be off.
+//! Invariant: a value that is empty, malformed, out of range or unknown stops the start, and so does a bundle with an error;
+//! all such problems are told together. An unknown `SENTINEL_` variable is a problem too: a misspelt safeguard must not
+//! silently be off.
 
 mod variables;
 
 use crate::caller::NamedSessionRoles;
+use crate::policy::Policy;
 use crate::rate_limit::{Limit, Limits, Quota};
 use crate::request::SessionDuration;
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -14,12 +16,10 @@ use tracing::level_filters::LevelFilter;
 use variables::Variables;
 
 /// The settings, valid.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Config {
-    /// `SENTINEL_POLICY_DIR`: the directory of the policy bundle.
-    pub policy_dir: PathBuf,
-    /// `SENTINEL_DEFAULT_DURATION`: the session's length when the caller names none.
-    pub default_duration: SessionDuration,
+    /// The bundle in `SENTINEL_POLICY_DIR`, with `SENTINEL_DEFAULT_DURATION`.
+    pub policy: Policy,
     /// `SENTINEL_RATE_LIMIT_*`.
     pub limits: Limits,
     /// `SENTINEL_NAMED_SESSION_ROLES`: whose session names identify a person.
@@ -28,7 +28,7 @@ pub struct Config {
     pub log_level: LevelFilter,
 }
 
-/// Everything that is wrong with the settings, one line each, beginning with the variable's name.
+/// Everything that is wrong with the settings, one line each, beginning with the variable's or the file's name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.join("\n"))]
 pub struct ConfigError(pub Vec<String>);
@@ -46,19 +46,30 @@ impl Config {
     /// Reads the given variables, of which others than this program's are ignored.
     pub fn from_variables(variables: impl IntoIterator<Item = (String, String)>) -> Result<Self, ConfigError> {
         let mut variables = Variables::new(variables);
-        let config = Self {
-            policy_dir: policy_dir(&mut variables),
-            default_duration: default_duration(&mut variables),
-            limits: Limits {
-                vend: limit(&mut variables, "SENTINEL_RATE_LIMIT"),
-                read: limit(&mut variables, "SENTINEL_RATE_LIMIT_READ"),
-                memory_max_keys: memory_max_keys(&mut variables),
-            },
-            named_session_roles: named_session_roles(&mut variables),
-            log_level: log_level(&mut variables),
+        let limits = Limits {
+            vend: limit(&mut variables, "SENTINEL_RATE_LIMIT"),
+            read: limit(&mut variables, "SENTINEL_RATE_LIMIT_READ"),
+            memory_max_keys: memory_max_keys(&mut variables),
         };
-        let problems = variables.into_problems();
-        if problems.is_empty() { Ok(config) } else { Err(ConfigError(problems)) }
+        let named_session_roles = named_session_roles(&mut variables);
+        let log_level = log_level(&mut variables);
+        let policy = Policy::from_directory(&policy_dir(&mut variables), default_duration(&mut variables));
+        require_lambda(&mut variables);
+        let mut problems = variables.into_problems();
+        match policy {
+            Ok(policy) if problems.is_empty() => Ok(Self { policy, limits, named_session_roles, log_level }),
+            policy => {
+                problems.extend(policy.err().into_iter().flat_map(|error| error.0));
+                Err(ConfigError(problems))
+            }
+        }
+    }
+}
+
+fn require_lambda(variables: &mut Variables) {
+    const NAME: &str = "AWS_LAMBDA_RUNTIME_API";
+    if variables.text(NAME).is_none() {
+        variables.problem(NAME, "is not set: this program runs on Lambda, or locally under `cargo lambda watch`");
     }
 }
 

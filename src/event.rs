@@ -93,7 +93,7 @@ impl Event {
     }
 
     fn all_query_pairs(&self) -> Result<Vec<Parameter<'_>>, InvalidRequest> {
-        if let Some(raw) = self.text("/rawQueryString") {
+        if let Some(raw) = self.0.get("rawQueryString").and_then(Value::as_str) {
             return Ok(form_urlencoded::parse(raw.as_bytes()).collect());
         }
         // Payload 1.0 carries decoded values, repeated ones only in the multi-value map.

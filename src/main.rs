@@ -1,7 +1,7 @@
 //! The Lambda function: reads the settings, builds the app, serves.
 
 use lambda_runtime::{LambdaEvent, run_concurrent, service_fn};
-use sentinel_tvm::{App, Config, Limit, Policy, RateLimiter, Sts, Tier, telemetry};
+use sentinel_tvm::{App, Config, ConfigError, Limit, Limits, Sts, Tier, telemetry};
 use serde_json::Value;
 use std::convert::Infallible;
 use std::process::ExitCode;
@@ -15,7 +15,7 @@ async fn main() -> ExitCode {
         Ok(app) => Arc::new(app),
         Err(problems) => {
             telemetry::init(LevelFilter::ERROR);
-            tracing::error!(problems, "the start failed; no request is served");
+            tracing::error!(%problems, "the start failed; no request is served");
             return ExitCode::FAILURE;
         }
     };
@@ -33,28 +33,20 @@ async fn main() -> ExitCode {
 }
 
 /// The app, or everything that keeps it from starting.
-async fn start() -> Result<App, String> {
-    let config = Config::from_env().map_err(|error| error.to_string())?;
+async fn start() -> Result<App, ConfigError> {
+    let config = Config::from_env()?;
     telemetry::init(config.log_level);
-    let policy = Policy::from_directory(&config.policy_dir, config.default_duration).map_err(|error| error.to_string())?;
-    for warning in policy.warnings() {
+    for warning in config.policy.warnings() {
         tracing::warn!(warning, "policy bundle");
     }
-    let limiter = RateLimiter::in_memory(config.limits);
-    log_limits(&limiter);
+    log_limits(&config.limits);
     let aws = aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await;
-    Ok(App {
-        named_session_roles: config.named_session_roles,
-        limiter,
-        policy,
-        sts: Sts::new(&aws),
-        audit: Box::new(telemetry::write_audit_line),
-    })
+    Ok(App::new(config, Sts::new(&aws), Box::new(telemetry::write_audit_line)))
 }
 
-fn log_limits(limiter: &RateLimiter) {
+fn log_limits(limits: &Limits) {
     for tier in [Tier::Vend, Tier::Read] {
-        match limiter.limits().of(tier) {
+        match limits.of(tier) {
             Limit::Off => tracing::warn!(tier = tier.name(), "rate limiting is off"),
             Limit::Quota(quota) => tracing::warn!(
                 tier = tier.name(),

@@ -60,6 +60,12 @@ impl Policy {
         self.bundle.catalogue.len()
     }
 
+    /// The session's length when the caller names none.
+    #[must_use]
+    pub fn default_duration(&self) -> SessionDuration {
+        self.default_duration
+    }
+
     /// Decides one request. `request_id` goes into the session's name and tags.
     #[must_use]
     pub fn decide(&self, caller: &Caller, request: &VendRequest, request_id: &RequestId, now: UtcDateTime) -> Decision {

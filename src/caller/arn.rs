@@ -35,10 +35,7 @@ impl<'a> Identity<'a> {
     fn parse(service: &str, resource: &'a str) -> Option<Self> {
         match (service, resource.split_once('/')) {
             ("iam", None) if resource == "root" => Some(Self::Root),
-            ("iam", Some(("user", path_and_name))) => {
-                let (path, name) = path_and_name.rsplit_once('/').unwrap_or(("", path_and_name));
-                (is_path(path) && is_name(name, 1..=64)).then_some(Self::User { name })
-            }
+            ("iam", Some(("user", path_and_name))) => name_after_path(path_and_name).map(|name| Self::User { name }),
             ("sts", Some(("assumed-role", role_and_session))) => {
                 let (role, session) = role_and_session.split_once('/')?;
                 (is_name(role, 1..=64) && is_name(session, 2..=64)).then_some(Self::AssumedRole { role, session })
@@ -53,9 +50,20 @@ impl<'a> Identity<'a> {
 pub(crate) fn role_account(text: &str) -> Option<&str> {
     let mut parts = text.splitn(6, ':');
     let [scheme, partition, service, region, account, resource] = std::array::from_fn(|_| parts.next().unwrap_or_default());
-    let (path, name) = resource.strip_prefix("role/")?.rsplit_once('/').unwrap_or(("", &resource["role/".len()..]));
-    let known = scheme == "arn" && is_partition(partition) && service == "iam" && region.is_empty();
-    (known && is_account(account) && is_path(path) && is_name(name, 1..=64)).then_some(account)
+    let known = scheme == "arn" && is_partition(partition) && service == "iam" && region.is_empty() && is_account(account);
+    let named = resource.strip_prefix("role/").and_then(name_after_path).is_some();
+    (known && named).then_some(account)
+}
+
+/// The name in `name` or `some/path/name`. A path's segments are printable ASCII, at most 512 characters with all slashes.
+fn name_after_path(text: &str) -> Option<&str> {
+    let is_segment = |segment: &str| !segment.is_empty() && segment.bytes().all(|byte| byte.is_ascii_graphic());
+    let name = match text.rsplit_once('/') {
+        None => text,
+        Some((path, name)) if path.len() <= 510 && path.split('/').all(is_segment) => name,
+        Some(_) => return None,
+    };
+    is_name(name, 1..=64).then_some(name)
 }
 
 fn is_partition(text: &str) -> bool {
@@ -69,11 +77,4 @@ fn is_account(text: &str) -> bool {
 /// IAM's alphabet for the names of users, roles and sessions: `[\w+=,.@-]`, ASCII.
 fn is_name(text: &str, length: std::ops::RangeInclusive<usize>) -> bool {
     length.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte))
-}
-
-/// An IAM path without its outer slashes: segments of printable ASCII, up to 512 characters with them.
-fn is_path(text: &str) -> bool {
-    text.is_empty()
-        || (text.len() <= 510
-            && text.split('/').all(|segment| !segment.is_empty() && segment.bytes().all(|byte| byte.is_ascii_graphic())))
 }

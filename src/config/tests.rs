@@ -1,1 +1,113 @@
+use super::*;
 
+fn read(variables: &[(&str, &str)]) -> Result<Config, Vec<String>> {
+    let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let runtime = ("AWS_LAMBDA_RUNTIME_API".to_owned(), "127.0.0.1:9001".to_owned());
+    Config::from_variables(variables.chain([runtime])).map_err(|error| error.0)
+}
+
+fn quota(requests: u32, window: u32, burst: u32) -> Limit {
+    let whole = |number| NonZeroU32::new(number).unwrap();
+    Limit::Quota(Quota::new(whole(requests), whole(window), whole(burst)))
+}
+
+#[test]
+fn the_defaults_are_those_of_the_documentation() {
+    let config = read(&[]).unwrap();
+    assert_eq!(config.policy.default_duration().seconds(), 900);
+    assert_eq!(config.policy.profile_count(), 2, "the starter bundle in policy/");
+    assert_eq!(config.limits.vend, quota(100, 60, 100));
+    assert_eq!(config.limits.read, quota(100, 60, 100));
+    assert_eq!(config.limits.memory_max_keys.get(), 50_000);
+    assert_eq!(config.named_session_roles.to_string(), "AWSReservedSSO_*");
+    assert_eq!(config.log_level, LevelFilter::INFO);
+}
+
+#[test]
+fn every_variable_is_read() {
+    let config = read(&[
+        ("SENTINEL_POLICY_DIR", "tests/api/bundle"),
+        ("SENTINEL_DEFAULT_DURATION", "3600"),
+        ("SENTINEL_RATE_LIMIT_REQUESTS", "5"),
+        ("SENTINEL_RATE_LIMIT_WINDOW", "10"),
+        ("SENTINEL_RATE_LIMIT_BURST", "2"),
+        ("SENTINEL_RATE_LIMIT_READ_REQUESTS", "0"),
+        ("SENTINEL_RATE_LIMIT_READ_WINDOW", "86400"),
+        ("SENTINEL_RATE_LIMIT_READ_BURST", "1"),
+        ("SENTINEL_RATE_LIMIT_MEMORY_MAX_KEYS", "7"),
+        ("SENTINEL_NAMED_SESSION_ROLES", "Okta-*,Exact"),
+        ("AWS_LAMBDA_LOG_LEVEL", "FATAL"),
+        ("RUST_LOG", "debug"),
+        ("LAMBDA_TASK_ROOT", "/var/task"),
+    ])
+    .unwrap();
+    assert_eq!(config.policy.default_duration().seconds(), 3_600);
+    assert_eq!(config.policy.profile_count(), 6, "the bundle of tests/api");
+    assert_eq!(config.limits.vend, quota(5, 10, 2));
+    assert_eq!(config.limits.read, Limit::Off);
+    assert_eq!(config.limits.memory_max_keys.get(), 7);
+    assert_eq!(config.named_session_roles.to_string(), "Okta-*,Exact");
+    assert_eq!(config.log_level, LevelFilter::ERROR);
+}
+
+#[test]
+fn on_lambda_the_bundle_is_beside_the_program() {
+    assert!(read(&[("LAMBDA_TASK_ROOT", env!("CARGO_MANIFEST_DIR"))]).is_ok());
+    let problems = read(&[("LAMBDA_TASK_ROOT", "/var/task")]).unwrap_err();
+    assert!(problems[0].starts_with("/var/task/policy/profiles.toml: "), "{problems:?}");
+}
+
+#[test]
+fn the_burst_is_the_quota_unless_set() {
+    assert_eq!(read(&[("SENTINEL_RATE_LIMIT_REQUESTS", "5")]).unwrap().limits.vend, quota(5, 60, 5));
+}
+
+#[test]
+fn bad_values_name_the_variable() {
+    for (name, value) in [
+        ("SENTINEL_POLICY_DIR", ""),
+        ("SENTINEL_DEFAULT_DURATION", "899"),
+        ("SENTINEL_DEFAULT_DURATION", "3601"),
+        ("SENTINEL_DEFAULT_DURATION", "900s"),
+        ("SENTINEL_RATE_LIMIT_REQUESTS", ""),
+        ("SENTINEL_RATE_LIMIT_REQUESTS", "-1"),
+        ("SENTINEL_RATE_LIMIT_REQUESTS", "+1"),
+        ("SENTINEL_RATE_LIMIT_REQUESTS", "1000001"),
+        ("SENTINEL_RATE_LIMIT_REQUESTS", "99999999999999999999"),
+        ("SENTINEL_RATE_LIMIT_WINDOW", "0"),
+        ("SENTINEL_RATE_LIMIT_BURST", "0"),
+        ("SENTINEL_RATE_LIMIT_READ_WINDOW", "1.5"),
+        ("SENTINEL_RATE_LIMIT_MEMORY_MAX_KEYS", "0"),
+        ("SENTINEL_NAMED_SESSION_ROLES", "*"),
+        ("SENTINEL_NAMED_SESSION_ROLES", ""),
+        ("AWS_LAMBDA_LOG_LEVEL", "loud"),
+        ("RUST_LOG", "sentinel_tvm=debug"),
+        ("SENTINEL_RATE_LIMIT_REQUEST", "5"),
+        ("SENTINEL_REQUIRE_DEVICE", "true"),
+        ("SENTINEL_RATE_LIMIT_TABLE", "table"),
+        ("MDM_SECRET_ARN", "arn:aws:secretsmanager:eu-central-1:123456789012:secret:x"),
+    ] {
+        let problems = read(&[(name, value)]).unwrap_err();
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].starts_with(&format!("{name} ")), "{problems:?}");
+    }
+}
+
+#[test]
+fn all_problems_are_told_together() {
+    let problems = read(&[
+        ("SENTINEL_RATE_LIMIT_WINDOW", "x"),
+        ("SENTINEL_DEFAULT_DURATION", "1"),
+        ("SENTINEL_X", "1"),
+        ("SENTINEL_POLICY_DIR", "/x"),
+    ]);
+    let problems = problems.unwrap_err();
+    assert_eq!(problems.len(), 4, "{problems:?}");
+}
+
+/// THREAT: a mistyped safeguard (`SENTINEL_REQUIRE_DEVCE=true`) is silently no safeguard.
+/// PREVENTION: a `SENTINEL_` variable this version does not know stops the start.
+#[test]
+fn security_unknown_settings_stop_the_start() {
+    assert!(read(&[("SENTINEL_REQUIRE_DEVCE", "true")]).is_err());
+}

@@ -35,7 +35,7 @@ impl Bundle {
         Self::parse(&profiles, &sources)
     }
 
-    fn parse(profiles: &str, sources: &[Source]) -> Result<Self, BundleError> {
+    pub(super) fn parse(profiles: &str, sources: &[Source]) -> Result<Self, BundleError> {
         let mut problems = Vec::new();
         let catalogue = catalogue::parse(profiles).unwrap_or_else(|found| {
             problems.extend(found.into_iter().map(|problem| format!("profiles.toml: {problem}")));

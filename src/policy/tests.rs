@@ -1,1 +1,170 @@
+use super::*;
+use crate::caller::NamedSessionRoles;
+use crate::event::Event;
+use bundle::BundleError;
+use serde_json::json;
+use time::Duration;
 
+const PROFILES: &str = r#"
+    [dev]
+    role_arn = "arn:aws:iam::123456789012:role/path/vended-dev"
+    groups = ["g"]
+"#;
+const PERMIT: &str = r#"@id("p") permit (principal, action, resource);"#;
+
+fn load(profiles: &str, cedar: &str) -> Result<Bundle, Vec<String>> {
+    let sources = [("a.cedar".to_owned(), cedar.to_owned())];
+    Bundle::parse(profiles, &sources).map_err(|BundleError(problems)| problems)
+}
+
+/// Exactly one problem, with these words in it.
+fn problem(profiles: &str, cedar: &str, words: &str) {
+    let problems = load(profiles, cedar).unwrap_err();
+    assert!(problems.len() == 1 && problems[0].contains(words), "{problems:?} should be one with {words:?}");
+}
+
+#[test]
+fn a_bundle_that_is_right_loads() {
+    let bundle = load(PROFILES, PERMIT).unwrap();
+    assert_eq!(bundle.catalogue.len(), 1);
+    assert!(bundle.warnings.is_empty(), "{:?}", bundle.warnings);
+}
+
+#[test]
+fn each_catalogue_problem_is_named() {
+    let profile = |lines: &str| format!("[dev]\nrole_arn = \"arn:aws:iam::123456789012:role/vended-dev\"\n{lines}\n");
+    for (lines, words) in [
+        ("max_duration = 899", "max_duration"),
+        ("max_duration = 3601", "max_duration"),
+        ("max_duration = -1", "max_duration"),
+        ("max_duratoin = 900", "max_duratoin"),
+        ("session_policy = \"{}\"", "session_policy"),
+        ("groups = [\"\"]", "groups"),
+        ("tags = { sentinelprofile = \"x\" }", "sentinelprofile"),
+        ("tags = { \"aws:x\" = \"x\" }", "aws:x"),
+        ("tags = { \"\" = \"x\" }", "tag key"),
+        ("tags = { a = \"x\", A = \"y\" }", "taken"),
+        ("tags = { a = \"${caller}\" }", "value of the tag"),
+    ] {
+        problem(&profile(lines), PERMIT, words);
+    }
+    problem("", PERMIT, "no profile");
+    problem("[\"-x\"]\nrole_arn = \"arn:aws:iam::123456789012:role/r\"", PERMIT, "profile name");
+    for arn in ["", "*", "arn:aws:iam::123456789012:role/*", "arn:aws:iam::*:role/x", "arn:aws:iam::123456789012:user/x"] {
+        problem(&format!("[dev]\nrole_arn = \"{arn}\""), PERMIT, "[dev] role_arn");
+    }
+    let many: Vec<String> = (0..49).map(|n| format!("t{n} = \"\"")).collect();
+    problem(&profile(&format!("[dev.tags]\n{}", many.join("\n"))), PERMIT, "48 tags");
+}
+
+#[test]
+fn each_policy_problem_is_named() {
+    for (cedar, words) in [
+        ("", "no policy"),
+        ("permit (principal, action, resource)", "a.cedar"),
+        ("permit (principal == ?principal, action, resource);", "templates"),
+        ("@id(\"x\") permit (principal, action, resource) when { principal.nmae == \"a\" };", "nmae"),
+        ("@id(\"x\") permit (principal, action, resource) when { principal.org == \"o\" };", "org"),
+        ("@id(\"x\") permit (principal, action, resource) when { context.device.managed };", "device"),
+        ("@id(\"x\") permit (principal == Sentinel::User::\"a\", action, resource);", "User"),
+        ("@id(\"x\") permit (principal, action == Sentinel::Action::\"read\", resource);", "read"),
+        ("@reson(\"x\") forbid (principal, action, resource);", "@reson"),
+        ("@mode(\"shadow\") permit (principal, action, resource);", "@mode"),
+        ("@reason(\"\") forbid (principal, action, resource);", "@reason"),
+        ("@id(\"a\\nb\") forbid (principal, action, resource);", "@id"),
+        ("@id(\"x\") permit (principal, action, resource); @id(\"x\") forbid (principal, action, resource);", "twice"),
+    ] {
+        let problems = load(PROFILES, cedar).unwrap_err();
+        assert!(problems.iter().any(|problem| problem.contains(words)), "{problems:?} should have {words:?}");
+    }
+}
+
+#[test]
+fn all_problems_are_told_together() {
+    let problems =
+        load("[dev]\nrole_arn = \"x\"\nmax_duration = 1", "permit (principal, action, resource) when { 1 };").unwrap_err();
+    assert_eq!(problems.len(), 3, "{problems:?}");
+}
+
+#[test]
+fn a_rule_about_something_the_catalogue_lacks_is_remarked() {
+    let cedar = r#"@id("x") forbid (principal, action, resource in Sentinel::ProfileGroup::"prodution");
+        @id("y") forbid (principal, action, resource == Sentinel::Profile::"dve");"#;
+    let mut warnings = load(PROFILES, cedar).unwrap().warnings;
+    warnings.sort();
+    assert_eq!(warnings.len(), 2);
+    assert!(warnings[0].starts_with("x: ") && warnings[1].starts_with("y: "), "{warnings:?}");
+}
+
+#[test]
+fn policies_without_an_id_are_named_by_file_and_place() {
+    let policy = policy(PROFILES, "permit (principal, action, resource);");
+    let decision = decide(&policy, "arn:aws:iam::123456789012:user/alice", "dev", monday_noon());
+    assert_eq!(decision.rules(), ["a.cedar#policy0"]);
+}
+
+#[test]
+fn what_policies_are_told_satisfies_the_schema() {
+    let schema = cedar_policy::Schema::from_cedarschema_str(include_str!("../../policy/sentinel.cedarschema")).unwrap().0;
+    let policy = policy(PROFILES, PERMIT);
+    let (name, profile) = policy.bundle.catalogue.iter().next().unwrap();
+    for arn in ["arn:aws:iam::123456789012:user/alice", "arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_X/a@b"] {
+        let (request, entities) = question::ask(&caller(arn), name, profile, SessionDuration::MIN, monday_noon()).unwrap();
+        cedar_policy::Entities::from_entities(entities.iter().cloned(), Some(&schema)).unwrap();
+        let part = |uid: Option<&cedar_policy::EntityUid>| uid.unwrap().clone();
+        let (principal, action, resource) = (part(request.principal()), part(request.action()), part(request.resource()));
+        cedar_policy::Request::new(principal, action, resource, request.context().unwrap().clone(), Some(&schema)).unwrap();
+    }
+}
+
+#[test]
+fn the_starter_bundle_does_what_its_comments_say() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("policy");
+    let policy = Policy::from_directory(&directory, SessionDuration::MIN).unwrap();
+    assert!(policy.warnings().is_empty(), "{:?}", policy.warnings());
+    let person =
+        |set: &str| format!("arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_{set}_0123456789abcdef/a@example.com");
+    let may = |arn: &str, profile, at| decide(&policy, arn, profile, at).into_grant().is_ok();
+    let saturday = monday_noon() + Duration::days(5);
+    let night = monday_noon() + Duration::hours(6);
+    assert!(may(&person("Developer"), "development", saturday));
+    assert!(!may(&person("Developer"), "production", monday_noon()));
+    assert!(may(&person("Operator"), "production", monday_noon()));
+    assert!(!may(&person("Operator"), "development", monday_noon()));
+    assert!(!may("arn:aws:iam::123456789012:user/alice", "development", monday_noon()));
+    for closed in [saturday, night] {
+        let denial = decide(&policy, &person("Operator"), "production", closed).into_grant().unwrap_err();
+        assert_eq!(denial.public_message(), "Production is open Monday to Friday, 08:00 to 18:00 UTC.");
+    }
+}
+
+/// THREAT: a person of another account, in a permission set of the same name, gets this account's profiles.
+/// PREVENTION: the starter rules name the account.
+#[test]
+fn security_the_starter_bundle_trusts_one_account_only() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("policy");
+    let policy = Policy::from_directory(&directory, SessionDuration::MIN).unwrap();
+    let elsewhere = "arn:aws:sts::999999999999:assumed-role/AWSReservedSSO_Developer_0123456789abcdef/a@example.com";
+    assert!(decide(&policy, elsewhere, "development", monday_noon()).into_grant().is_err());
+}
+
+fn policy(profiles: &str, cedar: &str) -> Policy {
+    let bundle = load(profiles, cedar).unwrap();
+    Policy { bundle, default_duration: SessionDuration::MIN, authorizer: Authorizer::new() }
+}
+
+fn caller(arn: &str) -> Caller {
+    let context = json!({"authorizer": {"iam": {"userArn": arn, "principalOrgId": "o-1"}}, "http": {"sourceIp": "2001:db8::1"}});
+    Caller::from_event(&Event::new(json!({ "requestContext": context })), &NamedSessionRoles::default()).unwrap()
+}
+
+fn decide(policy: &Policy, arn: &str, profile: &str, now: UtcDateTime) -> Decision {
+    let profile = ProfileName::try_from(profile.to_owned()).unwrap();
+    let request = VendRequest { profile, duration: None, device: None };
+    policy.decide(&caller(arn), &request, &RequestId::new("0a1b2c3d"), now)
+}
+
+/// 2 March 2026, 12:00 UTC.
+fn monday_noon() -> UtcDateTime {
+    UtcDateTime::from_unix_timestamp(1_772_452_800).unwrap()
+}

@@ -1,0 +1,93 @@
+//! Quotas from outside: who is limited, by how much, and what the reply says.
+
+use crate::support::{Api, Call};
+
+const FIVE: [(&str, &str); 1] = [("SENTINEL_RATE_LIMIT_REQUESTS", "5")];
+
+fn alice() -> Call {
+    Call::get("/?profile=development")
+}
+
+#[tokio::test]
+async fn five_pass_the_sixth_waits_as_long_as_it_is_told() {
+    let mut api = Api::with(&FIVE).await;
+    for left in (0..5).rev() {
+        let answer = api.send(alice()).await;
+        assert_eq!(answer.status(), 200);
+        assert_eq!(answer.header("RateLimit-Policy"), Some("\"vend\";q=5;w=60"));
+        assert_eq!(answer.header("RateLimit"), Some(format!("\"vend\";r={left};t={}", (5 - left) * 12).as_str()));
+    }
+    let refused = api.send(alice()).await;
+    assert_eq!(refused.outcome(), (429, "RATE_LIMITED".to_owned()));
+    assert_eq!(refused.header("Retry-After"), Some("12"));
+    assert_eq!(refused.header("RateLimit"), Some("\"vend\";r=0;t=60"));
+    api.wait(11);
+    assert_eq!(api.send(alice()).await.header("Retry-After"), Some("1"));
+    api.wait(1);
+    assert_eq!(api.send(alice()).await.status(), 200);
+    assert_eq!(api.send(alice()).await.status(), 429);
+    assert_eq!(api.sts.requests().await.len(), 6, "a refused request does no later step");
+}
+
+#[tokio::test]
+async fn principals_and_tiers_have_budgets_of_their_own() {
+    let api = Api::with(&[("SENTINEL_RATE_LIMIT_REQUESTS", "1"), ("SENTINEL_RATE_LIMIT_READ_REQUESTS", "2")]).await;
+    assert_eq!(api.send(alice()).await.status(), 200);
+    assert_eq!(api.send(alice()).await.status(), 429);
+    assert_eq!(api.send(Call::by("arn:aws:iam::123456789012:user/bob")).await.status(), 200);
+    assert_eq!(api.send(Call::get("/v1/profiles")).await.status(), 200);
+    assert_eq!(api.send(Call::get("/v1/no-such-path")).await.status(), 404, "an unknown path is charged as a read");
+    let refused = api.send(Call::get("/v1/health")).await;
+    assert_eq!(refused.header("RateLimit-Policy"), Some("\"read\";q=2;w=60"));
+    assert_eq!(refused.status(), 429);
+}
+
+#[tokio::test]
+async fn burst_and_window_are_settings() {
+    let mut api = Api::with(&[
+        ("SENTINEL_RATE_LIMIT_REQUESTS", "10"),
+        ("SENTINEL_RATE_LIMIT_WINDOW", "10"),
+        ("SENTINEL_RATE_LIMIT_BURST", "1"),
+    ])
+    .await;
+    assert_eq!(api.send(alice()).await.status(), 200);
+    assert_eq!(api.send(alice()).await.header("Retry-After"), Some("1"));
+    api.wait(1);
+    assert_eq!(api.send(alice()).await.status(), 200);
+}
+
+#[tokio::test]
+async fn zero_turns_limiting_off() {
+    let api = Api::with(&[("SENTINEL_RATE_LIMIT_REQUESTS", "0")]).await;
+    for _ in 0..200 {
+        let answer = api.send(Call::get("/?profile=nobody")).await;
+        assert_eq!(answer.status(), 403);
+        assert_eq!(answer.header("RateLimit"), None);
+        assert_eq!(answer.audit["rate_limit"]["backend"], "off");
+    }
+}
+
+#[tokio::test]
+async fn refused_and_malformed_requests_count_too() {
+    let api = Api::with(&[("SENTINEL_RATE_LIMIT_REQUESTS", "2")]).await;
+    assert_eq!(api.send(Call::get("/?profile=nobody")).await.status(), 403);
+    let malformed = api.send(Call::get("/")).await;
+    assert_eq!(malformed.header("RateLimit"), Some("\"vend\";r=0;t=60"));
+    let throttled = api.send(alice()).await;
+    assert_eq!(throttled.status(), 429);
+    assert_eq!(
+        throttled.audit["rate_limit"],
+        serde_json::json!({
+            "backend": "memory", "tier": "vend", "remaining": 0, "retry_after": 30,
+        })
+    );
+}
+
+#[tokio::test]
+async fn without_an_identity_nothing_is_charged() {
+    let api = Api::with(&FIVE).await;
+    let answer = api.send(alice().set("/requestContext/authorizer", ())).await;
+    assert_eq!(answer.status(), 403);
+    assert_eq!(answer.audit.get("rate_limit"), None);
+    assert_eq!(answer.header("RateLimit"), None);
+}

@@ -1,0 +1,14 @@
+//! The function's behaviour through its public surface: real events in, replies and audit lines out, STS over HTTP.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop here")]
+
+mod credentials;
+mod identity;
+mod input;
+mod limits;
+mod outcomes;
+mod policy;
+mod process;
+mod robustness;
+mod security;
+mod support;

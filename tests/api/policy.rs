@@ -1,0 +1,77 @@
+//! Decisions as callers and operators see them.
+
+use crate::support::{Answer, Api, Call};
+use serde_json::json;
+use time::Duration;
+
+fn reasons(answer: &Answer) -> String {
+    assert_eq!(answer.outcome(), (403, "POLICY_DENY".to_owned()));
+    answer.body()["Message"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn working_hours_open_and_close_on_the_minute() {
+    let mut api = Api::start().await;
+    let hours = || Call::get("/?profile=hours");
+    let midnight = api.now.truncate_to_day();
+    for (minute, open) in [(479, false), (480, true), (1_079, true), (1_080, false)] {
+        api.now = midnight + Duration::minutes(minute);
+        assert_eq!(api.send(hours()).await.status() == 200, open, "minute {minute}");
+    }
+}
+
+#[tokio::test]
+async fn a_forbids_reason_reaches_the_caller_and_its_name_the_log_only() {
+    let mut api = Api::start().await;
+    api.now += Duration::days(3) + Duration::hours(10);
+    let answer = api.send(Call::get("/?profile=hours")).await;
+    assert_eq!(reasons(&answer), "Come back between 08:00 and 18:00 UTC. Not at the weekend.");
+    assert_eq!(answer.audit["rules"], json!(["hours-only", "weekdays-only"]));
+    assert!(!answer.response.body.contains("weekdays-only"));
+}
+
+#[tokio::test]
+async fn a_profile_that_does_not_exist_is_denied_in_the_same_words() {
+    let api = Api::start().await;
+    let unknown = api.send(Call::get("/?profile=no-such-profile")).await;
+    let unpermitted = api.send(Call::get("/?profile=nobody")).await;
+    assert_eq!(reasons(&unknown), reasons(&unpermitted));
+    assert_eq!(unknown.audit["detail"], "denied: no such profile");
+    assert_eq!(unpermitted.audit["detail"], "denied: no policy permits it");
+}
+
+#[tokio::test]
+async fn the_deciding_permit_is_in_the_audit_line() {
+    let api = Api::start().await;
+    assert_eq!(api.send(Call::get("/?profile=development")).await.audit["rules"], json!(["open-to-all"]));
+}
+
+#[tokio::test]
+async fn the_source_address_is_the_one_aws_saw() {
+    let api = Api::start().await;
+    let office = Call::get("/?profile=office");
+    assert_eq!(api.send(office.clone()).await.status(), 200);
+    let elsewhere = office.set("/requestContext/http/sourceIp", "203.0.113.9");
+    assert_eq!(api.send(elsewhere.set("/headers/x-forwarded-for", "198.51.100.7")).await.status(), 403);
+}
+
+#[tokio::test]
+async fn a_rule_that_cannot_be_evaluated_refuses() {
+    let api = Api::start().await;
+    let answer = api.send(Call::get("/?profile=office").without("/requestContext/http/sourceIp")).await;
+    assert_eq!(reasons(&answer), "No policy permits this.");
+    assert_eq!(answer.audit["detail"], "denied: a policy failed to evaluate");
+    assert_eq!(answer.audit["rules"], json!(["office-network"]));
+}
+
+#[tokio::test]
+async fn profiles_lists_what_this_caller_could_be_granted_now() {
+    let mut api = Api::start().await;
+    insta::assert_json_snapshot!(api.send(Call::get("/v1/profiles")).await.body());
+    let names =
+        |answer: Answer| answer.body()["profiles"].as_array().unwrap().iter().map(|p| p["name"].clone()).collect::<Vec<_>>();
+    let user = Call::event("function-url-user").target("GET", "/v1/profiles");
+    assert_eq!(names(api.send(user.clone()).await), ["capped", "development", "hours", "office"]);
+    api.now += Duration::hours(10);
+    assert_eq!(names(api.send(user).await), ["capped", "development", "office"]);
+}

@@ -1,0 +1,132 @@
+//! The function in this process, an STS on loopback, and events to send.
+
+mod call;
+mod sts;
+
+pub(crate) use call::{Call, EVENTS};
+pub(crate) use sts::FakeSts;
+
+use aws_config::{BehaviorVersion, Region};
+use aws_credential_types::Credentials;
+use sentinel_tvm::{App, Config, Response, Sts};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use time::{Duration, UtcDateTime};
+
+/// The invocation id of every request.
+pub(crate) const REQUEST_ID: &str = "0a1b2c3d-4e5f-6789-abcd-ef0123456789";
+
+/// Secrets that must never be seen where they do not belong all contain this word.
+pub(crate) const CANARY: &str = "CANARY";
+
+/// Wednesday, 4 March 2026, 10:30 UTC.
+pub(crate) fn wednesday_morning() -> UtcDateTime {
+    UtcDateTime::from_unix_timestamp(1_772_620_200).unwrap()
+}
+
+pub(crate) fn bundle() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/api/bundle")
+}
+
+/// The function with what it depends on.
+pub(crate) struct Api {
+    app: App,
+    pub(crate) sts: FakeSts,
+    lines: Arc<Mutex<Vec<String>>>,
+    pub(crate) now: UtcDateTime,
+}
+
+/// A reply with its audit line.
+pub(crate) struct Answer {
+    pub(crate) response: Response,
+    pub(crate) audit: Value,
+}
+
+impl Api {
+    /// With the tests' bundle and default settings.
+    pub(crate) async fn start() -> Self {
+        Self::with(&[]).await
+    }
+
+    /// With some settings changed.
+    pub(crate) async fn with(variables: &[(&str, &str)]) -> Self {
+        let sts = FakeSts::start().await;
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let sink = Arc::clone(&lines);
+        let audit = Box::new(move |line: &str| sink.lock().unwrap().push(line.to_owned()));
+        let app = App::new(config(variables), Sts::new(&sdk_config(&sts.uri()).await), audit);
+        Self { app, sts, lines, now: wednesday_morning() }
+    }
+
+    pub(crate) fn wait(&mut self, seconds: u64) {
+        self.now += Duration::seconds(seconds.try_into().unwrap());
+    }
+
+    /// Sends an event, and checks that it leaves exactly one audit line of one line.
+    pub(crate) async fn send(&self, call: impl Into<Value>) -> Answer {
+        let response = self.app.handle(call.into(), REQUEST_ID, self.now).await;
+        let mut lines = std::mem::take(&mut *self.lines.lock().unwrap_or_else(PoisonError::into_inner));
+        assert_eq!(lines.len(), 1, "one request, one audit line: {lines:?}");
+        let line = lines.remove(0);
+        assert!(!line.contains(['\n', '\r']), "an audit line is one line: {line}");
+        let audit: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(audit["request_id"], REQUEST_ID);
+        assert_eq!(audit["status"], response.status_code);
+        Answer { response, audit }
+    }
+}
+
+fn config(variables: &[(&str, &str)]) -> Config {
+    let bundle = bundle().to_string_lossy().into_owned();
+    let needed = [("SENTINEL_POLICY_DIR", bundle.as_str()), ("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:1")];
+    let variables = needed.iter().chain(variables).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Config::from_variables(variables).unwrap()
+}
+
+async fn sdk_config(endpoint: &str) -> aws_config::SdkConfig {
+    let own = Credentials::new("AKIDOFTHEFUNCTION", "CANARY-own-secret-key", Some("CANARY-own-token".into()), None, "test");
+    aws_config::defaults(BehaviorVersion::latest())
+        .region(Region::new("eu-central-1"))
+        .credentials_provider(own)
+        .endpoint_url(endpoint)
+        .load()
+        .await
+}
+
+impl Answer {
+    pub(crate) fn status(&self) -> u16 {
+        self.response.status_code
+    }
+
+    pub(crate) fn body(&self) -> Value {
+        serde_json::from_str(&self.response.body).unwrap()
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.response.headers.get(name).map(String::as_str)
+    }
+
+    /// Status and code; `OK` for a success.
+    pub(crate) fn outcome(&self) -> (u16, String) {
+        assert_eq!(self.audit["code"].as_str().unwrap(), self.body()["Code"].as_str().unwrap_or("OK"));
+        (self.status(), self.audit["code"].as_str().unwrap().to_owned())
+    }
+
+    /// Status, headers and body, for a snapshot.
+    pub(crate) fn shown(&self) -> String {
+        let headers: Vec<String> = self.response.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+        format!("{}\n{}\n\n{:#}", self.status(), headers.join("\n"), self.body())
+    }
+
+    /// The audit line less what differs from run to run, for a snapshot.
+    pub(crate) fn stable_audit(&self) -> Value {
+        let mut audit = self.audit.clone();
+        let fields = audit.as_object_mut().unwrap();
+        assert!(fields.remove("Latency").unwrap().as_f64().unwrap() >= 0.0);
+        let durations = fields.remove("durations_ms").unwrap();
+        let stages: Vec<&String> = durations.as_object().unwrap().keys().collect();
+        fields.insert("stages".to_owned(), serde_json::to_value(stages).unwrap());
+        audit
+    }
+}
