@@ -1,0 +1,305 @@
+"""What the linters let through: `AuthType: NONE` passes `sam validate --lint` and cfn-lint, and so does a policy of stars.
+
+`template.yaml` is checked as CloudFormation gets it, after the SAM transform. Run with `pytest tests/templates`; needs
+aws-sam-translator.
+"""
+
+import json
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from samtranslator.translator.transform import transform
+from samtranslator.yaml_helper import yaml_parse
+
+ROOT = Path(__file__).resolve().parents[2]
+TEMPLATES = ["template.yaml", "deploy/permissions.yaml", "deploy/protected-role.yaml"]
+# The two that give the function its permissions.
+STACKS = ["template.yaml", "deploy/permissions.yaml"]
+ASSUME = ["sts:AssumeRole", "sts:SetSourceIdentity", "sts:TagSession"]
+
+
+class NoManagedPolicies:
+    """The templates name managed policies by ARN only, so the transform need not look any up."""
+
+    def load(self):
+        return {}
+
+
+def source(path):
+    return yaml_parse((ROOT / path).read_text())
+
+
+def template(path, **changes):
+    """A template as CloudFormation gets it. `changes` are made to the function's properties first."""
+    parsed = source(path)
+    if "Transform" not in parsed:
+        return parsed
+    # `sam deploy` puts the uploaded artefacts in the place of the local paths.
+    parsed["Resources"]["Function"]["Properties"] |= {"CodeUri": "s3://bucket/code"} | changes
+    parsed["Resources"]["PolicyLayer"]["Properties"]["ContentUri"] = "s3://bucket/policy"
+    return transform(parsed, {}, NoManagedPolicies())
+
+
+@pytest.fixture(autouse=True)
+def region(monkeypatch):
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+
+
+def of_type(parsed, kind):
+    return {name: r["Properties"] for name, r in parsed["Resources"].items() if r["Type"] == kind}
+
+
+def listed(value):
+    return value if isinstance(value, list) else [value]
+
+
+def unconditioned(statements):
+    """Statements, those behind Fn::If included."""
+    for statement in listed(statements):
+        if "Fn::If" in statement:
+            branches = statement["Fn::If"][1:]
+            yield from unconditioned([b for b in branches if b != {"Ref": "AWS::NoValue"}])
+        else:
+            yield statement
+
+
+def grants(parsed):
+    """Statements of every identity policy."""
+    policies = list(of_type(parsed, "AWS::IAM::ManagedPolicy").values())
+    for role in of_type(parsed, "AWS::IAM::Role").values():
+        policies += role.get("Policies", [])
+    for policy in policies:
+        yield from unconditioned(policy["PolicyDocument"]["Statement"])
+
+
+def trusts(parsed):
+    """Statements of every trust policy."""
+    for role in of_type(parsed, "AWS::IAM::Role").values():
+        yield from unconditioned(role["AssumeRolePolicyDocument"]["Statement"])
+
+
+def only(mapping):
+    (value,) = mapping.values()
+    return value
+
+
+def test_security_url_demands_a_signature():
+    """THREAT: AuthType NONE, in any spelling, opens the URL to the world, and no linter objects.
+    PREVENTION: one URL, AWS_IAM written out (a parameter could be changed at deployment), no CORS."""
+    url = only(of_type(template("template.yaml"), "AWS::Lambda::Url"))
+    assert url["AuthType"] == "AWS_IAM"
+    assert "Cors" not in url
+
+
+def test_security_nobody_is_let_in_by_the_function_itself():
+    """THREAT: a resource-based permission (SAM adds two for AuthType NONE) lets in everyone, or whom nobody reviewed.
+    PREVENTION: no permission at all on function or layer; callers come by the callers' policy only."""
+    kinds = {resource["Type"] for resource in template("template.yaml")["Resources"].values()}
+    assert kinds == {
+        "AWS::IAM::ManagedPolicy",
+        "AWS::IAM::Role",
+        "AWS::Lambda::Function",
+        "AWS::Lambda::LayerVersion",
+        "AWS::Lambda::Url",
+        "AWS::Logs::LogGroup",
+    }
+    # This test would see what SAM adds.
+    public = template("template.yaml", FunctionUrlConfig={"AuthType": "NONE"})
+    assert len(of_type(public, "AWS::Lambda::Permission")) == 2
+
+
+@pytest.mark.parametrize("path", TEMPLATES)
+def test_security_no_policy_of_stars(path):
+    """THREAT: a wildcard grants actions or resources that nobody thought of; so do the Not... elements.
+    PREVENTION: every action by its name; no star in a resource but the one that a parameter brings, at its end."""
+    parsed = template(path)
+    for statement in [*grants(parsed), *trusts(parsed)]:
+        assert not {"NotAction", "NotResource", "NotPrincipal"} & statement.keys()
+        assert "*" not in json.dumps([statement["Action"], statement.get("Resource"), statement.get("Principal")])
+
+
+@pytest.mark.parametrize("path", STACKS)
+def test_security_function_may_log_and_assume_protected_roles_only(path):
+    """THREAT: a flaw in the function becomes whatever its role may do.
+    PREVENTION: its own log group, and three STS actions on the protected roles."""
+    role = only(of_type(template(path), "AWS::IAM::Role"))
+    assert "ManagedPolicyArns" not in role
+    (policy,) = role["Policies"]
+    granted = {s["Sid"]: (s["Action"], s["Resource"]) for s in unconditioned(policy["PolicyDocument"]["Statement"])}
+    here = {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:role/${ProtectedRolePattern}"}
+    assert granted == {
+        "WriteOwnLog": (["logs:CreateLogStream", "logs:PutLogEvents"], {"Fn::GetAtt": ["LogGroup", "Arn"]}),
+        "AssumeProtectedRoles": (ASSUME, here),
+        "AssumeProtectedRolesElsewhere": (ASSUME, {"Ref": "ProtectedRolesElsewhere"}),
+    }
+
+
+@pytest.mark.parametrize("path", STACKS)
+def test_security_function_role_is_for_lambda_only(path):
+    """THREAT: a person or another service takes on the function's role, and with it every protected role.
+    PREVENTION: its trust policy names the Lambda service, and nobody else."""
+    (statement,) = trusts(template(path))
+    assert statement == {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+
+
+@pytest.mark.parametrize("path", STACKS)
+@pytest.mark.parametrize(
+    ("parameter", "fine", "too_broad"),
+    [
+        (
+            "ProtectedRolePattern",
+            ["vended-*", "vended-development", "team/vended-*"],
+            ["", "*", "v*", "**", "*vended", "vended-*-x", "vended-**", "vended-?"],
+        ),
+        (
+            "ProtectedRolesElsewhere",
+            ["", "arn:aws:iam::444455556666:role/vended-*", "arn:aws-cn:iam::444455556666:role/team/vended-a"],
+            [
+                "*",
+                "arn:aws:iam::444455556666:role/*",
+                "arn:aws:iam::*:role/vended-*",
+                "arn:aws:iam::444455556666:user/vended-a",
+                "arn:aws:iam::444455556666:role/vended-*-x",
+                "arn:*:iam::444455556666:role/vended-a",
+            ],
+        ),
+    ],
+)
+def test_security_protected_roles_cannot_be_all_roles(path, parameter, fine, too_broad):
+    """THREAT: a hurried deployment passes `*`, and the function may assume any role that trusts its account.
+    PREVENTION: CloudFormation refuses the parameter: a literal beginning, one star at the end at most."""
+    definition = source(path)["Parameters"][parameter]
+    assert definition["Default"] in fine
+    for value in fine:
+        assert re.fullmatch(definition["AllowedPattern"], value), value
+    for value in too_broad:
+        assert not re.fullmatch(definition["AllowedPattern"], value), value
+
+
+def test_security_not_every_session_name_is_believed():
+    """THREAT: with `*` as NamedSessionRoles any caller picks a session name, and is the person of that name.
+    PREVENTION: CloudFormation refuses the parameter (the function would too, but only once it is deployed)."""
+    definition = source("template.yaml")["Parameters"]["NamedSessionRoles"]
+    for value in [definition["Default"], "AWSReservedSSO_Developer_*,Okta-People"]:
+        assert re.fullmatch(definition["AllowedPattern"], value), value
+    for value in ["", "*", "**", "AWSReservedSSO_*,*", "*_Developer", "a,,b"]:
+        assert not re.fullmatch(definition["AllowedPattern"], value), value
+
+
+@pytest.mark.parametrize("path", STACKS)
+def test_security_callers_cannot_forge_an_event(path):
+    """THREAT: lambda:InvokeFunction without its condition lets a caller write the event, and so the identity in it: such
+    a caller gets anybody's credentials.
+    PREVENTION: the callers' policy is the only one with Lambda actions; both are held to this function and to its URL."""
+    parsed = template(path)
+    lambda_grants = [s for s in grants(parsed) if any(a.startswith("lambda:") for a in listed(s["Action"]))]
+    assert lambda_grants == only(of_type(parsed, "AWS::IAM::ManagedPolicy"))["PolicyDocument"]["Statement"]
+    url, invoke = lambda_grants
+    assert url["Action"] == "lambda:InvokeFunctionUrl"
+    assert url["Condition"] == {"StringEquals": {"lambda:FunctionUrlAuthType": "AWS_IAM"}}
+    assert invoke["Action"] == "lambda:InvokeFunction"
+    assert invoke["Condition"] == {"Bool": {"lambda:InvokedViaFunctionUrl": "true"}}
+    function = {
+        "template.yaml": {"Fn::GetAtt": ["Function", "Arn"]},
+        "deploy/permissions.yaml": {
+            "Fn::Sub": "arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:${FunctionName}"
+        },
+    }[path]
+    assert url["Resource"] == invoke["Resource"] == function
+
+
+@pytest.mark.parametrize("path", STACKS)
+def test_security_audit_trail_is_kept(path):
+    """THREAT: who got which credentials is forgotten: logs that expire unseen, or go with a deleted stack.
+    PREVENTION: a log group of a known name, with a retention, that outlives the stack."""
+    group = template(path)["Resources"]["LogGroup"]
+    name = {"template.yaml": "${AWS::StackName}", "deploy/permissions.yaml": "${FunctionName}"}[path]
+    assert group["Properties"] == {
+        "LogGroupName": {"Fn::Sub": f"/aws/lambda/{name}"},
+        "RetentionInDays": {"Ref": "LogRetentionDays"},
+    }
+    assert group["DeletionPolicy"] == "RetainExceptOnCreate"
+    assert group["UpdateReplacePolicy"] == "Retain"
+
+
+def test_security_protected_role_trusts_the_function_on_its_terms():
+    """THREAT: someone beside the function assumes a protected role; or the function's role does, with nobody's name on
+    the session, or with that of another profile.
+    PREVENTION: one principal; source identity and profile tag demanded for each action that knows them; one hour."""
+    parsed = template("deploy/protected-role.yaml")
+    assert only(of_type(parsed, "AWS::IAM::Role"))["MaxSessionDuration"] == 3600
+    identity = {"StringLike": {"sts:SourceIdentity": "sentinel-*"}}
+    profile = {"StringEquals": {"aws:RequestTag/SentinelProfile": {"Ref": "Profile"}}}
+    statements = list(trusts(parsed))
+    assert all(s["Principal"] == {"AWS": {"Ref": "FunctionRoleArn"}} for s in statements)
+    assert {s["Action"]: s["Condition"] for s in statements} == {
+        "sts:AssumeRole": identity | profile,
+        "sts:SetSourceIdentity": identity,
+        "sts:TagSession": profile,
+    }
+    assert source("deploy/protected-role.yaml")["Parameters"]["FunctionRoleArn"].get("Default") is None
+
+
+def cargo():
+    return tomllib.loads((ROOT / "Cargo.toml").read_text())
+
+
+def test_security_cargo_lambda_makes_no_url():
+    """THREAT: `cargo lambda deploy` with enable_function_url makes a URL with AuthType NONE and grants both invoke
+    actions to everyone.
+    PREVENTION: Cargo.toml does not enable it; the URL is made by its own command, with AWS_IAM."""
+    assert "enable_function_url" not in cargo()["package"]["metadata"]["lambda"]["deploy"]
+
+
+def test_security_a_panic_is_a_reply():
+    """THREAT: `cargo lambda build --release` sets panic = "abort" unless the profile says otherwise: one request that
+    panics takes the process down, and everyone waits for a cold start.
+    PREVENTION: the release profile says "unwind", and the runtime turns the panic into a reply."""
+    assert cargo()["profile"]["release"]["panic"] == "unwind"
+
+
+def test_cargo_lambda_and_sam_deploy_the_same_function():
+    metadata = cargo()["package"]["metadata"]["lambda"]
+    function = only(of_type(template("template.yaml"), "AWS::Lambda::Function"))
+    assert (metadata["deploy"]["memory"], metadata["deploy"]["timeout"]) == (function["MemorySize"], function["Timeout"])
+    layer = source("template.yaml")["Resources"]["PolicyLayer"]["Properties"]
+    assert metadata["build"]["include"] == metadata["deploy"]["include"] == [layer["ContentUri"]]
+
+
+def test_security_audit_lines_are_not_filtered():
+    """THREAT: an application log level of WARN looks like thrift, and Lambda silently drops every audit line, which counts
+    as INFO.
+    PREVENTION: JSON to the function's own group, and no level."""
+    function = only(of_type(template("template.yaml"), "AWS::Lambda::Function"))
+    assert function["LoggingConfig"] == {"LogFormat": "JSON", "LogGroup": {"Ref": "LogGroup"}}
+    assert function["FunctionName"] == {"Ref": "AWS::StackName"}  # what the log group is called after
+
+
+def test_function_is_given_documented_settings_only():
+    documented = ROOT / "docs/configuration.md"
+    if not documented.exists():
+        pytest.skip("docs/configuration.md is not written yet")
+    function = only(of_type(template("template.yaml"), "AWS::Lambda::Function"))
+    names = set(re.findall(r"`(SENTINEL_[A-Z_]+)`", documented.read_text()))
+    assert function["Environment"]["Variables"].keys() <= names
+
+
+@pytest.mark.parametrize("path", TEMPLATES)
+def test_every_parameter_is_used_and_explained(path):
+    parsed = source(path)
+    body = json.dumps({key: value for key, value in parsed.items() if key != "Parameters"})
+    for name, definition in parsed["Parameters"].items():
+        assert f'{{"Ref": "{name}"}}' in body or f"${{{name}}}" in body, name
+        assert definition["Description"].endswith("."), name
+
+
+def test_deployment_guide_lists_every_parameter_and_output():
+    parsed = source("template.yaml")
+    guide = (ROOT / "docs/deployment.md").read_text()
+    for name, definition in parsed["Parameters"].items():
+        default = str(definition["Default"]) or "none"
+        assert re.search(rf"^\| `{name}` \| `?{re.escape(default)}`? \|", guide, re.MULTILINE), name
+    for name in parsed["Outputs"]:
+        assert f"`{name}`" in guide, name
