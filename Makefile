@@ -1,0 +1,147 @@
+# Everything a developer does here. `make` alone tells what there is.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+
+PYTHON ?= python3
+ARCH ?= arm64
+EVENT ?= function-url-identity-center
+ROLE_ARN ?=
+
+CARGO_DENY := 0.20.2
+CLIENT := .venv/client/bin
+EMULATOR := .venv/emulator/bin
+TEMPLATES := .venv/templates/bin
+LOCAL_STACK := cargo $(CLIENT)/.installed $(EMULATOR)/.installed
+# So that cargo finds cargo-lambda, cargo-lambda finds zig, and sam finds both.
+WITH_TOOLS := PATH="$(CURDIR)/$(CLIENT):$$PATH"
+LAMBDA_BUILD := $(WITH_TOOLS) cargo lambda build --locked --release $(if $(filter arm64,$(ARCH)),--arm64,--x86-64)
+
+.PHONY: help
+help:
+	@awk -F ':.*## ' '/^##@/ {print "\n" substr($$0, 5)} \
+		/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo 'Settings, as in `make build ARCH=x86_64`'
+	@echo '  PYTHON=python3     all that need .venv: Python 3.11 or newer, to install it with'
+	@echo '  ARCH=arm64         build, deploy, deploy-sam: processor of the function, arm64 or x86_64'
+	@echo '  ROLE_ARN=          deploy: the execution role; needed the first time'
+	@echo '  EVENT=NAME         invoke: the event in tests/events/NAME.json'
+	@echo '  SENTINEL_...       run, demo: settings of the function, as in docs/configuration.md'
+	@echo '  LOCAL_EMULATOR_PORT=4566 LOCAL_INVOKE_PORT=9001 LOCAL_URL_PORT=9010'
+	@echo '                     run, demo: where to listen; a free port is found for one that is taken'
+
+##@ On this machine
+
+.PHONY: run
+run: $(LOCAL_STACK) ## Vend from a local stack, then serve until Ctrl-C
+	@$(CLIENT)/python scripts/local_stack.py run
+
+.PHONY: demo
+demo: $(LOCAL_STACK) ## Vend from a local stack, prove the credentials, and end
+	@$(CLIENT)/python scripts/local_stack.py demo
+
+.PHONY: invoke
+invoke: cargo $(CLIENT)/.installed ## Hand a stored event to the function of `make run`
+	@[[ -f .local/invoke-port ]] || { \
+		echo 'No local function is running: start one with `make run` in another terminal.' >&2; exit 1; }
+	@[[ -f tests/events/$(EVENT).json ]] || { \
+		echo 'There is no event $(EVENT): choose one with EVENT=NAME from'; \
+		ls tests/events | sed -n 's/\(.*\)\.json$$/  \1/p'; exit 1; } >&2
+	$(WITH_TOOLS) cargo lambda invoke sentinel-tvm --data-file tests/events/$(EVENT).json \
+		--invoke-address 127.0.0.1 --invoke-port "$$(<.local/invoke-port)"
+
+##@ Checks and tests
+
+.PHONY: check
+check: fmt clippy doc cargo-test deny validate ## All checks and tests, but for the end-to-end ones
+
+.PHONY: test
+test: cargo-test e2e ## All tests, the end-to-end ones included
+
+.PHONY: fmt
+fmt: cargo ## Is the source formatted?
+	cargo fmt --check
+
+.PHONY: clippy
+clippy: cargo ## Lints; a warning is an error
+	cargo clippy --locked --all-targets -- --deny warnings
+
+.PHONY: doc
+doc: cargo ## Does the documentation build? A warning is an error
+	RUSTDOCFLAGS='--deny warnings' cargo doc --locked --no-deps --document-private-items
+
+.PHONY: cargo-test
+cargo-test: cargo
+	cargo test --locked --all-targets
+	cargo test --locked --doc
+
+.PHONY: deny
+deny: cargo ## Licences, bans and sources of all dependencies
+	@[[ $$(cargo deny --version 2>/dev/null) == 'cargo-deny $(CARGO_DENY)' ]] || \
+		cargo install --locked cargo-deny --version $(CARGO_DENY)
+	cargo deny --locked check bans licenses sources
+
+.PHONY: validate
+validate: $(TEMPLATES)/.installed ## Lint and test the CloudFormation templates
+	$(TEMPLATES)/cfn-lint template.yaml deploy/*.yaml
+	AWS_DEFAULT_REGION=us-east-1 SAM_CLI_TELEMETRY=0 $(TEMPLATES)/sam validate --lint --template template.yaml
+	$(TEMPLATES)/python -m pytest tests/templates
+
+.PHONY: e2e
+e2e: $(LOCAL_STACK) ## Real AWS clients against a local stack of their own
+	$(CLIENT)/python -m pytest tests/e2e
+
+##@ To AWS
+
+.PHONY: build
+build: cargo $(CLIENT)/.installed ## The deployable zip, with the policy directory in it
+	$(LAMBDA_BUILD) --output-format zip
+	@echo 'built target/lambda/sentinel-tvm/bootstrap.zip for $(ARCH)'
+
+.PHONY: deploy
+deploy: cargo $(CLIENT)/.installed ## Build, and deploy with cargo lambda
+	$(LAMBDA_BUILD)
+	$(WITH_TOOLS) cargo lambda deploy $(if $(ROLE_ARN),--iam-role $(ROLE_ARN)) sentinel-tvm
+
+.PHONY: deploy-sam
+deploy-sam: cargo $(CLIENT)/.installed $(TEMPLATES)/.installed ## Build, and deploy template.yaml with SAM
+	$(WITH_TOOLS) $(TEMPLATES)/sam build --parameter-overrides Architecture=$(ARCH)
+	$(TEMPLATES)/sam deploy $(if $(wildcard samconfig.toml),,--guided) --parameter-overrides Architecture=$(ARCH)
+
+##@ Housekeeping
+
+.PHONY: clean
+clean: ## Remove all that was built and logged, but not .venv
+	rm -rf target .aws-sam .local .pytest_cache
+
+.PHONY: clean-venv
+clean-venv: ## Remove the Python tools
+	rm -rf .venv
+
+.PHONY: cargo
+cargo:
+	@command -v cargo >/dev/null || { \
+		echo 'cargo is missing: install Rust from https://rustup.rs and try again.' >&2; exit 1; }
+
+.PHONY: python
+python:
+	@command -v $(PYTHON) >/dev/null || { \
+		echo '$(PYTHON) is missing: install Python 3.11 or newer, or name one with PYTHON=.' >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo '$(PYTHON) is older than 3.11: name a newer one, as in `make PYTHON=python3.12`.' >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo '$(PYTHON) has no venv module: install it, on Debian and Ubuntu with' >&2; \
+		echo '`apt-get install python3-venv`, and try again.' >&2; exit 1; }
+
+# One virtual environment for each file of requirements, made anew when that file changes.
+.venv/%/bin/.installed: requirements/%.txt
+	@$(MAKE) --no-print-directory python
+	@echo 'installing $< into .venv/$*'
+	@rm -rf .venv/$*
+	@$(PYTHON) -m venv .venv/$*
+	@.venv/$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement $< || { \
+		echo 'pip could not install $<: see above. Is a package index within reach?' >&2; exit 1; }
+	@touch $@

@@ -1,0 +1,53 @@
+"""One vend for alice, proved and told in a few lines."""
+
+import json
+import shlex
+
+from local import client
+from local.audit import audit_line
+from local.errors import StackError
+
+VEND = "/v1/credentials?profile=development"
+
+
+def demonstrate(stack):
+    """Vends, uses what was vended, and prints both; raises if either fails."""
+    alice = stack.callers["alice"]
+    response = client.call(alice, "GET", f"{stack.url}{VEND}")
+    if response.status_code != 200:
+        raise StackError(
+            f"the function answered {response.status_code} {response.text}\n"
+            f"Its log tells why: {stack.function_log}"
+        )
+    body = json.loads(response.text)
+    credentials = client.vended(body)
+    request_id = response.headers["x-request-id"]
+    audit = audit_line(stack.function_log, request_id)
+    _print_table(
+        {
+            "signed by": alice.arn,
+            "asked for": f"GET {VEND}",
+            "vended": f"{credentials.access_key_id} (secret key and session token: not shown)",
+            "valid until": body["Expiration"],
+            "they act as": client.identity(credentials, stack.endpoint),
+            "source identity": audit["source_identity"],
+            "request id": request_id,
+        }
+    )
+
+
+def print_commands(stack):
+    """What to type next."""
+    aws_files = [f"{name}={shlex.quote(path)}" for name, path in stack.aws_files.items()]
+    command = shlex.join(stack.awscurl("alice", VEND))
+    print("\nAsk for credentials yourself, as alice (the starter policy refuses bob):\n")
+    print(" \\\n    ".join(["  export", *aws_files]) + f"\n  {command}\n")
+    print("With those two variables, the profile `development` vends by itself for any AWS SDK or CLI.")
+
+
+def _print_table(rows):
+    width = max(map(len, rows))
+    print()
+    for name, value in rows.items():
+        print(f"  {name:<{width}}  {value}")
+    print()

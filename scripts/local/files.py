@@ -1,0 +1,57 @@
+"""Files of the local stack that hold keys: readable by their owner alone."""
+
+import json
+import os
+
+from local.provision import ACCOUNT, REGION
+
+
+def write_private(path, text):
+    """Writes a file that nobody else can read at any time."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+
+
+def write_keys(path, callers):
+    """The keys that the Function URL believes."""
+    keys = [
+        {
+            "access_key_id": caller.access_key_id,
+            "secret_access_key": caller.secret_access_key,
+            "session_token": caller.session_token,
+            "user_arn": caller.arn,
+            "account_id": ACCOUNT,
+            "user_id": caller.user_id,
+            "principal_org_id": None,
+        }
+        for caller in callers
+    ]
+    write_private(path, json.dumps(keys, indent=2))
+
+
+def write_aws_config(directory, callers, endpoint, vend_command):
+    """A config with a profile per caller, and `development`, which is vended by `vend_command`."""
+    config = [
+        f"[profile {name}]\nregion = {REGION}\nendpoint_url = {endpoint}\n" for name in callers
+    ]
+    config.append(
+        f"[profile development]\nregion = {REGION}\nendpoint_url = {endpoint}\n"
+        f"credential_process = {vend_command}\n"
+    )
+    write_private(directory / "config", "\n".join(config))
+    write_private(
+        directory / "credentials",
+        "\n".join(_credentials_section(name, caller) for name, caller in callers.items()),
+    )
+
+
+def _credentials_section(name, caller):
+    section = (
+        f"[{name}]\naws_access_key_id = {caller.access_key_id}\n"
+        f"aws_secret_access_key = {caller.secret_access_key}\n"
+    )
+    if caller.session_token:
+        section += f"aws_session_token = {caller.session_token}\n"
+    return section

@@ -1,0 +1,210 @@
+"""The stack as a whole: started in order, watched, and stopped in reverse."""
+
+import fcntl
+import os
+import shlex
+import shutil
+import socket
+import subprocess
+import urllib.request
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from threading import Thread
+
+from botocore.exceptions import ClientError, HTTPClientError
+
+from local import client, files
+from local.errors import StackError
+from local.ports import HOST
+from local.processes import Process
+from local.provision import ACCOUNT, REGION, provision
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+VENV = REPOSITORY / ".venv"
+CLIENT_BIN = VENV / "client" / "bin"
+EMULATOR = VENV / "emulator" / "bin" / "ministack"
+FUNCTION = "sentinel-tvm"
+
+
+class LocalStack:
+    """A context: inside it, everything runs and `callers` can vend at `url`."""
+
+    def __init__(self, state, ports, policy=REPOSITORY / "policy", reload=False):
+        self.state = state
+        self.endpoint = f"http://{HOST}:{ports.emulator}"
+        self.url = f"http://{HOST}:{ports.url}"
+        self._ports = ports
+        self._policy = policy
+        self._reload = reload
+        self._processes = []
+        self._cleanup = ExitStack()
+
+    def __enter__(self):
+        with ExitStack() as cleanup:
+            self._cleanup = cleanup
+            self.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+            cleanup.enter_context(self._lock())
+            _say("building the function and its Function URL (some minutes the first time)")
+            _build()
+            _say(f"starting the AWS emulator on {self.endpoint}")
+            self._start_emulator()
+            self._write_files()
+            _say(f"starting the function, and its Function URL on {self.url}")
+            self._start_function()
+            self._start_url()
+            self._wait_for_function()
+            self._cleanup = cleanup.pop_all()
+        return self
+
+    def __exit__(self, *_):
+        self._cleanup.close()
+
+    @property
+    def callers(self):
+        """Those whose keys the Function URL knows, by name."""
+        return {"alice": self.provisioned.alice, "bob": self.provisioned.bob}
+
+    @property
+    def function_log(self):
+        """The log of the function."""
+        return self.state / "function.log"
+
+    @property
+    def aws_files(self):
+        """The variables that point AWS clients to the local profiles."""
+        aws = self.state / "aws"
+        return {
+            "AWS_CONFIG_FILE": str(aws / "config"),
+            "AWS_SHARED_CREDENTIALS_FILE": str(aws / "credentials"),
+        }
+
+    def awscurl(self, caller, path):
+        """The command, as words, by which `caller` asks for `path`."""
+        # Not `--profile`: awscurl looks that up in ~/.aws/credentials alone.
+        program = ["env", f"AWS_PROFILE={caller}", str(CLIENT_BIN / "awscurl")]
+        return [*program, "--service", "lambda", "--region", REGION, "--fail-with-body", f"{self.url}{path}"]
+
+    def check(self):
+        """Raises if a process of the stack has ended."""
+        for process in self._processes:
+            process.check()
+
+    def _lock(self):
+        """Holds the state directory, which two stacks at once would spoil for each other."""
+        lock = open(self.state / "lock", "w", encoding="utf-8")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StackError(f"a local stack runs already, with its state in {self.state}: stop it first") from error
+        return lock
+
+    def _start(self, name, command, env, remedy):
+        log = self.state / f"{name}.log"
+        process = Process(name, command, {**os.environ, **env}, REPOSITORY, log, remedy)
+        self._cleanup.callback(process.stop)
+        self._processes.append(process)
+        return process
+
+    def _start_emulator(self):
+        env = {
+            "AUTH": "true",
+            "BIND_HOST": HOST,
+            "GATEWAY_PORT": str(self._ports.emulator),
+            "MINISTACK_ACCOUNT_ID": ACCOUNT,
+            "MINISTACK_REGION": REGION,
+            "SFTP_ENABLED": "0",
+            "IOT_MTLS_ENABLED": "0",
+        }
+        remedy = "If that does not tell why: `make clean-venv`, and run again."
+        emulator = self._start("emulator", [str(EMULATOR)], env, remedy)
+        emulator.wait_until(lambda: _is_healthy(f"{self.endpoint}/_ministack/health"), 30)
+        try:
+            self.provisioned = provision(self.endpoint)
+        except ClientError as error:
+            raise emulator.failure(f"could not be provisioned: {error}") from error
+
+    def _start_function(self):
+        function = self.provisioned.function
+        env = {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_REGION": REGION,
+            "AWS_ACCESS_KEY_ID": function.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": function.secret_access_key,
+            "AWS_SESSION_TOKEN": function.session_token,
+            "SENTINEL_POLICY_DIR": str(self._policy),
+        }
+        command = [str(CLIENT_BIN / "cargo-lambda"), "lambda", "watch", "--wait"]
+        command += ["--invoke-address", HOST, "--invoke-port", str(self._ports.invoke)]
+        if not self._reload:
+            command.append("--ignore-changes")
+        self._function = self._start("function", command, env, "Mend what the log says and run again.")
+        files.write_private(self.state / "invoke-port", str(self._ports.invoke))
+        self._cleanup.callback((self.state / "invoke-port").unlink, missing_ok=True)
+
+    def _start_url(self):
+        invocations = f"2015-03-31/functions/{FUNCTION}/invocations"
+        env = {
+            "LISTEN": f"{HOST}:{self._ports.url}",
+            "KEYS": str(self.state / "keys.json"),
+            "INVOKE_URL": f"http://{HOST}:{self._ports.invoke}/{invocations}",
+        }
+        program = _target_directory() / "debug" / "examples" / "function_url"
+        url = self._start("url", [str(program)], env, "Mend what the log says and run again.")
+        url.wait_until(lambda: _listens(self._ports.url), 10)
+
+    def _wait_for_function(self):
+        """Waits for a first answer. The request itself waits until the function runs, so one is enough."""
+        first = Thread(target=self._first_request, daemon=True)
+        first.start()
+
+        def answered():
+            # cargo lambda lives on when the function ends; its log tells.
+            if "command exited" in self.function_log.read_text(errors="replace"):
+                raise self._function.failure("stopped at its start")
+            return not first.is_alive()
+
+        self._function.wait_until(answered, 300)
+
+    def _first_request(self):
+        with suppress(HTTPClientError):
+            client.call(self.provisioned.alice, "GET", f"{self.url}/v1/health", timeout=300)
+
+    def _write_files(self):
+        files.write_keys(self.state / "keys.json", self.callers.values())
+        vend = shlex.join(self.awscurl("alice", "/v1/credentials?profile=development"))
+        files.write_aws_config(self.state / "aws", self.callers, self.endpoint, vend)
+
+
+def _say(text):
+    print(f"-- {text}", flush=True)
+
+
+def _target_directory():
+    """Where cargo puts what it builds."""
+    return REPOSITORY / os.environ.get("CARGO_TARGET_DIR", "target")
+
+
+def _build():
+    """Builds the function and its Function URL, in sight, as a first build takes minutes."""
+    if not shutil.which("cargo"):
+        raise StackError("cargo is not installed: install Rust from https://rustup.rs and run again")
+    for target in (["--bin", FUNCTION], ["--example", "function_url"]):
+        command = ["cargo", "build", "--locked", *target]
+        if subprocess.run(command, cwd=REPOSITORY).returncode:
+            raise StackError(f"`{' '.join(command)}` failed: mend what it says above and run again")
+
+
+def _is_healthy(url):
+    try:
+        urllib.request.urlopen(url, timeout=2).close()
+    except OSError:
+        return False
+    return True
+
+
+def _listens(port):
+    try:
+        socket.create_connection((HOST, port), timeout=2).close()
+    except OSError:
+        return False
+    return True
