@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::event::Event;
 use crate::policy::Policy;
-use crate::rate_limit::{Admission, RateLimiter, Tier};
+use crate::rate_limit::{Outcome, RateLimiter, Tier};
 use crate::request::{RequestId, Route, VendRequest};
 use crate::response::{Health, Reply, Response, Vended};
 use crate::sts::Sts;
@@ -38,27 +38,26 @@ impl fmt::Debug for App {
 }
 
 impl App {
-    /// The function as `config` has it, issuing through `sts` and writing its audit lines to `audit`.
+    /// The function as `config` has it, admitting by `limiter`, issuing through `sts`, its audit lines going to `audit`.
     #[must_use]
-    pub fn new(config: Config, sts: Sts, audit: AuditSink) -> Self {
-        Self {
-            named_session_roles: config.named_session_roles,
-            limiter: RateLimiter::in_memory(config.limits),
-            policy: config.policy,
-            sts,
-            audit,
-        }
+    pub fn new(config: Config, limiter: RateLimiter, sts: Sts, audit: AuditSink) -> Self {
+        Self { named_session_roles: config.named_session_roles, policy: config.policy, limiter, sts, audit }
     }
 
     /// Answers one invocation that arrived at `now`.
     pub async fn handle(&self, payload: Value, request_id: &str, now: UtcDateTime) -> Response {
         let event = Event::new(payload);
         let request_id = RequestId::new(request_id);
-        let mut request =
-            InFlight { record: AuditRecord::open(request_id.clone(), &event, now), admission: None, request_id, event, now };
+        let mut request = InFlight {
+            record: AuditRecord::open(request_id.clone(), &event, now),
+            quota: Outcome::Uncounted,
+            request_id,
+            event,
+            now,
+        };
         let outcome = AssertUnwindSafe(self.answer(&mut request)).catch_unwind().await;
         let outcome = outcome.unwrap_or(Err(Error::Internal("a panic")));
-        let response = Response::render(&outcome, request.admission.as_ref(), &request.request_id);
+        let response = Response::render(&outcome, &request.quota, &request.request_id);
         if let (500.., Err(error)) = (response.status_code, &outcome) {
             tracing::error!(request_id = request.request_id.as_str(), "{error}");
         }
@@ -70,7 +69,7 @@ impl App {
         let caller = Caller::from_event(&request.event, &self.named_session_roles)?;
         request.record.caller(&caller);
         let route = Route::of(&request.event);
-        self.admit(request, &caller, route.as_ref().map_or(Tier::Read, |route| route.tier()))?;
+        self.admit(request, &caller, route.as_ref().map_or(Tier::Read, |route| route.tier())).await?;
         match route? {
             Route::Credentials => self.vend(request, &caller).await.map(Reply::Credentials),
             Route::Profiles => Ok(Reply::Profiles(self.policy.grantable(&caller, request.now))),
@@ -78,13 +77,14 @@ impl App {
         }
     }
 
-    fn admit(&self, request: &mut InFlight, caller: &Caller, tier: Tier) -> Result<(), Error> {
-        let admission = self.limiter.admit(tier, caller.principal(), request.now);
+    async fn admit(&self, request: &mut InFlight, caller: &Caller, tier: Tier) -> Result<(), Error> {
+        let admission = self.limiter.admit(tier, caller.principal(), request.now).await;
         request.record.admission(&admission);
-        request.admission = Some(admission);
-        match admission {
-            Admission::Throttled(_, retry_after) => Err(Error::Throttled(retry_after)),
-            Admission::Admitted(_) | Admission::Unlimited => Ok(()),
+        request.quota = admission.outcome;
+        match admission.outcome {
+            Outcome::Uncounted | Outcome::Admitted(_) => Ok(()),
+            Outcome::Throttled(_, retry_after) => Err(Error::Throttled(retry_after)),
+            Outcome::Unavailable => Err(Error::LimiterUnavailable),
         }
     }
 
@@ -106,7 +106,7 @@ impl App {
     }
 
     fn health(&self) -> Health {
-        Health { limits: *self.limiter.limits(), profiles: self.policy.profile_count() }
+        Health { limiter: self.limiter.health(), profiles: self.policy.profile_count() }
     }
 }
 
@@ -115,6 +115,6 @@ struct InFlight {
     event: Event,
     request_id: RequestId,
     now: UtcDateTime,
-    admission: Option<Admission>,
+    quota: Outcome,
     record: AuditRecord,
 }

@@ -7,7 +7,7 @@ use crate::caller::Caller;
 use crate::error::Error;
 use crate::event::Event;
 use crate::policy::{Clamp, Decision, Grant};
-use crate::rate_limit::{Admission, Tier};
+use crate::rate_limit::{Admission, DecidedBy, Outcome, Tier};
 use crate::request::{DeviceId, ProfileName, RequestId, SessionDuration, VendRequest};
 use crate::sts::Credentials;
 use serde::Serialize;
@@ -70,7 +70,10 @@ struct CallerEntry {
 
 #[derive(Debug, Serialize)]
 struct RateLimitEntry {
-    backend: &'static str,
+    decided_by: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    degraded: Option<String>,
+    writes: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     tier: Option<Tier>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -134,15 +137,24 @@ impl AuditRecord {
         self.lap("identify");
     }
 
-    /// What the limiter decided.
+    /// What the limiter decided, and who decided it.
     pub fn admission(&mut self, admission: &Admission) {
-        let (standing, retry_after) = match admission {
-            Admission::Unlimited => (None, None),
-            Admission::Admitted(standing) => (Some(standing), None),
-            Admission::Throttled(standing, retry_after) => (Some(standing), Some(retry_after.0)),
+        let (standing, retry_after) = match &admission.outcome {
+            Outcome::Uncounted | Outcome::Unavailable => (None, None),
+            Outcome::Admitted(standing) => (Some(standing), None),
+            Outcome::Throttled(standing, retry_after) => (Some(standing), Some(retry_after.0)),
+        };
+        let (decided_by, degraded) = match &admission.decided_by {
+            DecidedBy::Off => ("off", None),
+            DecidedBy::Memory => ("memory", None),
+            DecidedBy::Table => ("dynamodb", None),
+            DecidedBy::Mirror => ("mirror", None),
+            DecidedBy::Fallback(mode, why) => (mode.name(), Some(why.to_string())),
         };
         self.rate_limit = Some(RateLimitEntry {
-            backend: if standing.is_some() { "memory" } else { "off" },
+            decided_by,
+            degraded,
+            writes: admission.writes,
             tier: standing.map(|standing| standing.tier),
             remaining: standing.map(|standing| standing.remaining),
             retry_after,

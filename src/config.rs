@@ -4,13 +4,13 @@
 //! all such problems are told together. An unknown `SENTINEL_` variable is a problem too: a misspelt safeguard must not
 //! silently be off.
 
+mod rate_limit;
 mod variables;
 
 use crate::caller::NamedSessionRoles;
 use crate::policy::Policy;
-use crate::rate_limit::{Limit, Limits, Quota};
+use crate::rate_limit::RateLimitSettings;
 use crate::request::SessionDuration;
-use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use tracing::level_filters::LevelFilter;
 use variables::Variables;
@@ -20,8 +20,8 @@ use variables::Variables;
 pub struct Config {
     /// The bundle in `SENTINEL_POLICY_DIR`, with `SENTINEL_DEFAULT_DURATION`.
     pub policy: Policy,
-    /// `SENTINEL_RATE_LIMIT_*`.
-    pub limits: Limits,
+    /// `SENTINEL_RATE_LIMIT_*` and `SENTINEL_BREAKER_*`.
+    pub rate_limit: RateLimitSettings,
     /// `SENTINEL_NAMED_SESSION_ROLES`: whose session names identify a person.
     pub named_session_roles: NamedSessionRoles,
     /// `AWS_LAMBDA_LOG_LEVEL`, else `RUST_LOG`: how much this program logs.
@@ -46,18 +46,14 @@ impl Config {
     /// Reads the given variables, of which others than this program's are ignored.
     pub fn from_variables(variables: impl IntoIterator<Item = (String, String)>) -> Result<Self, ConfigError> {
         let mut variables = Variables::new(variables);
-        let limits = Limits {
-            vend: limit(&mut variables, "SENTINEL_RATE_LIMIT"),
-            read: limit(&mut variables, "SENTINEL_RATE_LIMIT_READ"),
-            memory_max_keys: memory_max_keys(&mut variables),
-        };
+        let rate_limit = rate_limit::read(&mut variables);
         let named_session_roles = named_session_roles(&mut variables);
         let log_level = log_level(&mut variables);
         let policy = Policy::from_directory(&policy_dir(&mut variables), default_duration(&mut variables));
         require_lambda(&mut variables);
         let mut problems = variables.into_problems();
         match policy {
-            Ok(policy) if problems.is_empty() => Ok(Self { policy, limits, named_session_roles, log_level }),
+            Ok(policy) if problems.is_empty() => Ok(Self { policy, rate_limit, named_session_roles, log_level }),
             policy => {
                 problems.extend(policy.err().into_iter().flat_map(|error| error.0));
                 Err(ConfigError(problems))
@@ -83,22 +79,6 @@ fn default_duration(variables: &mut Variables) -> SessionDuration {
     let range = SessionDuration::MIN.seconds()..=SessionDuration::CHAINED_MAX.seconds();
     let seconds = variables.number("SENTINEL_DEFAULT_DURATION", range, SessionDuration::MIN.seconds());
     SessionDuration::from_seconds(seconds).unwrap_or(SessionDuration::MIN)
-}
-
-fn limit(variables: &mut Variables, prefix: &str) -> Limit {
-    const MOST: u32 = 1_000_000;
-    let requests = variables.number(&format!("{prefix}_REQUESTS"), 0..=MOST, 100);
-    let window = variables.number(&format!("{prefix}_WINDOW"), 1..=86_400, 60);
-    let burst = variables.number(&format!("{prefix}_BURST"), 1..=MOST, requests.max(1));
-    match (NonZeroU32::new(requests), NonZeroU32::new(window), NonZeroU32::new(burst)) {
-        (Some(requests), Some(window), Some(burst)) => Limit::Quota(Quota::new(requests, window, burst)),
-        _ => Limit::Off,
-    }
-}
-
-fn memory_max_keys(variables: &mut Variables) -> NonZeroUsize {
-    let keys = variables.number("SENTINEL_RATE_LIMIT_MEMORY_MAX_KEYS", 1..=1_000_000, 50_000);
-    usize::try_from(keys).ok().and_then(NonZeroUsize::new).unwrap_or(NonZeroUsize::MIN)
 }
 
 fn named_session_roles(variables: &mut Variables) -> NamedSessionRoles {

@@ -17,6 +17,9 @@ pub enum Error {
     /// The principal is over its quota.
     #[error("over the quota, admitted again in {} s", .0.0)]
     Throttled(RetryAfter),
+    /// Nobody can tell whether the principal is over its quota, and the operator wants a refusal then.
+    #[error("the rate-limit table did not decide, and the failure mode is closed")]
+    LimiterUnavailable,
     /// No such path.
     #[error("unknown path")]
     NotFound,
@@ -119,6 +122,9 @@ impl Error {
             }
             Self::Upstream(Upstream::Unavailable { .. }) => {
                 (503, "SERVICE_UNAVAILABLE", "A service this depends on is out of reach. Try again shortly.")
+            }
+            Self::LimiterUnavailable => {
+                (503, "RATE_LIMITER_UNAVAILABLE", "Whether you are within your quota cannot be told now. Try again shortly.")
             }
             Self::Internal(_) => (500, "INTERNAL_ERROR", "Something went wrong here. Tell your administrators the RequestId."),
         };

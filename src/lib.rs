@@ -24,6 +24,7 @@
 
 mod app;
 mod audit;
+mod aws;
 mod caller;
 mod config;
 mod digest;
@@ -45,7 +46,11 @@ pub use config::{Config, ConfigError};
 pub use error::{Error, InvalidRequest, PublicError, Upstream};
 pub use event::{Event, IamIdentity, MAX_INPUT_BYTES, Parameter};
 pub use policy::{BundleError, Clamp, Decision, Denial, Grant, Policy, ProfileSummary, Refusal};
-pub use rate_limit::{Admission, Limit, Limits, Quota, RateLimiter, RetryAfter, Standing, Tier};
+pub use rate_limit::{
+    Admission, Backend, BreakerSettings, BreakerState, Charge, Charged, DecidedBy, Degraded, DynamoTable, FailureMode, Form,
+    Limit, LimiterHealth, Limits, Outcome, Quota, RateLimitSettings, RateLimiter, RetryAfter, SharedSettings, Standing,
+    StoreError, StoreSettings, Table, Tier, Usage,
+};
 pub use request::{DeviceId, ProfileName, RequestId, Route, SessionDuration, VendRequest};
 pub use response::{Health, Reply, Response, Vended};
 pub use sts::{Credentials, Sts};

@@ -1,7 +1,7 @@
 //! The Lambda function: reads the settings, builds the app, serves.
 
 use lambda_runtime::{LambdaEvent, run_concurrent, service_fn};
-use sentinel_tvm::{App, Config, ConfigError, Limit, Limits, Sts, Tier, telemetry};
+use sentinel_tvm::{App, Config, ConfigError, Limit, RateLimitSettings, RateLimiter, StoreSettings, Sts, Tier, telemetry};
 use serde_json::Value;
 use std::convert::Infallible;
 use std::process::ExitCode;
@@ -39,23 +39,32 @@ async fn start() -> Result<App, ConfigError> {
     for warning in config.policy.warnings() {
         tracing::warn!(warning, "policy bundle");
     }
-    log_limits(&config.limits);
+    log_limits(&config.rate_limit);
     let aws = aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await;
-    Ok(App::new(config, Sts::new(&aws), Box::new(telemetry::write_audit_line)))
+    let limiter = RateLimiter::new(&config.rate_limit, &aws);
+    Ok(App::new(config, limiter, Sts::new(&aws), Box::new(telemetry::write_audit_line)))
 }
 
-fn log_limits(limits: &Limits) {
+fn log_limits(settings: &RateLimitSettings) {
     for tier in [Tier::Vend, Tier::Read] {
-        match limits.of(tier) {
+        match settings.limits.of(tier) {
             Limit::Off => tracing::warn!(tier = tier.name(), "rate limiting is off"),
-            Limit::Quota(quota) => tracing::warn!(
-                tier = tier.name(),
-                requests = quota.requests(),
-                window_seconds = quota.window_seconds(),
-                burst = quota.burst(),
-                "rate limiting is in memory: each instance counts by itself, so the limit does not hold across instances"
-            ),
+            Limit::Quota(quota) => {
+                let (requests, window_seconds, burst) = (quota.requests(), quota.window_seconds(), quota.burst());
+                tracing::info!(tier = tier.name(), requests, window_seconds, burst, "rate limiting is on");
+            }
         }
+    }
+    match &settings.store {
+        StoreSettings::Memory => tracing::warn!(
+            "rate limits are counted in memory: each instance counts by itself, so they do not hold across instances"
+        ),
+        StoreSettings::Dynamodb(table, shared) => tracing::info!(
+            table,
+            failure_mode = shared.failure_mode.name(),
+            timeout_ms = shared.timeout.as_millis(),
+            "rate limits are counted in DynamoDB"
+        ),
     }
 }
 

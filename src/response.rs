@@ -5,7 +5,7 @@
 
 use crate::error::Error;
 use crate::policy::{Clamp, ProfileSummary};
-use crate::rate_limit::{Admission, Limit, Limits, Standing, Tier};
+use crate::rate_limit::{Backend, Limit, LimiterHealth, Outcome, Standing, Tier};
 use crate::request::{RequestId, SessionDuration};
 use crate::sts::Credentials;
 use secrecy::ExposeSecret;
@@ -41,8 +41,8 @@ pub struct Vended {
 /// What `/v1/health` tells: no secret, ARN, table or host.
 #[derive(Debug)]
 pub struct Health {
-    /// The limits in force.
-    pub limits: Limits,
+    /// The limiter: its limits, back end and breaker.
+    pub limiter: LimiterHealth,
     /// How many profiles the catalogue has.
     pub profiles: usize,
 }
@@ -72,9 +72,9 @@ impl fmt::Debug for Response {
 }
 
 impl Response {
-    /// Renders an outcome. `admission` is None where the request was refused before the limiter was asked.
+    /// Renders an outcome. `quota` is [`Outcome::Uncounted`] also where the request was refused before the limiter was asked.
     #[must_use]
-    pub fn render(outcome: &Result<Reply, Error>, admission: Option<&Admission>, request_id: &RequestId) -> Self {
+    pub fn render(outcome: &Result<Reply, Error>, quota: &Outcome, request_id: &RequestId) -> Self {
         let (status_code, body) = match outcome {
             Ok(reply) => (200, reply.body()),
             Err(error) => error_body(error, request_id),
@@ -85,7 +85,7 @@ impl Response {
             ("X-Content-Type-Options", "nosniff".to_owned()),
             ("X-Request-Id", request_id.as_str().to_owned()),
         ]);
-        headers.extend(admission.into_iter().flat_map(quota_headers));
+        headers.extend(quota_headers(quota));
         headers.extend(outcome_headers(outcome));
         Self { status_code, headers, body: body.to_string(), is_base64_encoded: false }
     }
@@ -119,16 +119,27 @@ impl Vended {
 
 impl Health {
     fn body(&self) -> serde_json::Value {
-        let limit = |tier| match self.limits.of(tier) {
+        let limit = |tier| match self.limiter.limits.of(tier) {
             Limit::Off => json!("off"),
             Limit::Quota(quota) => {
                 json!({ "requests": quota.requests(), "window": quota.window_seconds(), "burst": quota.burst() })
             }
         };
+        let (backend, breaker) = match self.limiter.backend {
+            Backend::Memory => ("memory", json!("none")),
+            Backend::Shared { breaker, .. } => ("dynamodb", json!(breaker)),
+        };
+        let usage = self.limiter.usage;
         json!({
             "status": "ok",
             "version": env!("CARGO_PKG_VERSION"),
-            "rate_limit": { "backend": "memory", "vend": limit(Tier::Vend), "read": limit(Tier::Read) },
+            "rate_limit": {
+                "backend": backend,
+                "breaker": breaker,
+                "vend": limit(Tier::Vend),
+                "read": limit(Tier::Read),
+                "local_store": { "keys": usage.keys, "max_keys": usage.max_keys, "evictions": usage.evictions },
+            },
             "policy": { "source": "directory", "profiles": self.profiles },
         })
     }
@@ -141,8 +152,8 @@ fn error_body(error: &Error, request_id: &RequestId) -> (u16, serde_json::Value)
 
 /// `RateLimit-Policy` and `RateLimit` as in draft-ietf-httpapi-ratelimit-headers, which are structured fields (RFC 9651):
 /// `q` requests per `w` seconds; `r` left now, all of them again in `t` seconds.
-fn quota_headers(admission: &Admission) -> Vec<(&'static str, String)> {
-    let (Admission::Admitted(standing) | Admission::Throttled(standing, _)) = admission else {
+fn quota_headers(quota: &Outcome) -> Vec<(&'static str, String)> {
+    let (Outcome::Admitted(standing) | Outcome::Throttled(standing, _)) = quota else {
         return Vec::new();
     };
     let Standing { tier, quota, remaining, reset_seconds } = standing;

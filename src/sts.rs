@@ -3,6 +3,7 @@
 //! Invariant: [`Sts::assume_role`] takes a [`Grant`] and nothing else, so no credentials leave without a decision. What STS
 //! says when it fails stays here: only its error code goes on.
 
+use crate::aws::{Failure, MALFORMED};
 use crate::error::Upstream;
 use crate::policy::Grant;
 use aws_sdk_sts::config::retry::RetryConfig;
@@ -69,7 +70,7 @@ impl Sts {
             .send()
             .await
             .map_err(|error| upstream(&error))?;
-        output.credentials.and_then(Credentials::from_sdk).ok_or_else(|| unavailable("a reply without credentials"))
+        output.credentials.and_then(Credentials::from_sdk).ok_or_else(|| unavailable(MALFORMED))
     }
 }
 
@@ -89,31 +90,12 @@ impl Credentials {
     }
 }
 
-/// A reply with an error code and a 4xx status is a refusal, unless it asks to slow down; all else is "out of reach".
 fn upstream<E: ProvideErrorMetadata>(error: &SdkError<E>) -> Upstream {
-    match error {
-        SdkError::ServiceError(reply) => {
-            let code = safe_code(reply.err().code());
-            let refusal = reply.raw().status().is_client_error() && !is_throttling(&code);
-            if refusal { refused(&code) } else { unavailable(&code) }
-        }
-        SdkError::TimeoutError(_) => unavailable("time-out"),
-        SdkError::DispatchFailure(failure) if failure.is_timeout() => unavailable("time-out"),
-        SdkError::DispatchFailure(failure) if failure.is_io() => unavailable("no connection"),
-        SdkError::DispatchFailure(_) => unavailable("the request could not be sent (own credentials, endpoint or TLS)"),
-        SdkError::ConstructionFailure(_) => unavailable("the request could not be built"),
-        _ => unavailable("a malformed reply"),
+    match Failure::of(error) {
+        Failure::Refused(code) => refused(&code),
+        Failure::Throttled(cause) | Failure::Failed(cause) => unavailable(&cause),
+        Failure::NoAnswer(cause) => unavailable(cause),
     }
-}
-
-fn is_throttling(code: &str) -> bool {
-    matches!(code, "Throttling" | "ThrottlingException" | "RequestLimitExceeded" | "TooManyRequestsException" | "SlowDown")
-}
-
-/// The code as it may be logged: AWS's codes are short words; anything else is not told.
-fn safe_code(code: Option<&str>) -> String {
-    let word = |code: &&str| code.len() <= 64 && code.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.');
-    code.filter(word).unwrap_or("an unknown code").to_owned()
 }
 
 fn refused(code: &str) -> Upstream {

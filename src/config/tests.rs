@@ -1,4 +1,7 @@
 use super::*;
+use crate::rate_limit::{BreakerSettings, FailureMode, Limit, Quota, SharedSettings, StoreSettings};
+use std::num::NonZeroU32;
+use std::time::Duration;
 
 fn read(variables: &[(&str, &str)]) -> Result<Config, Vec<String>> {
     let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
@@ -16,9 +19,9 @@ fn the_defaults_are_those_of_the_documentation() {
     let config = read(&[]).unwrap();
     assert_eq!(config.policy.default_duration().seconds(), 900);
     assert_eq!(config.policy.profile_count(), 2, "the starter bundle in policy/");
-    assert_eq!(config.limits.vend, quota(100, 60, 100));
-    assert_eq!(config.limits.read, quota(100, 60, 100));
-    assert_eq!(config.limits.memory_max_keys.get(), 50_000);
+    assert_eq!(config.rate_limit.limits.vend, quota(100, 60, 100));
+    assert_eq!(config.rate_limit.limits.read, quota(100, 60, 100));
+    assert_eq!(config.rate_limit.limits.memory_max_keys.get(), 50_000);
     assert_eq!(config.named_session_roles.to_string(), "AWSReservedSSO_*");
     assert_eq!(config.log_level, LevelFilter::INFO);
 }
@@ -43,11 +46,33 @@ fn every_variable_is_read() {
     .unwrap();
     assert_eq!(config.policy.default_duration().seconds(), 3_600);
     assert_eq!(config.policy.profile_count(), 6, "the bundle of tests/api");
-    assert_eq!(config.limits.vend, quota(5, 10, 2));
-    assert_eq!(config.limits.read, Limit::Off);
-    assert_eq!(config.limits.memory_max_keys.get(), 7);
+    assert_eq!(config.rate_limit.limits.vend, quota(5, 10, 2));
+    assert_eq!(config.rate_limit.limits.read, Limit::Off);
+    assert_eq!(config.rate_limit.limits.memory_max_keys.get(), 7);
     assert_eq!(config.named_session_roles.to_string(), "Okta-*,Exact");
     assert_eq!(config.log_level, LevelFilter::ERROR);
+}
+
+#[test]
+fn a_table_makes_the_store_shared() {
+    assert_eq!(read(&[]).unwrap().rate_limit.store, StoreSettings::Memory);
+    let store = |extra: &[(&str, &str)]| {
+        let table = ("SENTINEL_RATE_LIMIT_TABLE", "sentinel-rate-limit");
+        read(&[&[table], extra].concat()).unwrap().rate_limit.store
+    };
+    let breaker = BreakerSettings { failure_threshold: 5, reset_seconds: 30, half_open_requests: 3 };
+    let defaults = SharedSettings { timeout: Duration::from_millis(500), failure_mode: FailureMode::Memory, breaker };
+    assert_eq!(store(&[]), StoreSettings::Dynamodb("sentinel-rate-limit".to_owned(), defaults));
+    let set = store(&[
+        ("SENTINEL_RATE_LIMIT_TIMEOUT_MS", "200"),
+        ("SENTINEL_RATE_LIMIT_FAILURE_MODE", "closed"),
+        ("SENTINEL_BREAKER_FAILURE_THRESHOLD", "1"),
+        ("SENTINEL_BREAKER_RESET_SECONDS", "2"),
+        ("SENTINEL_BREAKER_HALF_OPEN_REQUESTS", "4"),
+    ]);
+    let breaker = BreakerSettings { failure_threshold: 1, reset_seconds: 2, half_open_requests: 4 };
+    let settings = SharedSettings { timeout: Duration::from_millis(200), failure_mode: FailureMode::Closed, breaker };
+    assert_eq!(set, StoreSettings::Dynamodb("sentinel-rate-limit".to_owned(), settings));
 }
 
 #[test]
@@ -59,7 +84,7 @@ fn on_lambda_the_bundle_is_beside_the_program() {
 
 #[test]
 fn the_burst_is_the_quota_unless_set() {
-    assert_eq!(read(&[("SENTINEL_RATE_LIMIT_REQUESTS", "5")]).unwrap().limits.vend, quota(5, 60, 5));
+    assert_eq!(read(&[("SENTINEL_RATE_LIMIT_REQUESTS", "5")]).unwrap().rate_limit.limits.vend, quota(5, 60, 5));
 }
 
 #[test]
@@ -84,7 +109,16 @@ fn bad_values_name_the_variable() {
         ("RUST_LOG", "sentinel_tvm=debug"),
         ("SENTINEL_RATE_LIMIT_REQUEST", "5"),
         ("SENTINEL_REQUIRE_DEVICE", "true"),
-        ("SENTINEL_RATE_LIMIT_TABLE", "table"),
+        ("SENTINEL_RATE_LIMIT_TABLE", "ab"),
+        ("SENTINEL_RATE_LIMIT_TABLE", "a table"),
+        ("SENTINEL_RATE_LIMIT_TABLE", "arn:aws:s3:::bucket"),
+        ("SENTINEL_RATE_LIMIT_FAILURE_MODE", "fail-open"),
+        ("SENTINEL_RATE_LIMIT_FAILURE_MODE", ""),
+        ("SENTINEL_RATE_LIMIT_TIMEOUT_MS", "49"),
+        ("SENTINEL_RATE_LIMIT_TIMEOUT_MS", "5001"),
+        ("SENTINEL_BREAKER_FAILURE_THRESHOLD", "0"),
+        ("SENTINEL_BREAKER_RESET_SECONDS", "0"),
+        ("SENTINEL_BREAKER_HALF_OPEN_REQUESTS", "0"),
         ("MDM_SECRET_ARN", "arn:aws:secretsmanager:eu-central-1:123456789012:secret:x"),
     ] {
         let problems = read(&[(name, value)]).unwrap_err();

@@ -44,13 +44,18 @@ impl Quota {
         self.burst.get()
     }
 
+    /// The latest TAT with which a request at `now` is admitted.
+    pub(super) fn latest(&self, now: u64) -> u64 {
+        now + self.tolerance()
+    }
+
     /// Microseconds between two requests at the sustained rate, rounded up so that rounding never admits more.
-    fn interval(&self) -> u64 {
+    pub(super) fn interval(&self) -> u64 {
         (u64::from(self.window_seconds()) * MICROS_PER_SECOND).div_ceil(u64::from(self.requests()))
     }
 
     /// How far, in microseconds, the TAT may be ahead of `now` for a request to be admitted.
-    pub(super) fn tolerance(&self) -> u64 {
+    fn tolerance(&self) -> u64 {
         u64::from(self.burst() - 1) * self.interval()
     }
 
@@ -58,13 +63,13 @@ impl Quota {
     /// `tat` is the principal's last TAT, 0 for one never seen.
     pub(super) fn judge(&self, tat: u64, now: u64) -> Result<u64, u64> {
         let start = tat.max(now);
-        let latest = now + self.tolerance();
+        let latest = self.latest(now);
         if start <= latest { Ok(start + self.interval()) } else { Err(start - latest) }
     }
 
     /// How many more requests would be admitted right now.
     pub(super) fn remaining(&self, tat: u64, now: u64) -> u32 {
-        match (now + self.tolerance()).checked_sub(tat.max(now)) {
+        match self.latest(now).checked_sub(tat.max(now)) {
             Some(room) => u32::try_from(room / self.interval() + 1).unwrap_or(u32::MAX),
             None => 0,
         }

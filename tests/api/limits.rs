@@ -63,7 +63,7 @@ async fn zero_turns_limiting_off() {
         let answer = api.send(Call::get("/?profile=nobody")).await;
         assert_eq!(answer.status(), 403);
         assert_eq!(answer.header("RateLimit"), None);
-        assert_eq!(answer.audit["rate_limit"]["backend"], "off");
+        assert_eq!(answer.audit["rate_limit"]["decided_by"], "off");
     }
 }
 
@@ -78,7 +78,7 @@ async fn refused_and_malformed_requests_count_too() {
     assert_eq!(
         throttled.audit["rate_limit"],
         serde_json::json!({
-            "backend": "memory", "tier": "vend", "remaining": 0, "retry_after": 30,
+            "decided_by": "memory", "writes": 0, "tier": "vend", "remaining": 0, "retry_after": 30,
         })
     );
 }

@@ -5,6 +5,7 @@
 mod credentials;
 mod identity;
 mod input;
+mod limiter;
 mod limits;
 mod outcomes;
 mod policy;

@@ -97,7 +97,7 @@ async fn security_no_secret_is_logged_at_any_level() {
     assert!(reply["body"].as_str().unwrap().contains("CANARY-issued-secret"));
     let lines = json_lines(&output);
     let warned = |line: &&Value| line["level"] == "WARN" && line["message"].as_str().unwrap().contains("across instances");
-    assert_eq!(lines.iter().filter(warned).count(), 2, "one warning per tier: {lines:?}");
+    assert_eq!(lines.iter().filter(warned).count(), 1, "{lines:?}");
     let audits: Vec<&Value> = lines.iter().filter(|line| line["type"] == "audit").collect();
     assert_eq!(audits.len(), 1);
     assert_eq!(audits[0]["request_id"], REQUEST_ID);

@@ -1,14 +1,16 @@
 //! The function in this process, an STS on loopback, and events to send.
 
 mod call;
+mod dynamo;
 mod sts;
 
 pub(crate) use call::{Call, EVENTS};
+pub(crate) use dynamo::{Dynamo, Front, TABLE};
 pub(crate) use sts::FakeSts;
 
 use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::Credentials;
-use sentinel_tvm::{App, Config, Response, Sts};
+use sentinel_tvm::{App, Config, RateLimiter, Response, Sts};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -55,7 +57,9 @@ impl Api {
         let lines = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&lines);
         let audit = Box::new(move |line: &str| sink.lock().unwrap().push(line.to_owned()));
-        let app = App::new(config(variables), Sts::new(&sdk_config(&sts.uri()).await), audit);
+        let (config, aws) = (config(variables), sdk_config(&sts.uri()).await);
+        let limiter = RateLimiter::new(&config.rate_limit, &aws);
+        let app = App::new(config, limiter, Sts::new(&aws), audit);
         Self { app, sts, lines, now: wednesday_morning() }
     }
 
@@ -84,7 +88,7 @@ fn config(variables: &[(&str, &str)]) -> Config {
     Config::from_variables(variables).unwrap()
 }
 
-async fn sdk_config(endpoint: &str) -> aws_config::SdkConfig {
+pub(crate) async fn sdk_config(endpoint: &str) -> aws_config::SdkConfig {
     let own = Credentials::new("AKIDOFTHEFUNCTION", "CANARY-own-secret-key", Some("CANARY-own-token".into()), None, "test");
     aws_config::defaults(BehaviorVersion::latest())
         .region(Region::new("eu-central-1"))

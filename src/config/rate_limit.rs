@@ -1,0 +1,69 @@
+//! The limiter's settings.
+
+use super::variables::Variables;
+use crate::rate_limit::{BreakerSettings, FailureMode, Limit, Limits, Quota, RateLimitSettings, SharedSettings, StoreSettings};
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::time::Duration;
+
+pub(super) fn read(variables: &mut Variables) -> RateLimitSettings {
+    let limits = Limits {
+        vend: limit(variables, "SENTINEL_RATE_LIMIT"),
+        read: limit(variables, "SENTINEL_RATE_LIMIT_READ"),
+        memory_max_keys: memory_max_keys(variables),
+    };
+    let shared = SharedSettings {
+        timeout: Duration::from_millis(variables.number("SENTINEL_RATE_LIMIT_TIMEOUT_MS", 50..=5_000, 500).into()),
+        failure_mode: failure_mode(variables),
+        breaker: BreakerSettings {
+            failure_threshold: variables.number("SENTINEL_BREAKER_FAILURE_THRESHOLD", 1..=1_000, 5),
+            reset_seconds: variables.number("SENTINEL_BREAKER_RESET_SECONDS", 1..=3_600, 30),
+            half_open_requests: variables.number("SENTINEL_BREAKER_HALF_OPEN_REQUESTS", 1..=100, 3),
+        },
+    };
+    let store = table(variables).map_or(StoreSettings::Memory, |name| StoreSettings::Dynamodb(name, shared));
+    RateLimitSettings { limits, store }
+}
+
+fn limit(variables: &mut Variables, prefix: &str) -> Limit {
+    const MOST: u32 = 1_000_000;
+    let requests = variables.number(&format!("{prefix}_REQUESTS"), 0..=MOST, 100);
+    let window = variables.number(&format!("{prefix}_WINDOW"), 1..=86_400, 60);
+    let burst = variables.number(&format!("{prefix}_BURST"), 1..=MOST, requests.max(1));
+    match (NonZeroU32::new(requests), NonZeroU32::new(window), NonZeroU32::new(burst)) {
+        (Some(requests), Some(window), Some(burst)) => Limit::Quota(Quota::new(requests, window, burst)),
+        _ => Limit::Off,
+    }
+}
+
+fn memory_max_keys(variables: &mut Variables) -> NonZeroUsize {
+    let keys = variables.number("SENTINEL_RATE_LIMIT_MEMORY_MAX_KEYS", 1..=1_000_000, 50_000);
+    usize::try_from(keys).ok().and_then(NonZeroUsize::new).unwrap_or(NonZeroUsize::MIN)
+}
+
+fn failure_mode(variables: &mut Variables) -> FailureMode {
+    const NAME: &str = "SENTINEL_RATE_LIMIT_FAILURE_MODE";
+    match variables.text(NAME).as_deref() {
+        None | Some("memory") => FailureMode::Memory,
+        Some("open") => FailureMode::Open,
+        Some("closed") => FailureMode::Closed,
+        Some(_) => {
+            variables.problem(NAME, "is not one of memory, open, closed");
+            FailureMode::Closed
+        }
+    }
+}
+
+/// A table's name or ARN. Source: the DynamoDB API reference on `TableName`.
+fn table(variables: &mut Variables) -> Option<String> {
+    const NAME: &str = "SENTINEL_RATE_LIMIT_TABLE";
+    let table = variables.text(NAME)?;
+    let name = match table.strip_prefix("arn:") {
+        Some(arn) => arn.rsplit_once(":table/").map_or("", |(_, name)| name),
+        None => &table,
+    };
+    let alphabet = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte));
+    if !alphabet || !(3..=255).contains(&name.len()) {
+        variables.problem(NAME, "is not a table's name (3 to 255 of A-Z a-z 0-9 _ . -) or ARN");
+    }
+    Some(table)
+}

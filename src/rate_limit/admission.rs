@@ -1,0 +1,191 @@
+//! What the limiter is asked and what it answers.
+
+use super::breaker::BreakerState;
+use super::gcra::Quota;
+use super::local::Usage;
+use super::table::StoreError;
+use serde::Serialize;
+use std::num::NonZeroUsize;
+
+/// What a request is for, as far as quotas are concerned. Each tier has its own budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Tier {
+    /// Asking for credentials.
+    Vend,
+    /// Everything else: profiles, health, paths that do not exist.
+    Read,
+}
+
+impl Tier {
+    /// The tier's name in keys, headers and logs.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Vend => "vend",
+            Self::Read => "read",
+        }
+    }
+}
+
+/// Whether a tier is limited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// At most this much per principal.
+    Quota(Quota),
+    /// The operator has switched limiting off (`…_REQUESTS=0`).
+    Off,
+}
+
+/// The limits of both tiers, and the bound of the local store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// The limit of [`Tier::Vend`].
+    pub vend: Limit,
+    /// The limit of [`Tier::Read`].
+    pub read: Limit,
+    /// How many budgets (a principal and a tier) the local store remembers.
+    pub memory_max_keys: NonZeroUsize,
+}
+
+impl Limits {
+    /// The limit of one tier.
+    #[must_use]
+    pub fn of(&self, tier: Tier) -> Limit {
+        match tier {
+            Tier::Vend => self.vend,
+            Tier::Read => self.read,
+        }
+    }
+}
+
+/// Who admits while the shared table is out of reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailureMode {
+    /// This process, from what it knows.
+    Memory,
+    /// Nobody: every request passes.
+    Open,
+    /// Nobody: every request is refused.
+    Closed,
+}
+
+impl FailureMode {
+    /// The mode as settings and logs spell it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Open => "open",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+/// The limiter's answer to one request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admission {
+    /// May the request go on?
+    pub outcome: Outcome,
+    /// Who decided.
+    pub decided_by: DecidedBy,
+    /// Writes to the shared table that were tried.
+    pub writes: u32,
+}
+
+/// May a request go on?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Yes, and nothing was counted.
+    Uncounted,
+    /// Yes, within the quota.
+    Admitted(Standing),
+    /// No, it is over the quota.
+    Throttled(Standing, RetryAfter),
+    /// No, nobody can tell ([`FailureMode::Closed`]).
+    Unavailable,
+}
+
+/// Who decided about a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DecidedBy {
+    /// Nobody: the tier is not limited.
+    Off,
+    /// This process, which has no shared table.
+    Memory,
+    /// The shared table.
+    Table,
+    /// This process, because it had seen in the table that the principal is over its quota.
+    Mirror,
+    /// The failure mode, because the table did not decide.
+    Fallback(FailureMode, Degraded),
+}
+
+/// Why the table did not decide.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Degraded {
+    /// The breaker is open, or has enough probes under way.
+    #[error("breaker open")]
+    BreakerOpen,
+    /// The table failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Where a principal stands in its quota after a decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// The tier that was charged.
+    pub tier: Tier,
+    /// The tier's quota.
+    pub quota: Quota,
+    /// Requests that would be admitted right now.
+    pub remaining: u32,
+    /// Whole seconds, rounded up, until the full burst is available again.
+    pub reset_seconds: u64,
+}
+
+impl Standing {
+    pub(super) fn of(tier: Tier, quota: Quota, tat: u64, now: u64) -> Self {
+        Self { tier, quota, remaining: quota.remaining(tat, now), reset_seconds: whole_seconds(tat.saturating_sub(now)) }
+    }
+}
+
+/// Whole seconds, rounded up and at least 1, after which a throttled principal is admitted again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RetryAfter(pub u64);
+
+impl RetryAfter {
+    pub(super) fn of(micros: u64) -> Self {
+        Self(whole_seconds(micros).max(1))
+    }
+}
+
+fn whole_seconds(micros: u64) -> u64 {
+    micros.div_ceil(1_000_000)
+}
+
+/// How the limiter is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LimiterHealth {
+    /// The limits in force.
+    pub limits: Limits,
+    /// Whether there is a shared table, and its breaker.
+    pub backend: Backend,
+    /// The local store.
+    pub usage: Usage,
+}
+
+/// Where requests are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backend {
+    /// In each process.
+    Memory,
+    /// In a shared table.
+    Shared {
+        /// Whether it is asked.
+        breaker: BreakerState,
+        /// How often that has changed since the start.
+        transitions: u64,
+    },
+}
