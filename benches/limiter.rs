@@ -1,0 +1,139 @@
+//! What a decision of the limiter costs, each time beside something else that runs in the same process, in turn with it:
+//!
+//! - the local store beside the `governor` crate, which keeps the same kind of number in a map without a bound;
+//! - the shared store beside a bare `UpdateItem` on the same embedded DynamoDB, over HTTP.
+//!
+//! `make bench` runs it. Times differ between machines and moments; the ratios are what to look at.
+
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a program for the terminal")]
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_sdk_dynamodb::types::AttributeValue;
+use dynoxide::Database;
+use governor::clock::FakeRelativeClock;
+use sentinel_tvm::{
+    BreakerSettings, Caller, DecidedBy, DynamoTable, Event, FailureMode, Limit, Limits, NamedSessionRoles, Principal, Quota,
+    RateLimiter, SharedSettings, Tier,
+};
+use serde_json::json;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::time::{Duration, Instant};
+use time::UtcDateTime;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+
+const ROUNDS: usize = 31;
+const CALLERS: usize = 10_000;
+
+/// Runs both in turn, `times` each per round, and prints the median time of each and the median ratio of a round.
+fn pair(title: &str, times: u32, (ours, mut one): (&str, impl FnMut()), (theirs, mut other): (&str, impl FnMut())) {
+    let mut rounds: Vec<(f64, f64)> = (0..ROUNDS).map(|_| (measure(times, &mut one), measure(times, &mut other))).collect();
+    rounds.remove(0); // the warm-up
+    let median = |value: fn(&(f64, f64)) -> f64| {
+        let mut values: Vec<f64> = rounds.iter().map(value).collect();
+        values.sort_by(f64::total_cmp);
+        values[values.len() / 2]
+    };
+    println!("{title}\n  {ours:<32} {:>10.3} us", median(|round| round.0));
+    println!("  {theirs:<32} {:>10.3} us", median(|round| round.1));
+    println!("  {:<32} {:>10.2}\n", "ratio", median(|round| round.0 / round.1));
+}
+
+/// Microseconds per call.
+#[expect(clippy::disallowed_methods, reason = "a bench measures time")]
+fn measure(times: u32, work: &mut impl FnMut()) -> f64 {
+    let start = Instant::now();
+    (0..times).for_each(|_| work());
+    start.elapsed().as_secs_f64() * 1e6 / f64::from(times)
+}
+
+fn main() {
+    let runtime = Runtime::new().unwrap();
+    local(&runtime);
+    shared(&runtime);
+}
+
+/// A quota that nobody exhausts, so that every request takes the whole way.
+fn limits() -> Limits {
+    let plenty = NonZeroU32::new(1_000_000).unwrap();
+    let limit = Limit::Quota(Quota::new(plenty, NonZeroU32::MIN, plenty));
+    Limits { vend: limit, read: limit, memory_max_keys: NonZeroUsize::new(50_000).unwrap() }
+}
+
+fn principals() -> Vec<Principal> {
+    let principal = |index| {
+        let iam = json!({ "userArn": format!("arn:aws:iam::123456789012:user/caller-{index}") });
+        let event = Event::new(json!({ "requestContext": { "authorizer": { "iam": iam } } }));
+        Caller::from_event(&event, &NamedSessionRoles::default()).unwrap().principal().clone()
+    };
+    (0..CALLERS).map(principal).collect()
+}
+
+fn midnight() -> UtcDateTime {
+    UtcDateTime::from_unix_timestamp(1_767_225_600).unwrap()
+}
+
+fn local(runtime: &Runtime) {
+    let callers = principals();
+    let limiter = RateLimiter::<DynamoTable>::in_memory(limits());
+    let (mut now, mut turn) = (midnight(), 0);
+    let ours = || {
+        turn = (turn + 7) % CALLERS;
+        now += time::Duration::microseconds(1);
+        std::hint::black_box(runtime.block_on(limiter.admit(Tier::Vend, &callers[turn], now)));
+    };
+    let clock = FakeRelativeClock::default();
+    let plenty = NonZeroU32::new(1_000_000).unwrap();
+    let governor = governor::RateLimiter::dashmap_with_clock(governor::Quota::per_second(plenty), clock.clone());
+    let mut their_turn = 0;
+    let theirs = || {
+        their_turn = (their_turn + 7) % CALLERS;
+        clock.advance(Duration::from_micros(1));
+        let _ = std::hint::black_box(governor.check_key(&format!("RL#vend#{}", callers[their_turn])));
+    };
+    pair("local store, 10 000 principals", 20_000, ("sentinel-tvm (bounded LRU)", ours), ("governor (unbounded map)", theirs));
+}
+
+fn shared(runtime: &Runtime) {
+    let config = runtime.block_on(emulator());
+    let principal = principals().remove(0);
+    let breaker = BreakerSettings { failure_threshold: 5, reset_seconds: 30, half_open_requests: 3 };
+    let settings = SharedSettings { timeout: Duration::from_secs(10), failure_mode: FailureMode::Closed, breaker };
+    let limiter = RateLimiter::shared(limits(), DynamoTable::new(&config, "limits", settings.timeout), settings);
+    let mut now = midnight();
+    let ours = || {
+        now += time::Duration::microseconds(10);
+        let admission = runtime.block_on(limiter.admit(Tier::Vend, &principal, now));
+        assert_eq!((admission.decided_by, admission.writes), (DecidedBy::Table, 1));
+    };
+    let client = aws_sdk_dynamodb::Client::new(&config);
+    let theirs = || {
+        let update = client.update_item().table_name("limits").key("PK", AttributeValue::S("bare".to_owned()));
+        let update =
+            update.update_expression("ADD N :one").expression_attribute_values(":one", AttributeValue::N("1".to_owned()));
+        runtime.block_on(update.send()).unwrap();
+    };
+    pair("shared store, over HTTP", 500, ("one decision", ours), ("a bare UpdateItem", theirs));
+}
+
+/// An embedded DynamoDB with one table.
+async fn emulator() -> SdkConfig {
+    let database = Database::memory().unwrap();
+    let table = json!({
+        "TableName": "limits",
+        "KeySchema": [{ "AttributeName": "PK", "KeyType": "HASH" }],
+        "AttributeDefinitions": [{ "AttributeName": "PK", "AttributeType": "S" }],
+        "BillingMode": "PAY_PER_REQUEST",
+    });
+    database.create_table(serde_json::from_value(table).unwrap()).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(dynoxide::server::serve_on(listener, database));
+    aws_config::defaults(BehaviorVersion::latest())
+        .region(Region::new("eu-central-1"))
+        .credentials_provider(Credentials::new("AKID", "secret", None, None, "bench"))
+        .endpoint_url(endpoint)
+        .load()
+        .await
+}
