@@ -102,9 +102,10 @@ build: cargo $(CLIENT)/.installed ## The deployable zip, with the policy directo
 	@echo 'built target/lambda/sentinel-tvm/bootstrap.zip for $(ARCH)'
 
 .PHONY: deploy
-deploy: cargo $(CLIENT)/.installed ## Build, and deploy with cargo lambda
+deploy: cargo $(CLIENT)/.installed ## Build, deploy with cargo lambda, and make the Function URL
 	$(LAMBDA_BUILD)
 	$(WITH_TOOLS) cargo lambda deploy $(if $(ROLE_ARN),--iam-role $(ROLE_ARN)) sentinel-tvm
+	$(CLIENT)/python scripts/function_url.py sentinel-tvm
 
 .PHONY: deploy-sam
 deploy-sam: cargo $(CLIENT)/.installed $(TEMPLATES)/.installed ## Build, and deploy template.yaml with SAM
