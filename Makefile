@@ -29,6 +29,7 @@ help:
 	@echo '  ARCH=arm64         build, deploy, deploy-sam: processor of the function, arm64 or x86_64'
 	@echo '  ROLE_ARN=          deploy: the execution role; needed the first time'
 	@echo '  EVENT=NAME         invoke: the event in tests/events/NAME.json'
+	@echo '  URL=https://...    limits: a deployed Function URL, with AWS credentials in the environment'
 	@echo '  SENTINEL_...       run, demo: settings of the function, as in docs/configuration.md'
 	@echo '  LOCAL_EMULATOR_PORT=4566 LOCAL_INVOKE_PORT=9001 LOCAL_URL_PORT=9010'
 	@echo '                     run, demo: where to listen; a free port is found for one that is taken'
@@ -53,6 +54,24 @@ invoke: cargo $(CLIENT)/.installed ## Hand a stored event to the function of `ma
 	$(WITH_TOOLS) cargo lambda invoke sentinel-tvm --data-file tests/events/$(EVENT).json \
 		--invoke-address 127.0.0.1 --invoke-port "$$(<.local/invoke-port)"
 
+.PHONY: limits
+limits: $(CLIENT)/.installed ## Go past each rate limit of URL=…, or of the function that `make run` serves
+ifdef URL
+	$(CLIENT)/python scripts/show_limits.py $(URL)
+else
+	@test -f .local/url || { echo 'No local function is running: start one with `make run`, or name a URL=.' >&2; exit 1; }
+	AWS_CONFIG_FILE=.local/aws/config AWS_SHARED_CREDENTIALS_FILE=.local/aws/credentials AWS_PROFILE=bob \
+		$(CLIENT)/python scripts/show_limits.py $$(<.local/url)
+endif
+
+.PHONY: simulate
+simulate: cargo ## The limiter over 500 instances and 10 000 principals, in simulated hours
+	cargo run --locked --profile bench --example simulate
+
+.PHONY: bench
+bench: cargo ## Benches, each beside something to compare with
+	cargo bench --locked
+
 ##@ Checks and tests
 
 .PHONY: check
@@ -75,7 +94,7 @@ doc: cargo ## Does the documentation build? A warning is an error
 
 .PHONY: cargo-test
 cargo-test: cargo
-	cargo test --locked --all-targets
+	cargo test --locked --lib --bins --tests --examples
 	cargo test --locked --doc
 
 .PHONY: deny

@@ -13,6 +13,7 @@ REGION = "us-east-1"
 FUNCTION_ROLE = "sentinel-tvm-function"
 CALLER_ROLE = "AWSReservedSSO_Developer_0123456789abcdef"
 PROTECTED_ROLES = ("vended-development", "vended-production")
+TABLE = "sentinel-rate-limit"
 VEND_ACTIONS = ["sts:AssumeRole", "sts:SetSourceIdentity", "sts:TagSession"]
 
 HOURS_12 = 12 * 3600
@@ -84,6 +85,8 @@ def _function_role(iam):
     arn = _role(iam, FUNCTION_ROLE, trust, MaxSessionDuration=HOURS_12)
     vend = _allow(VEND_ACTIONS, Resource=f"arn:aws:iam::{ACCOUNT}:role/vended-*")
     iam.put_role_policy(RoleName=FUNCTION_ROLE, PolicyName="vend", PolicyDocument=vend)
+    count = _allow(["dynamodb:UpdateItem"], Resource=f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{TABLE}")
+    iam.put_role_policy(RoleName=FUNCTION_ROLE, PolicyName="count", PolicyDocument=count)
     return arn
 
 
@@ -129,12 +132,12 @@ def _secret(secretsmanager):
 
 def _table(dynamodb):
     dynamodb.create_table(
-        TableName="sentinel-rate-limit",
+        TableName=TABLE,
         KeySchema=[{"AttributeName": "PK", "KeyType": "HASH"}],
         AttributeDefinitions=[{"AttributeName": "PK", "AttributeType": "S"}],
         BillingMode="PAY_PER_REQUEST",
     )
     dynamodb.update_time_to_live(
-        TableName="sentinel-rate-limit",
+        TableName=TABLE,
         TimeToLiveSpecification={"Enabled": True, "AttributeName": "TTL"},
     )

@@ -17,7 +17,7 @@ from local import client, files
 from local.errors import StackError
 from local.ports import HOST
 from local.processes import Process
-from local.provision import ACCOUNT, REGION, provision
+from local.provision import ACCOUNT, REGION, TABLE, provision
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 VENV = REPOSITORY / ".venv"
@@ -29,12 +29,13 @@ FUNCTION = "sentinel-tvm"
 class LocalStack:
     """A context: inside it, everything runs and `callers` can vend at `url`."""
 
-    def __init__(self, state, ports, policy=REPOSITORY / "policy", reload=False):
+    def __init__(self, state, ports, policy=REPOSITORY / "policy", settings=None, reload=False):
         self.state = state
         self.endpoint = f"http://{HOST}:{ports.emulator}"
         self.url = f"http://{HOST}:{ports.url}"
         self._ports = ports
         self._policy = policy
+        self._settings = settings or {}
         self._reload = reload
         self._processes = []
         self._cleanup = ExitStack()
@@ -132,14 +133,15 @@ class LocalStack:
             "AWS_SECRET_ACCESS_KEY": function.secret_access_key,
             "AWS_SESSION_TOKEN": function.session_token,
             "SENTINEL_POLICY_DIR": str(self._policy),
+            "SENTINEL_RATE_LIMIT_TABLE": TABLE,
+            **self._settings,
         }
         command = [str(CLIENT_BIN / "cargo-lambda"), "lambda", "watch", "--wait"]
         command += ["--invoke-address", HOST, "--invoke-port", str(self._ports.invoke)]
         if not self._reload:
             command.append("--ignore-changes")
         self._function = self._start("function", command, env, "Mend what the log says and run again.")
-        files.write_private(self.state / "invoke-port", str(self._ports.invoke))
-        self._cleanup.callback((self.state / "invoke-port").unlink, missing_ok=True)
+        self._publish("invoke-port", str(self._ports.invoke))
 
     def _start_url(self):
         invocations = f"2015-03-31/functions/{FUNCTION}/invocations"
@@ -151,6 +153,12 @@ class LocalStack:
         program = _target_directory() / "debug" / "examples" / "function_url"
         url = self._start("url", [str(program)], env, "Mend what the log says and run again.")
         url.wait_until(lambda: _listens(self._ports.url), 10)
+        self._publish("url", self.url)
+
+    def _publish(self, name, text):
+        """Leaves a file for other targets of the Makefile, as long as the stack runs."""
+        files.write_private(self.state / name, text)
+        self._cleanup.callback((self.state / name).unlink, missing_ok=True)
 
     def _wait_for_function(self):
         """Waits for a first answer. The request itself waits until the function runs, so one is enough."""
