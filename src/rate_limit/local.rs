@@ -25,7 +25,7 @@ pub(super) struct LocalStore {
 
 #[derive(Debug)]
 struct Inner {
-    budgets: LruCache<Box<str>, Budget>,
+    budgets: LruCache<String, Budget>,
     evictions: u64,
     warned: bool,
 }
@@ -65,25 +65,22 @@ impl LocalStore {
 
     /// Judges and records one request by what is known here alone: the new TAT, or the microseconds to wait.
     pub(super) fn admit(&self, key: &str, quota: &Quota, now: u64) -> Result<u64, u64> {
-        let mut inner = self.lock();
-        let mut budget = inner.budgets.get(key).copied().unwrap_or_default();
-        budget.local = quota.judge(budget.local, now)?;
-        inner.put(key, budget, self.max_keys);
-        Ok(budget.local)
+        self.update(key, |budget| {
+            budget.local = quota.judge(budget.local, now)?;
+            Ok(budget.local)
+        })
     }
 
     /// What is known of `key`, before the table is asked.
     pub(super) fn consult(&self, key: &str, quota: &Quota, now: u64) -> Known {
-        let mut inner = self.lock();
-        let Some(budget) = inner.budgets.get_mut(key) else {
-            return Known::Open { table: 0, owed: 0 };
-        };
-        if budget.local > quota.latest(now) {
-            return Known::Refused { tat: budget.local };
-        }
-        let owed = budget.local.saturating_sub(budget.table.max(now));
-        budget.local -= owed;
-        Known::Open { table: budget.table, owed }
+        self.update(key, |budget| {
+            if budget.local > quota.latest(now) {
+                return Known::Refused { tat: budget.local };
+            }
+            let owed = budget.local.saturating_sub(budget.table.max(now));
+            budget.local -= owed;
+            Known::Open { table: budget.table, owed }
+        })
     }
 
     /// Takes over a TAT seen in the table.
@@ -100,6 +97,7 @@ impl LocalStore {
             if owed > 0 {
                 budget.local = budget.local.max(now) + owed;
             }
+            budget.local
         })
     }
 
@@ -108,12 +106,12 @@ impl LocalStore {
         Usage { keys: inner.budgets.len(), max_keys: self.max_keys.get(), evictions: inner.evictions }
     }
 
-    fn update(&self, key: &str, change: impl FnOnce(&mut Budget)) -> u64 {
+    /// Changes the budget of `key`, which thereby counts as the one used last.
+    fn update<R>(&self, key: &str, change: impl FnOnce(&mut Budget) -> R) -> R {
         let mut inner = self.lock();
-        let mut budget = inner.budgets.get(key).copied().unwrap_or_default();
-        change(&mut budget);
-        inner.put(key, budget, self.max_keys);
-        budget.local
+        let result = change(inner.budgets.get_or_insert_mut_ref(key, Budget::default));
+        inner.keep_bound(self.max_keys);
+        result
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -122,12 +120,7 @@ impl LocalStore {
 }
 
 impl Inner {
-    fn put(&mut self, key: &str, budget: Budget, max_keys: NonZeroUsize) {
-        if let Some(known) = self.budgets.get_mut(key) {
-            *known = budget;
-            return;
-        }
-        self.budgets.put(key.into(), budget);
+    fn keep_bound(&mut self, max_keys: NonZeroUsize) {
         if self.budgets.len() > max_keys.get() {
             self.budgets.pop_lru();
             self.evictions += 1;

@@ -11,7 +11,8 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::{Value, json};
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::task::JoinSet;
 
 pub(crate) const TABLE: &str = "limits";
 
@@ -28,11 +29,13 @@ pub(crate) enum Front {
 }
 
 /// An emulator with one empty table.
-#[derive(Clone)]
 pub(crate) struct Dynamo {
     database: Database,
+    behind: String,
     uri: String,
     state: Arc<Mutex<State>>,
+    /// The front's listener and connections; aborted when this is replaced or dropped.
+    front: JoinSet<()>,
 }
 
 struct State {
@@ -48,10 +51,25 @@ impl Dynamo {
         let behind = format!("http://{}", emulator.local_addr().unwrap());
         tokio::spawn(dynoxide::server::serve_on(emulator, database.clone()));
         let state = Arc::new(Mutex::new(State { front: Front::Pass, requests: Vec::new() }));
-        let front = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let uri = format!("http://{}", front.local_addr().unwrap());
-        tokio::spawn(serve(front, behind, Arc::clone(&state)));
-        Self { database, uri, state }
+        let mut dynamo = Self { database, behind, uri: "http://127.0.0.1:0".to_owned(), state, front: JoinSet::new() };
+        dynamo.restart().await;
+        dynamo
+    }
+
+    /// Takes the front away: connections break off, and new ones are refused.
+    pub(crate) fn stop(&mut self) {
+        self.front = JoinSet::new();
+    }
+
+    /// Puts the front back where it was.
+    pub(crate) async fn restart(&mut self) {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_reuseaddr(true).unwrap();
+        socket.bind(self.uri.strip_prefix("http://").unwrap().parse().unwrap()).unwrap();
+        let listener = socket.listen(128).unwrap();
+        self.uri = format!("http://{}", listener.local_addr().unwrap());
+        self.front.spawn(serve(listener, self.behind.clone(), Arc::clone(&self.state)));
+        tokio::task::yield_now().await;
     }
 
     pub(crate) fn uri(&self) -> &str {
@@ -97,10 +115,11 @@ fn schema() -> Value {
 
 async fn serve(listener: TcpListener, behind: String, state: Arc<Mutex<State>>) {
     let client = Client::builder(TokioExecutor::new()).build_http();
+    let mut connections = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
         let (behind, state, client) = (behind.clone(), Arc::clone(&state), client.clone());
         let service = service_fn(move |request| forward(request, behind.clone(), Arc::clone(&state), client.clone()));
-        tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+        connections.spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service));
     }
 }
 
