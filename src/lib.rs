@@ -34,6 +34,7 @@ mod policy;
 mod rate_limit;
 mod request;
 mod response;
+mod secret;
 #[cfg(doctest)]
 mod security;
 mod sts;
@@ -53,4 +54,5 @@ pub use rate_limit::{
 };
 pub use request::{DeviceId, ProfileName, RequestId, Route, SessionDuration, VendRequest};
 pub use response::{Health, Reply, Response, Vended};
+pub use secret::{CachedSecret, ClientTokenInvalid, ClientTokens, Freshness, FromSecret, MdmCredential, SecretError, Served};
 pub use sts::{Credentials, Sts};

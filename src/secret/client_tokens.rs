@@ -1,0 +1,73 @@
+//! The optional second factor of callers: a token that the request must carry.
+
+use super::FromSecret;
+use sha2::{Digest, Sha256};
+use std::fmt;
+use subtle::{Choice, ConstantTimeEq};
+
+/// The tokens that are valid: several, so that old and new ones overlap while clients change over.
+///
+/// Only their SHA-256 digests are kept. A presented token is compared with every one of them, by digests of one length, in
+/// constant time, so that the time taken tells nothing about how much of it is right or which one it is.
+pub struct ClientTokens(Vec<[u8; 32]>);
+
+/// The request carries no token, or none of the valid ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the client token is missing or wrong")]
+pub struct ClientTokenInvalid;
+
+impl ClientTokens {
+    /// Checks the presented token; a missing one is compared like an empty one.
+    pub fn verify(&self, presented: Option<&str>) -> Result<(), ClientTokenInvalid> {
+        let presented = digest(presented.unwrap_or_default());
+        let matches = self.0.iter().fold(Choice::from(0), |found, valid| found | valid.ct_eq(&presented));
+        if matches.into() { Ok(()) } else { Err(ClientTokenInvalid) }
+    }
+}
+
+impl FromSecret for ClientTokens {
+    /// Comma-separated tokens; blanks around one are dropped.
+    fn from_secret(text: &str) -> Result<Self, &'static str> {
+        let tokens: Vec<&str> = text.split(',').map(str::trim).collect();
+        if tokens.iter().any(|token| token.is_empty()) {
+            return Err("it is not a comma-separated list of tokens, none of them empty");
+        }
+        Ok(Self(tokens.into_iter().map(digest).collect()))
+    }
+}
+
+impl fmt::Debug for ClientTokens {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "ClientTokens({} [REDACTED])", self.0.len())
+    }
+}
+
+fn digest(token: &str) -> [u8; 32] {
+    Sha256::digest(token).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_of_several_tokens_is_valid_and_nothing_else() {
+        let tokens = ClientTokens::from_secret("old-token, new-token").unwrap();
+        for valid in ["old-token", "new-token"] {
+            assert_eq!(tokens.verify(Some(valid)), Ok(()));
+        }
+        for wrong in ["", "old-toke", "old-tokenx", "OLD-TOKEN", "old-token,new-token", " old-token", "old-token, new-token"] {
+            assert_eq!(tokens.verify(Some(wrong)), Err(ClientTokenInvalid), "{wrong}");
+        }
+        assert_eq!(tokens.verify(None), Err(ClientTokenInvalid));
+    }
+
+    /// THREAT: an empty secret, or an empty item in it, makes an empty or missing header valid.
+    /// PREVENTION: such a secret is malformed.
+    #[test]
+    fn security_empty_tokens_are_no_tokens() {
+        for text in ["", " ", ",", "a,", ",a", "a,,b", "a, ,b"] {
+            assert!(ClientTokens::from_secret(text).is_err(), "{text:?}");
+        }
+    }
+}
