@@ -3,16 +3,16 @@
 //! Invariants: every event gets a [`Response`] and leaves one audit line, whatever happens, a panic included; each stage takes
 //! what the one before it made, so none can be skipped; a refused request does no later step.
 
+use crate::adapters::Adapters;
 use crate::audit::AuditRecord;
 use crate::caller::{Caller, NamedSessionRoles};
 use crate::config::Config;
 use crate::error::Error;
 use crate::event::Event;
 use crate::policy::Policy;
-use crate::rate_limit::{Outcome, RateLimiter, Tier};
+use crate::rate_limit::{Outcome, Tier};
 use crate::request::{RequestId, Route, VendRequest};
 use crate::response::{Health, Reply, Response, Vended};
-use crate::sts::Sts;
 use futures_util::FutureExt;
 use serde_json::Value;
 use std::fmt;
@@ -25,23 +25,22 @@ pub type AuditSink = Box<dyn Fn(&str) + Send + Sync>;
 /// The function, ready to handle requests. Shared by all of them.
 pub struct App {
     named_session_roles: NamedSessionRoles,
-    limiter: RateLimiter,
     policy: Policy,
-    sts: Sts,
+    adapters: Adapters,
     audit: AuditSink,
 }
 
 impl fmt::Debug for App {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("App").field("limiter", &self.limiter).field("policy", &self.policy).finish_non_exhaustive()
+        out.debug_struct("App").field("adapters", &self.adapters).field("policy", &self.policy).finish_non_exhaustive()
     }
 }
 
 impl App {
-    /// The function as `config` has it, admitting by `limiter`, issuing through `sts`, its audit lines going to `audit`.
+    /// The function as `config` has it, its audit lines going to `audit`.
     #[must_use]
-    pub fn new(config: Config, limiter: RateLimiter, sts: Sts, audit: AuditSink) -> Self {
-        Self { named_session_roles: config.named_session_roles, policy: config.policy, limiter, sts, audit }
+    pub fn new(config: Config, adapters: Adapters, audit: AuditSink) -> Self {
+        Self { named_session_roles: config.named_session_roles, policy: config.policy, adapters, audit }
     }
 
     /// Answers one invocation that arrived at `now`.
@@ -70,6 +69,7 @@ impl App {
         request.record.caller(&caller);
         let route = Route::of(&request.event);
         self.admit(request, &caller, route.as_ref().map_or(Tier::Read, |route| route.tier())).await?;
+        self.check_client_token(request).await?;
         match route? {
             Route::Credentials => self.vend(request, &caller).await.map(Reply::Credentials),
             Route::Profiles => Ok(Reply::Profiles(self.policy.grantable(&caller, request.now))),
@@ -78,7 +78,7 @@ impl App {
     }
 
     async fn admit(&self, request: &mut InFlight, caller: &Caller, tier: Tier) -> Result<(), Error> {
-        let admission = self.limiter.admit(tier, caller.principal(), request.now).await;
+        let admission = self.adapters.limiter.admit(tier, caller.principal(), request.now).await;
         request.record.admission(&admission);
         request.quota = admission.outcome;
         match admission.outcome {
@@ -88,6 +88,13 @@ impl App {
         }
     }
 
+    async fn check_client_token(&self, request: &mut InFlight) -> Result<(), Error> {
+        let presented = request.event.header("X-Sentinel-Token");
+        self.adapters.client_tokens.check(presented, request.now).await?;
+        request.record.client_token_checked();
+        Ok(())
+    }
+
     async fn vend(&self, request: &mut InFlight, caller: &Caller) -> Result<Vended, Error> {
         let asked = VendRequest::parse(&request.event)?;
         request.record.asked(&asked);
@@ -95,7 +102,7 @@ impl App {
         request.record.decision(&decision);
         let grant = decision.into_grant()?;
         request.record.granted(&grant);
-        let issued = self.sts.assume_role(&grant).await;
+        let issued = self.adapters.sts.assume_role(&grant).await;
         request.record.issued(issued.as_ref().ok());
         Ok(Vended {
             credentials: issued?,
@@ -106,7 +113,7 @@ impl App {
     }
 
     fn health(&self) -> Health {
-        Health { limiter: self.limiter.health(), profiles: self.policy.profile_count() }
+        Health { limiter: self.adapters.limiter.health(), profiles: self.policy.profile_count() }
     }
 }
 

@@ -162,6 +162,11 @@ impl AuditRecord {
         self.lap("admit");
     }
 
+    /// The client token, where one is required, was right.
+    pub fn client_token_checked(&mut self) {
+        self.lap("client_token");
+    }
+
     /// What is asked for.
     pub fn asked(&mut self, request: &VendRequest) {
         self.asked = Some(AskedEntry {

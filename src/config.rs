@@ -7,6 +7,7 @@
 mod rate_limit;
 mod variables;
 
+use crate::adapters::ClientTokenSetting;
 use crate::caller::NamedSessionRoles;
 use crate::policy::Policy;
 use crate::rate_limit::RateLimitSettings;
@@ -22,6 +23,8 @@ pub struct Config {
     pub policy: Policy,
     /// `SENTINEL_RATE_LIMIT_*` and `SENTINEL_BREAKER_*`.
     pub rate_limit: RateLimitSettings,
+    /// `SENTINEL_CLIENT_TOKEN_SECRET_ARN`: whether callers must carry a token.
+    pub client_token: ClientTokenSetting,
     /// `SENTINEL_NAMED_SESSION_ROLES`: whose session names identify a person.
     pub named_session_roles: NamedSessionRoles,
     /// `AWS_LAMBDA_LOG_LEVEL`, else `RUST_LOG`: how much this program logs.
@@ -47,13 +50,14 @@ impl Config {
     pub fn from_variables(variables: impl IntoIterator<Item = (String, String)>) -> Result<Self, ConfigError> {
         let mut variables = Variables::new(variables);
         let rate_limit = rate_limit::read(&mut variables);
+        let client_token = client_token(&mut variables);
         let named_session_roles = named_session_roles(&mut variables);
         let log_level = log_level(&mut variables);
         let policy = Policy::from_directory(&policy_dir(&mut variables), default_duration(&mut variables));
         require_lambda(&mut variables);
         let mut problems = variables.into_problems();
         match policy {
-            Ok(policy) if problems.is_empty() => Ok(Self { policy, rate_limit, named_session_roles, log_level }),
+            Ok(policy) if problems.is_empty() => Ok(Self { policy, rate_limit, client_token, named_session_roles, log_level }),
             policy => {
                 problems.extend(policy.err().into_iter().flat_map(|error| error.0));
                 Err(ConfigError(problems))
@@ -79,6 +83,11 @@ fn default_duration(variables: &mut Variables) -> SessionDuration {
     let range = SessionDuration::MIN.seconds()..=SessionDuration::CHAINED_MAX.seconds();
     let seconds = variables.number("SENTINEL_DEFAULT_DURATION", range, SessionDuration::MIN.seconds());
     SessionDuration::from_seconds(seconds).unwrap_or(SessionDuration::MIN)
+}
+
+fn client_token(variables: &mut Variables) -> ClientTokenSetting {
+    let secret = variables.text("SENTINEL_CLIENT_TOKEN_SECRET_ARN");
+    secret.map_or(ClientTokenSetting::NotRequired, ClientTokenSetting::Required)
 }
 
 fn named_session_roles(variables: &mut Variables) -> NamedSessionRoles {

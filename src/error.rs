@@ -6,6 +6,7 @@
 use crate::caller::Unauthenticated;
 use crate::policy::Denial;
 use crate::rate_limit::RetryAfter;
+use crate::secret::{ClientTokenInvalid, SecretError};
 use std::borrow::Cow;
 
 /// Why a request got no answer but this.
@@ -20,6 +21,9 @@ pub enum Error {
     /// Nobody can tell whether the principal is over its quota, and the operator wants a refusal then.
     #[error("the rate-limit table did not decide, and the failure mode is closed")]
     LimiterUnavailable,
+    /// The client token is missing or wrong.
+    #[error(transparent)]
+    ClientToken(#[from] ClientTokenInvalid),
     /// No such path.
     #[error("unknown path")]
     NotFound,
@@ -38,6 +42,12 @@ pub enum Error {
     /// A defect of this program.
     #[error("internal error: {0}")]
     Internal(&'static str),
+}
+
+impl From<SecretError> for Error {
+    fn from(error: SecretError) -> Self {
+        Self::Upstream(error.into())
+    }
 }
 
 /// What is wrong with the caller's input. Never holds the input itself.
@@ -82,6 +92,12 @@ pub enum Upstream {
     },
 }
 
+impl From<SecretError> for Upstream {
+    fn from(error: SecretError) -> Self {
+        Self::Unavailable { service: "a secret", cause: error.to_string() }
+    }
+}
+
 fn sts_hint(code: &str) -> &'static str {
     if code == "AccessDenied" {
         ": the role's trust policy must allow this function's role sts:AssumeRole, sts:SetSourceIdentity and sts:TagSession, \
@@ -111,6 +127,7 @@ impl Error {
                 (403, "IAM_AUTH_REQUIRED", "Sign the request with AWS credentials (SigV4, service lambda).")
             }
             Self::Throttled(_) => (429, "RATE_LIMITED", "Too many requests. Retry after the seconds in Retry-After."),
+            Self::ClientToken(_) => (401, "CLIENT_TOKEN_INVALID", "X-Sentinel-Token is missing or wrong."),
             Self::NotFound => (404, "NOT_FOUND", "There is nothing at this path."),
             Self::MethodNotAllowed(_) => (405, "METHOD_NOT_ALLOWED", "This path does not take this method; see Allow."),
             Self::InvalidRequest(invalid) => invalid.public(),

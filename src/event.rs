@@ -84,6 +84,19 @@ impl Event {
         self.first(["/requestContext/http/userAgent", "/requestContext/identity/userAgent"])
     }
 
+    /// The value of a header, whatever the case of its name; none if it occurs more than once.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let map = |pointer| self.0.pointer(pointer).and_then(Value::as_object);
+        let headers = map("/multiValueHeaders").filter(|map| !map.is_empty()).or_else(|| map("/headers"))?;
+        let named = headers.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name));
+        let mut values = named.flat_map(|(_, value)| values_of(value));
+        match (values.next(), values.next()) {
+            (Some(value), None) => value.as_str(),
+            _ => None,
+        }
+    }
+
     /// The decoded query parameters in order, repeated ones repeated, without those of a pre-signed request (`X-Amz-*`).
     pub fn query(&self) -> Result<Vec<Parameter<'_>>, InvalidRequest> {
         let mut pairs = self.all_query_pairs()?;

@@ -7,10 +7,11 @@
 //!
 //! 1. [`Caller::from_event`] takes the caller from the IAM identity in the request context, and from nowhere else.
 //! 2. [`RateLimiter::admit`] charges the caller's principal.
-//! 3. [`VendRequest::parse`] reads the parameters, strictly.
-//! 4. [`Policy::decide`] asks Cedar and makes a [`Grant`], or a [`Denial`].
-//! 5. [`Sts::assume_role`] takes a grant, and nothing else, to [`Credentials`].
-//! 6. [`Response::render`] makes the reply, [`AuditRecord::close`] the audit line.
+//! 3. [`ClientTokens::verify`] checks the caller's token, where one is required.
+//! 4. [`VendRequest::parse`] reads the parameters, strictly.
+//! 5. [`Policy::decide`] asks Cedar and makes a [`Grant`], or a [`Denial`].
+//! 6. [`Sts::assume_role`] takes a grant, and nothing else, to [`Credentials`].
+//! 7. [`Response::render`] makes the reply, [`AuditRecord::close`] the audit line.
 //!
 //! A refusal at any stage is an [`Error`], which has one message for the log and one for the caller.
 //!
@@ -18,10 +19,11 @@
 //!
 //! - `app`: the pipeline.
 //! - `event`, `caller`, `request`: from the wire to the domain.
-//! - `rate_limit`, `policy`, `sts`: the stages.
+//! - `rate_limit`, `secret`, `policy`, `sts`: the stages; `adapters` makes those that talk to a service.
 //! - `error`, `response`, `audit`: from the domain to the wire and the log.
 //! - `config`, `telemetry`: the start.
 
+mod adapters;
 mod app;
 mod audit;
 mod aws;
@@ -40,6 +42,7 @@ mod security;
 mod sts;
 pub mod telemetry;
 
+pub use adapters::{Adapters, ClientTokenCheck, ClientTokenSetting};
 pub use app::{App, AuditSink};
 pub use audit::AuditRecord;
 pub use caller::{Caller, CallerKind, InvalidPattern, NamedSessionRoles, Principal, Unauthenticated};

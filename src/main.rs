@@ -1,7 +1,7 @@
 //! The Lambda function: reads the settings, builds the app, serves.
 
 use lambda_runtime::{LambdaEvent, run_concurrent, service_fn};
-use sentinel_tvm::{App, Config, ConfigError, Limit, RateLimitSettings, RateLimiter, StoreSettings, Sts, Tier, telemetry};
+use sentinel_tvm::{Adapters, App, Config, ConfigError, Limit, RateLimitSettings, StoreSettings, Tier, telemetry};
 use serde_json::Value;
 use std::convert::Infallible;
 use std::process::ExitCode;
@@ -41,8 +41,8 @@ async fn start() -> Result<App, ConfigError> {
     }
     log_limits(&config.rate_limit);
     let aws = aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await;
-    let limiter = RateLimiter::new(&config.rate_limit, &aws);
-    Ok(App::new(config, limiter, Sts::new(&aws), Box::new(telemetry::write_audit_line)))
+    let adapters = Adapters::new(&config, &aws);
+    Ok(App::new(config, adapters, Box::new(telemetry::write_audit_line)))
 }
 
 fn log_limits(settings: &RateLimitSettings) {

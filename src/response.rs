@@ -172,6 +172,7 @@ fn outcome_headers(outcome: &Result<Reply, Error>) -> Vec<(&'static str, String)
             std::iter::once(granted).chain(clamped).collect()
         }
         Err(Error::Throttled(retry_after)) => vec![("Retry-After", retry_after.0.to_string())],
+        Err(Error::ClientToken(_)) => vec![("WWW-Authenticate", "X-Sentinel-Token".to_owned())],
         Err(Error::MethodNotAllowed(allow)) => vec![("Allow", (*allow).to_owned())],
         _ => Vec::new(),
     }

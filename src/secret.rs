@@ -194,6 +194,3 @@ impl<T: FromSecret> State<T> {
         self.refreshing.get_or_insert_with(|| Arc::clone(inner).fetch(now).boxed().shared()).clone()
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop here")]
 
+mod client_tokens;
 mod credentials;
 mod identity;
 mod input;
@@ -11,5 +12,6 @@ mod outcomes;
 mod policy;
 mod process;
 mod robustness;
+mod secrets;
 mod security;
 mod support;

@@ -2,15 +2,17 @@
 
 mod call;
 mod dynamo;
+mod secrets;
 mod sts;
 
 pub(crate) use call::{Call, EVENTS};
 pub(crate) use dynamo::{Dynamo, Front, TABLE};
+pub(crate) use secrets::FakeSecrets;
 pub(crate) use sts::FakeSts;
 
 use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::Credentials;
-use sentinel_tvm::{App, Config, RateLimiter, Response, Sts};
+use sentinel_tvm::{Adapters, App, Config, Response, Sts};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -35,6 +37,7 @@ pub(crate) fn bundle() -> PathBuf {
 pub(crate) struct Api {
     app: App,
     pub(crate) sts: FakeSts,
+    pub(crate) secrets: FakeSecrets,
     lines: Arc<Mutex<Vec<String>>>,
     pub(crate) now: UtcDateTime,
 }
@@ -54,13 +57,15 @@ impl Api {
     /// With some settings changed.
     pub(crate) async fn with(variables: &[(&str, &str)]) -> Self {
         let sts = FakeSts::start().await;
+        let secrets = FakeSecrets::holding("not a secret that is used").await;
         let lines = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&lines);
         let audit = Box::new(move |line: &str| sink.lock().unwrap().push(line.to_owned()));
-        let (config, aws) = (config(variables), sdk_config(&sts.uri()).await);
-        let limiter = RateLimiter::new(&config.rate_limit, &aws);
-        let app = App::new(config, limiter, Sts::new(&aws), audit);
-        Self { app, sts, lines, now: wednesday_morning() }
+        let config = config(variables);
+        let elsewhere = Adapters::new(&config, &sdk_config(&secrets.uri()).await);
+        let adapters = Adapters { sts: Sts::new(&sdk_config(&sts.uri()).await), ..elsewhere };
+        let app = App::new(config, adapters, audit);
+        Self { app, sts, secrets, lines, now: wednesday_morning() }
     }
 
     pub(crate) fn wait(&mut self, seconds: u64) {
