@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 def main():
     (name,) = sys.argv[1:]
     client = boto3.client("lambda")
-    refuse_public_permissions(client, name)
+    refuse_open_permissions(client, name)
     config = existing(client, name) or client.create_function_url_config(FunctionName=name, AuthType="AWS_IAM")
     if config["AuthType"] != "AWS_IAM":
         sys.exit(
@@ -32,16 +32,37 @@ def existing(client, name):
         return None
 
 
-def refuse_public_permissions(client, name):
-    """Ends the program if the function's own policy lets everyone in."""
+def refuse_open_permissions(client, name):
+    """Ends the program if the function's own policy lets anybody write the event, and with it the caller's identity."""
     try:
         policy = json.loads(client.get_policy(FunctionName=name)["Policy"])
     except client.exceptions.ResourceNotFoundException:
         return
-    public = [statement["Sid"] for statement in policy["Statement"] if "*" in principals(statement)]
-    if public:
-        commands = [f"  aws lambda remove-permission --function-name {name} --statement-id {sid}" for sid in public]
-        sys.exit(f"{name} may be invoked by everyone. Take that back with\n" + "\n".join(commands))
+    opened = [statement["Sid"] for statement in policy["Statement"] if is_open(statement)]
+    if opened:
+        commands = [f"  aws lambda remove-permission --function-name {name} --statement-id {sid}" for sid in opened]
+        sys.exit(
+            f"The policy of {name} lets others invoke it without IAM authentication, or with events of their own. "
+            "Take that back with\n" + "\n".join(commands)
+        )
+
+
+def is_open(statement):
+    """Whether a statement allows more than signed calls through the URL, or calls by one API of one's own."""
+    if statement["Effect"] != "Allow":
+        return False
+    conditions = {key.lower(): value for block in statement.get("Condition", {}).values() for key, value in block.items()}
+    if "*" in principals(statement):
+        return True
+    through_url = str(conditions.get("lambda:invokedviafunctionurl", "")).lower() == "true"
+    one_source = "aws:sourcearn" in conditions
+    return not (through_url or one_source or actions(statement) == ["lambda:InvokeFunctionUrl"])
+
+
+def actions(statement):
+    """What a statement allows."""
+    named = statement.get("Action", "*")
+    return named if isinstance(named, list) else [named]
 
 
 def principals(statement):

@@ -17,6 +17,7 @@ use futures_util::FutureExt;
 use serde_json::Value;
 use std::fmt;
 use std::panic::AssertUnwindSafe;
+use std::time::Duration;
 use time::UtcDateTime;
 
 /// Where finished audit lines go.
@@ -43,10 +44,13 @@ impl App {
         Self { named_session_roles: config.named_session_roles, policy: config.policy, adapters, audit }
     }
 
-    /// Answers one invocation that arrived at `now`.
-    pub async fn handle(&self, payload: Value, request_id: &str, now: UtcDateTime) -> Response {
+    /// Answers one invocation.
+    ///
+    /// An answer that would come too late for Lambda is given up before, so that the request still leaves its audit line.
+    pub async fn handle(&self, payload: Value, invocation: Invocation<'_>) -> Response {
         let event = Event::new(payload);
-        let request_id = RequestId::new(request_id);
+        let request_id = RequestId::new(invocation.request_id);
+        let now = invocation.now;
         let mut request = InFlight {
             record: AuditRecord::open(request_id.clone(), &event, now),
             quota: Outcome::Uncounted,
@@ -54,8 +58,11 @@ impl App {
             event,
             now,
         };
-        let outcome = AssertUnwindSafe(self.answer(&mut request)).catch_unwind().await;
-        let outcome = outcome.unwrap_or(Err(Error::Internal("a panic")));
+        let answer = AssertUnwindSafe(self.answer(&mut request)).catch_unwind();
+        let outcome = match tokio::time::timeout(invocation.time_left, answer).await {
+            Ok(outcome) => outcome.unwrap_or(Err(Error::Internal("a panic"))),
+            Err(_) => Err(Error::OutOfTime),
+        };
         let response = Response::render(&outcome, &request.quota, &request.request_id);
         if let (500.., Err(error)) = (response.status_code, &outcome) {
             tracing::error!(request_id = request.request_id.as_str(), "{error}");
@@ -98,7 +105,7 @@ impl App {
     async fn vend(&self, request: &mut InFlight, caller: &Caller) -> Result<Vended, Error> {
         let asked = VendRequest::parse(&request.event)?;
         request.record.asked(&asked);
-        let decision = self.policy.decide(caller, &asked, &request.request_id, request.now);
+        let decision = self.policy.decide(caller, &asked, None, &request.request_id, request.now);
         request.record.decision(&decision);
         let grant = decision.into_grant()?;
         request.record.granted(&grant);
@@ -115,6 +122,17 @@ impl App {
     fn health(&self) -> Health {
         Health { limiter: self.adapters.limiter.health(), profiles: self.policy.profile_count() }
     }
+}
+
+/// What Lambda says of an invocation.
+#[derive(Debug, Clone, Copy)]
+pub struct Invocation<'a> {
+    /// Its id.
+    pub request_id: &'a str,
+    /// When it arrived.
+    pub now: UtcDateTime,
+    /// How long an answer may take.
+    pub time_left: Duration,
 }
 
 /// One request and what is known of it so far.

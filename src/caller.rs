@@ -11,8 +11,8 @@ mod session_roles;
 
 use crate::digest::{DIGEST_LENGTH, short_digest};
 use crate::event::Event;
-pub(crate) use arn::role_account;
 use arn::{Identity, ParsedArn};
+pub(crate) use arn::{is_principal, role_account};
 use serde::Serialize;
 pub use session_roles::{InvalidPattern, NamedSessionRoles};
 use std::fmt;

@@ -39,6 +39,9 @@ pub enum Error {
     /// A service the request depends on did not do its part.
     #[error(transparent)]
     Upstream(#[from] Upstream),
+    /// Lambda's time for the invocation is nearly over.
+    #[error("given up before Lambda's time-out: the services it waits for are too slow together")]
+    OutOfTime,
     /// A defect of this program.
     #[error("internal error: {0}")]
     Internal(&'static str),
@@ -137,7 +140,7 @@ impl Error {
             Self::Upstream(Upstream::CredentialsRefused { .. }) => {
                 (502, "CREDENTIAL_ERROR", "AWS refused to issue these credentials. Tell your administrators the RequestId.")
             }
-            Self::Upstream(Upstream::Unavailable { .. }) => {
+            Self::Upstream(Upstream::Unavailable { .. }) | Self::OutOfTime => {
                 (503, "SERVICE_UNAVAILABLE", "A service this depends on is out of reach. Try again shortly.")
             }
             Self::LimiterUnavailable => {

@@ -10,6 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::Value;
 use std::borrow::Cow;
+use std::fmt;
 use std::net::IpAddr;
 
 /// The longest body and the longest query string that are read, in bytes.
@@ -19,8 +20,15 @@ pub const MAX_INPUT_BYTES: usize = 8 * 1024;
 pub type Parameter<'a> = (Cow<'a, str>, Cow<'a, str>);
 
 /// An invocation event.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Event(Value);
+
+impl fmt::Debug for Event {
+    /// Without the contents: headers hold signatures and tokens.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Event(..)")
+    }
+}
 
 /// The identity that IAM verified, as the event carries it. Made of strings that are not yet checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +72,11 @@ impl Event {
     /// An event with both is not one that AWS sends, so it has none.
     #[must_use]
     pub fn iam_identity(&self) -> Option<IamIdentity<'_>> {
-        let payload_2 = self.identity_at("/requestContext/authorizer/iam");
+        // In other payloads `authorizer` holds what a Lambda authorizer chose to put there.
+        let payload_2 = match self.0.get("version").and_then(Value::as_str) {
+            None | Some("2.0") => self.identity_at("/requestContext/authorizer/iam"),
+            Some(_) => None,
+        };
         let payload_1 = self.identity_at("/requestContext/identity");
         match (payload_2, payload_1) {
             (Some(identity), None) | (None, Some(identity)) => Some(identity),
@@ -75,7 +87,10 @@ impl Event {
     /// The address the request came from, as AWS saw it.
     #[must_use]
     pub fn source_ip(&self) -> Option<IpAddr> {
-        self.first(["/requestContext/http/sourceIp", "/requestContext/identity/sourceIp"])?.parse().ok()
+        self.first(["/requestContext/http/sourceIp", "/requestContext/identity/sourceIp"])?
+            .parse()
+            .ok()
+            .map(|ip: IpAddr| ip.to_canonical())
     }
 
     /// The client's `User-Agent`. The client's own words: for the audit line only.

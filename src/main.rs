@@ -1,11 +1,12 @@
 //! The Lambda function: reads the settings, builds the app, serves.
 
 use lambda_runtime::{LambdaEvent, run_concurrent, service_fn};
-use sentinel_tvm::{Adapters, App, Config, ConfigError, Limit, RateLimitSettings, StoreSettings, Tier, telemetry};
+use sentinel_tvm::{Adapters, App, Config, ConfigError, Invocation, Limit, RateLimitSettings, StoreSettings, Tier, telemetry};
 use serde_json::Value;
 use std::convert::Infallible;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 use time::UtcDateTime;
 use tracing::level_filters::LevelFilter;
 
@@ -21,7 +22,11 @@ async fn main() -> ExitCode {
     };
     let handler = service_fn(move |event: LambdaEvent<Value>| {
         let app = Arc::clone(&app);
-        async move { Ok::<_, Infallible>(app.handle(event.payload, &event.context.request_id, now()).await) }
+        async move {
+            let (now, context) = (now(), event.context);
+            let invocation = Invocation { request_id: &context.request_id, now, time_left: time_left(context.deadline, now) };
+            Ok::<_, Infallible>(app.handle(event.payload, invocation).await)
+        }
     });
     match run_concurrent(handler).await {
         Ok(()) => ExitCode::SUCCESS,
@@ -66,6 +71,13 @@ fn log_limits(settings: &RateLimitSettings) {
             "rate limits are counted in DynamoDB"
         ),
     }
+}
+
+/// The time until `deadline` (milliseconds since the Unix epoch), less what it takes to answer.
+fn time_left(deadline: u64, now: UtcDateTime) -> Duration {
+    const RESERVE: Duration = Duration::from_millis(500);
+    let now = u64::try_from(now.unix_timestamp_nanos() / 1_000_000).unwrap_or(0);
+    Duration::from_millis(deadline.saturating_sub(now)).saturating_sub(RESERVE)
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the one place that asks what time it is")]

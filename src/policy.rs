@@ -7,6 +7,7 @@
 
 mod bundle;
 mod catalogue;
+mod dangling;
 mod decision;
 mod question;
 
@@ -14,10 +15,12 @@ pub use bundle::BundleError;
 pub use decision::{Clamp, Decision, Denial, Grant, Refusal};
 
 use crate::caller::Caller;
+use crate::device::Device;
 use crate::request::{ProfileName, RequestId, SessionDuration, VendRequest};
 use bundle::{Bundle, policy_name};
 use catalogue::Profile;
 use cedar_policy::{AuthorizationError, Authorizer, PolicyId, Response};
+use question::Circumstances;
 use serde::Serialize;
 use std::path::Path;
 use time::UtcDateTime;
@@ -66,15 +69,23 @@ impl Policy {
         self.default_duration
     }
 
-    /// Decides one request. `request_id` goes into the session's name and tags.
+    /// Decides one request, from `device` if it is known. `request_id` goes into the session's name and tags.
     #[must_use]
-    pub fn decide(&self, caller: &Caller, request: &VendRequest, request_id: &RequestId, now: UtcDateTime) -> Decision {
+    pub fn decide(
+        &self,
+        caller: &Caller,
+        request: &VendRequest,
+        device: Option<&Device>,
+        request_id: &RequestId,
+        now: UtcDateTime,
+    ) -> Decision {
         let Some(profile) = self.bundle.catalogue.get(&request.profile) else {
             return Decision::Deny(Denial::new(Refusal::UnknownProfile, Vec::new(), Vec::new()));
         };
         let wish = request.duration.unwrap_or(self.default_duration);
         let (duration, clamped_by) = clamp(wish, profile);
-        match self.evaluate(caller, &request.profile, profile, duration, now) {
+        let circumstances = Circumstances { duration, device, now };
+        match self.evaluate(caller, &request.profile, profile, circumstances) {
             Ok(rules) => {
                 let grant = Grant::new(caller, &request.profile, profile, request_id, duration, clamped_by, rules);
                 Decision::Allow(Box::new(grant))
@@ -83,11 +94,12 @@ impl Policy {
         }
     }
 
-    /// The profiles `caller` could be granted now, by name.
+    /// The profiles `caller` could be granted now, by name, without a device.
     #[must_use]
     pub fn grantable(&self, caller: &Caller, now: UtcDateTime) -> Vec<ProfileSummary> {
         let could_have = |name: &ProfileName, profile: &Profile| {
-            self.evaluate(caller, name, profile, clamp(self.default_duration, profile).0, now).is_ok()
+            let circumstances = Circumstances { duration: clamp(self.default_duration, profile).0, device: None, now };
+            self.evaluate(caller, name, profile, circumstances).is_ok()
         };
         let profiles = self.bundle.catalogue.iter().filter(|(name, profile)| could_have(name, profile));
         profiles
@@ -105,10 +117,9 @@ impl Policy {
         caller: &Caller,
         name: &ProfileName,
         profile: &Profile,
-        duration: SessionDuration,
-        now: UtcDateTime,
+        circumstances: Circumstances<'_>,
     ) -> Result<Vec<String>, Denial> {
-        let Some((request, entities)) = question::ask(caller, name, profile, duration, now) else {
+        let Some((request, entities)) = question::ask(caller, name, profile, circumstances) else {
             return Err(Denial::new(Refusal::EvaluationFailed, Vec::new(), Vec::new()));
         };
         let response = self.authorizer.is_authorized(&request, &self.bundle.policies, &entities);

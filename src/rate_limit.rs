@@ -161,16 +161,16 @@ impl<T: Table> RateLimiter<T> {
         let mut writes = 0;
         let (outcome, decided_by) = match shared.decide(request, known, owed, &mut writes).await {
             Ok(Verdict::Admitted(tat)) => {
-                self.local.learn(request.key, tat);
+                self.local.learn(request.key, tat, request.now);
                 (request.admitted(tat), DecidedBy::Table)
             }
             Ok(Verdict::Refused(tat)) => {
-                self.local.learn(request.key, tat);
+                self.local.learn(request.key, tat, request.now);
                 (request.throttled(self.local.give_back(request.key, owed, request.now)), DecidedBy::Table)
             }
             Err(degraded) => {
                 self.local.give_back(request.key, owed, request.now);
-                let mode = shared.settings.failure_mode;
+                let mode = degraded.mode(shared.settings.failure_mode);
                 (self.fall_back(mode, request), DecidedBy::Fallback(mode, degraded))
             }
         };
@@ -206,7 +206,7 @@ impl<T: Table> Shared<T> {
         Ok(answer?)
     }
 
-    /// Tells the breaker and the log. A table that is busy with one key has answered: that is no outage for the others.
+    /// Tells the breaker and the log. A table that is busy with one key has answered, which is no outage.
     fn report(&self, error: Option<&StoreError>, now: u64) {
         match error {
             None | Some(StoreError::Throttled(_) | StoreError::Contended) => self.breaker.succeeded(),

@@ -158,7 +158,7 @@ impl<T: FromSecret> CachedSecret<T> {
 impl<T: FromSecret> Inner<T> {
     /// The old value, for one TTL beyond its own.
     fn stale(&self, state: &State<T>, now: UtcDateTime) -> Option<Served<T>> {
-        let held = state.held.as_ref().filter(|held| now - held.since < self.ttl * 2)?;
+        let held = state.held.as_ref().filter(|held| now - held.since < self.ttl.saturating_mul(2))?;
         Some(Served { value: Arc::clone(&held.value), freshness: Freshness::Stale })
     }
 

@@ -12,7 +12,7 @@ REGION = "us-east-1"
 
 FUNCTION_ROLE = "sentinel-tvm-function"
 CALLER_ROLE = "AWSReservedSSO_Developer_0123456789abcdef"
-PROTECTED_ROLES = ("vended-development", "vended-production")
+PROTECTED_ROLES = ("vended-development", "vended-customer-data", "vended-production")
 TABLE = "sentinel-rate-limit"
 VEND_ACTIONS = ["sts:AssumeRole", "sts:SetSourceIdentity", "sts:TagSession"]
 

@@ -55,6 +55,17 @@ pub(crate) fn role_account(text: &str) -> Option<&str> {
     (known && named).then_some(account)
 }
 
+/// Whether `text` is the ARN of a principal: of a caller, or of one less the segment that callers may choose.
+pub(crate) fn is_principal(text: &str) -> bool {
+    let with_a_session = format!("{text}/session");
+    let is_shortened = |parsed: ParsedArn<'_>| !matches!(parsed.identity, Identity::User { .. } | Identity::Root);
+    match ParsedArn::parse(text).map(|parsed| parsed.identity) {
+        Some(Identity::User { .. } | Identity::Root | Identity::AssumedRole { .. }) => true,
+        Some(Identity::FederatedUser) => false,
+        None => ParsedArn::parse(&with_a_session).is_some_and(is_shortened),
+    }
+}
+
 /// The name in `name` or `some/path/name`. A path's segments are printable ASCII, at most 512 characters with all slashes.
 fn name_after_path(text: &str) -> Option<&str> {
     let is_segment = |segment: &str| !segment.is_empty() && segment.bytes().all(|byte| byte.is_ascii_graphic());

@@ -18,7 +18,7 @@ fn quota(requests: u32, window: u32, burst: u32) -> Limit {
 fn the_defaults_are_those_of_the_documentation() {
     let config = read(&[]).unwrap();
     assert_eq!(config.policy.default_duration().seconds(), 900);
-    assert_eq!(config.policy.profile_count(), 2, "the starter bundle in policy/");
+    assert_eq!(config.policy.profile_count(), 3, "the starter bundle in policy/");
     assert_eq!(config.rate_limit.limits.vend, quota(100, 60, 100));
     assert_eq!(config.rate_limit.limits.read, quota(100, 60, 100));
     assert_eq!(config.rate_limit.limits.memory_max_keys.get(), 50_000);

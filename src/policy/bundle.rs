@@ -1,9 +1,8 @@
 //! Reading and checking a policy bundle, as a whole or not at all.
 
 use super::catalogue::{self, Catalogue};
-use crate::request::ProfileName;
-use cedar_policy::{EntityUid, Policy, PolicyId, PolicySet, Schema, ValidationMode, Validator};
-use std::collections::BTreeSet;
+use super::dangling;
+use cedar_policy::{Effect, Policy, PolicyId, PolicySet, Schema, ValidationMode, Validator};
 use std::fs;
 use std::path::Path;
 use std::str::FromStr;
@@ -43,10 +42,16 @@ impl Bundle {
         });
         let policies = parse_policies(sources, &mut problems);
         let mut warnings = validate(&policies, &mut problems);
+        for (effect, remark) in dangling::remarks(&policies, &catalogue) {
+            match effect {
+                Effect::Forbid => problems.push(remark),
+                Effect::Permit => warnings.push(remark),
+            }
+        }
         if !problems.is_empty() {
             return Err(BundleError(problems));
         }
-        warnings.extend(dangling(&policies, &catalogue));
+        warnings.extend(dangling::unused_groups(&policies, &catalogue));
         Ok(Self { catalogue, policies, warnings })
     }
 }
@@ -122,24 +127,4 @@ fn validate(policies: &PolicySet, problems: &mut Vec<String>) -> Vec<String> {
     let result = Validator::new(schema).validate(policies, ValidationMode::Strict);
     problems.extend(result.validation_errors().map(ToString::to_string));
     result.validation_warnings().map(ToString::to_string).collect()
-}
-
-/// Names of profiles and groups in the policies that the catalogue does not have: a forbid with a misspelt name never applies.
-fn dangling(policies: &PolicySet, catalogue: &Catalogue) -> Vec<String> {
-    let groups: BTreeSet<&str> = catalogue.values().flat_map(|profile| &profile.groups).map(String::as_str).collect();
-    let profiles: BTreeSet<&str> = catalogue.keys().map(ProfileName::as_str).collect();
-    let is_dangling = |uid: &EntityUid| {
-        let id = uid.id();
-        let known = match uid.type_name().basename() {
-            "Profile" => &profiles,
-            "ProfileGroup" => &groups,
-            _ => return false,
-        };
-        !known.contains(id.unescaped())
-    };
-    let names = |policy: &Policy| {
-        let name = policy_name(policy.id());
-        policy.entity_literals().into_iter().filter(is_dangling).map(move |uid| format!("{name}: no profile is or is in {uid}"))
-    };
-    policies.policies().flat_map(names).collect()
 }

@@ -4,6 +4,7 @@
 
 use super::catalogue::Profile;
 use crate::caller::Caller;
+use crate::device::Device;
 use crate::request::{ProfileName, SessionDuration};
 use cedar_policy::{Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, Request, RestrictedExpression};
 use std::collections::{HashMap, HashSet};
@@ -25,13 +26,22 @@ fn uid(kind: &LazyLock<Option<EntityTypeName>>, id: &str) -> Option<EntityUid> {
     Some(EntityUid::from_type_name_and_id(Option::clone(kind)?, EntityId::new(id)))
 }
 
+/// What a decision depends on besides who asks for what.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Circumstances<'a> {
+    /// The duration that would be granted.
+    pub(super) duration: SessionDuration,
+    /// The caller's device, if it is known.
+    pub(super) device: Option<&'a Device>,
+    pub(super) now: UtcDateTime,
+}
+
 /// The question in Cedar's terms. None if Cedar does not take it, which the schema's own tests exclude.
 pub(super) fn ask(
     caller: &Caller,
     name: &ProfileName,
     profile: &Profile,
-    duration: SessionDuration,
-    now: UtcDateTime,
+    circumstances: Circumstances<'_>,
 ) -> Option<(Request, Entities)> {
     let principal = uid(&CALLER, caller.principal().as_str())?;
     let resource = uid(&PROFILE, name.as_str())?;
@@ -40,7 +50,7 @@ pub(super) fn ask(
         Entity::new(principal.clone(), caller_attributes(caller), HashSet::new()).ok()?,
         Entity::new_no_attrs(resource.clone(), groups),
     ];
-    let context = Context::from_pairs(context_attributes(caller, duration, now)).ok()?;
+    let context = Context::from_pairs(context_attributes(caller, circumstances)?).ok()?;
     let request = Request::new(principal, uid(&ACTION, "vend")?, resource, context, None).ok()?;
     Some((request, Entities::from_entities(entities, None).ok()?))
 }
@@ -54,26 +64,49 @@ fn caller_attributes(caller: &Caller) -> HashMap<String, RestrictedExpression> {
         ("session_name", caller.session_name()),
         ("org", caller.org()),
     ];
-    let attribute = |(name, value): (&str, Option<&str>)| {
-        value.map(|value| (name.to_owned(), RestrictedExpression::new_string(value.to_owned())))
-    };
-    present.into_iter().filter_map(attribute).collect()
+    let text = |value: &str| RestrictedExpression::new_string(value.to_owned());
+    named(present.map(|(name, value)| (name, value.map(text)))).collect()
 }
 
 /// `source_ip` is left out if AWS did not tell it: a policy that looks at it then fails to evaluate, which refuses.
-fn context_attributes(caller: &Caller, duration: SessionDuration, now: UtcDateTime) -> Vec<(String, RestrictedExpression)> {
-    let mut context = vec![
-        ("now".to_owned(), RestrictedExpression::new_datetime(cedar_datetime(now))),
-        ("weekday".to_owned(), RestrictedExpression::new_long(i64::from(now.weekday().number_from_monday()))),
-        ("duration".to_owned(), RestrictedExpression::new_long(i64::from(duration.seconds()))),
+fn context_attributes(caller: &Caller, circumstances: Circumstances<'_>) -> Option<Vec<(String, RestrictedExpression)>> {
+    let Circumstances { duration, device, now } = circumstances;
+    // A device that Cedar does not take must not pass for no device.
+    let device = match device {
+        Some(device) => Some(device_record(device)?),
+        None => None,
+    };
+    let present = [
+        ("now", Some(datetime(now))),
+        ("weekday", Some(RestrictedExpression::new_long(i64::from(now.weekday().number_from_monday())))),
+        ("duration", Some(RestrictedExpression::new_long(i64::from(duration.seconds())))),
+        ("source_ip", caller.source_ip().map(|ip| RestrictedExpression::new_ip(ip.to_string()))),
+        ("device", device),
     ];
-    if let Some(ip) = caller.source_ip() {
-        context.push(("source_ip".to_owned(), RestrictedExpression::new_ip(ip.to_string())));
-    }
-    context
+    Some(named(present).collect())
 }
 
-/// Whole seconds: Cedar takes no fraction but exactly three digits.
-fn cedar_datetime(now: UtcDateTime) -> String {
-    now.replace_nanosecond(0).unwrap_or(now).format(&Rfc3339).unwrap_or_default()
+fn device_record(device: &Device) -> Option<RestrictedExpression> {
+    let text = |value: &str| RestrictedExpression::new_string(value.to_owned());
+    let present = [
+        ("managed", Some(RestrictedExpression::new_bool(device.managed))),
+        ("compliant", Some(RestrictedExpression::new_bool(device.compliant))),
+        ("owner", device.owner.as_deref().map(text)),
+        ("last_seen", device.last_seen.map(datetime)),
+        ("os_version", device.os_version.as_deref().map(text)),
+        ("provider", Some(text(device.provider))),
+    ];
+    RestrictedExpression::new_record(named(present)).ok()
+}
+
+fn named<const N: usize>(
+    present: [(&'static str, Option<RestrictedExpression>); N],
+) -> impl Iterator<Item = (String, RestrictedExpression)> {
+    present.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)))
+}
+
+/// In whole seconds: Cedar takes no fraction but exactly three digits.
+fn datetime(at: UtcDateTime) -> RestrictedExpression {
+    let whole = at.replace_nanosecond(0).unwrap_or(at);
+    RestrictedExpression::new_datetime(whole.format(&Rfc3339).unwrap_or_default())
 }

@@ -27,7 +27,7 @@ fn problem(profiles: &str, cedar: &str, words: &str) {
 fn a_bundle_that_is_right_loads() {
     let bundle = load(PROFILES, PERMIT).unwrap();
     assert_eq!(bundle.catalogue.len(), 1);
-    assert!(bundle.warnings.is_empty(), "{:?}", bundle.warnings);
+    assert_eq!(bundle.warnings.len(), 1, "no policy names the group: {:?}", bundle.warnings);
 }
 
 #[test]
@@ -87,13 +87,38 @@ fn all_problems_are_told_together() {
 }
 
 #[test]
-fn a_rule_about_something_the_catalogue_lacks_is_remarked() {
-    let cedar = r#"@id("x") forbid (principal, action, resource in Sentinel::ProfileGroup::"prodution");
-        @id("y") forbid (principal, action, resource == Sentinel::Profile::"dve");"#;
+fn a_permit_about_nothing_is_remarked_and_so_is_a_group_without_a_rule() {
+    let cedar = r#"@id("x") permit (principal, action, resource in Sentinel::ProfileGroup::"prodution");
+        @id("y") permit (principal, action, resource == Sentinel::Profile::"dve");"#;
     let mut warnings = load(PROFILES, cedar).unwrap().warnings;
     warnings.sort();
-    assert_eq!(warnings.len(), 2);
-    assert!(warnings[0].starts_with("x: ") && warnings[1].starts_with("y: "), "{warnings:?}");
+    assert_eq!(warnings.len(), 3, "{warnings:?}");
+    assert!(warnings[0].starts_with("profiles.toml: no policy names the group \"g\""), "{warnings:?}");
+    assert!(warnings[1].starts_with("x: ") && warnings[2].starts_with("y: "), "{warnings:?}");
+}
+
+/// THREAT: a forbid with a misspelt profile, group or caller never applies, and nobody notices.
+/// PREVENTION: such a bundle does not load.
+#[test]
+fn security_a_forbid_about_nothing_does_not_load() {
+    for scope in [
+        r#"principal, action, resource in Sentinel::ProfileGroup::"prodution""#,
+        r#"principal, action, resource == Sentinel::Profile::"dve""#,
+        r#"principal == Sentinel::Caller::"alice", action, resource"#,
+        r#"principal == Sentinel::Caller::"arn:aws:iam::123456789012:role/contractor", action, resource"#,
+        r#"principal == Sentinel::Caller::"arn:aws:sts::123456789012:federated-user/alice", action, resource"#,
+    ] {
+        problem(PROFILES, &format!("@id(\"x\") forbid ({scope});"), "x: ");
+    }
+    for principal in [
+        "iam::123456789012:user/a/b",
+        "sts::123456789012:assumed-role/ci",
+        "sts::123456789012:federated-user",
+        "iam::123456789012:root",
+    ] {
+        let forbid = format!("forbid (principal == Sentinel::Caller::\"arn:aws:{principal}\", action, resource);");
+        assert!(load(PROFILES, &forbid).is_ok(), "{principal}");
+    }
 }
 
 #[test]
@@ -109,7 +134,9 @@ fn what_policies_are_told_satisfies_the_schema() {
     let policy = policy(PROFILES, PERMIT);
     let (name, profile) = policy.bundle.catalogue.iter().next().unwrap();
     for arn in ["arn:aws:iam::123456789012:user/alice", "arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_X/a@b"] {
-        let (request, entities) = question::ask(&caller(arn), name, profile, SessionDuration::MIN, monday_noon()).unwrap();
+        let device = device("a@b");
+        let circumstances = Circumstances { duration: SessionDuration::MIN, device: Some(&device), now: monday_noon() };
+        let (request, entities) = question::ask(&caller(arn), name, profile, circumstances).unwrap();
         cedar_policy::Entities::from_entities(entities.iter().cloned(), Some(&schema)).unwrap();
         let part = |uid: Option<&cedar_policy::EntityUid>| uid.unwrap().clone();
         let (principal, action, resource) = (part(request.principal()), part(request.action()), part(request.resource()));
@@ -124,28 +151,58 @@ fn the_starter_bundle_does_what_its_comments_say() {
     assert!(policy.warnings().is_empty(), "{:?}", policy.warnings());
     let person =
         |set: &str| format!("arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_{set}_0123456789abcdef/a@example.com");
-    let may = |arn: &str, profile, at| decide(&policy, arn, profile, at).into_grant().is_ok();
+    let own = device("a@example.com");
+    let may = |arn: &str, profile, at| decide_on(&policy, arn, profile, Some(&own), at).into_grant().is_ok();
     let saturday = monday_noon() + Duration::days(5);
     let night = monday_noon() + Duration::hours(6);
-    assert!(may(&person("Developer"), "development", saturday));
+    assert!(decide(&policy, &person("Developer"), "development", saturday).into_grant().is_ok(), "no device is needed");
+    assert!(may(&person("Developer"), "customer-data", monday_noon()));
     assert!(!may(&person("Developer"), "production", monday_noon()));
     assert!(may(&person("Operator"), "production", monday_noon()));
     assert!(!may(&person("Operator"), "development", monday_noon()));
     assert!(!may("arn:aws:iam::123456789012:user/alice", "development", monday_noon()));
     for closed in [saturday, night] {
-        let denial = decide(&policy, &person("Operator"), "production", closed).into_grant().unwrap_err();
+        let own = Device { last_seen: Some(closed), ..own.clone() };
+        let denial = decide_on(&policy, &person("Operator"), "production", Some(&own), closed).into_grant().unwrap_err();
         assert_eq!(denial.public_message(), "Production is open Monday to Friday, 08:00 to 18:00 UTC.");
     }
 }
 
-/// THREAT: a person of another account, in a permission set of the same name, gets this account's profiles.
-/// PREVENTION: the starter rules name the account.
 #[test]
-fn security_the_starter_bundle_trusts_one_account_only() {
+fn the_starter_bundle_wants_the_callers_own_compliant_device_seen_within_a_day() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("policy");
     let policy = Policy::from_directory(&directory, SessionDuration::MIN).unwrap();
-    let elsewhere = "arn:aws:sts::999999999999:assumed-role/AWSReservedSSO_Developer_0123456789abcdef/a@example.com";
-    assert!(decide(&policy, elsewhere, "development", monday_noon()).into_grant().is_err());
+    let arn = "arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_Developer_0123456789abcdef/a@example.com";
+    let refused = |device: Option<&Device>| {
+        let denial = decide_on(&policy, arn, "customer-data", device, monday_noon()).into_grant().unwrap_err();
+        assert!(denial.public_message().starts_with("This needs your own compliant device"), "{denial:?}");
+    };
+    let own = device("a@example.com");
+    assert!(decide_on(&policy, arn, "customer-data", Some(&own), monday_noon()).into_grant().is_ok());
+    refused(None);
+    refused(Some(&device("b@example.com")));
+    refused(Some(&Device { managed: false, ..own.clone() }));
+    refused(Some(&Device { compliant: false, ..own.clone() }));
+    refused(Some(&Device { owner: None, ..own.clone() }));
+    refused(Some(&Device { last_seen: None, ..own.clone() }));
+    refused(Some(&Device { last_seen: Some(monday_noon() - Duration::hours(25)), ..own.clone() }));
+}
+
+/// THREAT: a person of another account or of a permission set with a similar name, or a session of a role that somebody has named
+/// so, gets the profiles.
+/// PREVENTION: the starter rules name the account and the whole role.
+#[test]
+fn security_the_starter_bundle_trusts_these_permission_sets_only() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("policy");
+    let policy = Policy::from_directory(&directory, SessionDuration::MIN).unwrap();
+    for role in [
+        "999999999999:assumed-role/AWSReservedSSO_Developer_0123456789abcdef",
+        "123456789012:assumed-role/AWSReservedSSO_Developer_Admin_0123456789abcdef",
+        "123456789012:assumed-role/AWSReservedSSO_Developer_x",
+    ] {
+        let arn = format!("arn:aws:sts::{role}/a@example.com");
+        assert!(decide(&policy, &arn, "development", monday_noon()).into_grant().is_err(), "{arn}");
+    }
 }
 
 fn policy(profiles: &str, cedar: &str) -> Policy {
@@ -159,9 +216,25 @@ fn caller(arn: &str) -> Caller {
 }
 
 fn decide(policy: &Policy, arn: &str, profile: &str, now: UtcDateTime) -> Decision {
+    decide_on(policy, arn, profile, None, now)
+}
+
+fn decide_on(policy: &Policy, arn: &str, profile: &str, device: Option<&Device>, now: UtcDateTime) -> Decision {
     let profile = ProfileName::try_from(profile.to_owned()).unwrap();
     let request = VendRequest { profile, duration: None, device: None };
-    policy.decide(&caller(arn), &request, &RequestId::new("0a1b2c3d"), now)
+    policy.decide(&caller(arn), &request, device, &RequestId::new("0a1b2c3d"), now)
+}
+
+/// A compliant device of `owner`, seen an hour ago.
+fn device(owner: &str) -> Device {
+    Device {
+        managed: true,
+        compliant: true,
+        owner: Some(owner.to_owned()),
+        last_seen: Some(monday_noon() - Duration::hours(1)),
+        os_version: Some("26.1".to_owned()),
+        provider: "jamf",
+    }
 }
 
 /// 2 March 2026, 12:00 UTC.

@@ -132,6 +132,17 @@ pub enum Degraded {
     Store(#[from] StoreError),
 }
 
+impl Degraded {
+    /// Who decides then: as configured in an outage. Throttling is none, and a caller can bring it about by a flood, which must
+    /// neither open the door for that caller (`open`) nor close it for others on the same partition (`closed`).
+    pub(super) fn mode(&self, configured: FailureMode) -> FailureMode {
+        match self {
+            Self::Store(StoreError::Throttled(_) | StoreError::Contended) => FailureMode::Memory,
+            Self::BreakerOpen | Self::Store(StoreError::Unreachable(_) | StoreError::Misconfigured(_)) => configured,
+        }
+    }
+}
+
 /// Where a principal stands in its quota after a decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Standing {

@@ -37,6 +37,16 @@ struct Budget {
     local: u64,
 }
 
+impl Budget {
+    /// Makes `owed` the part of `local` that the table does not have.
+    fn owe(&mut self, owed: u64, now: u64) {
+        self.local = self.local.max(self.table);
+        if owed > 0 {
+            self.local = self.local.max(self.table.max(now).saturating_add(owed));
+        }
+    }
+}
+
 /// How full the local store is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Usage {
@@ -83,20 +93,20 @@ impl LocalStore {
         })
     }
 
-    /// Takes over a TAT seen in the table.
-    pub(super) fn learn(&self, key: &str, tat: u64) {
+    /// Takes over a TAT seen in the table. What is owed meanwhile, by requests running beside, stays owed.
+    pub(super) fn learn(&self, key: &str, tat: u64, now: u64) {
         self.update(key, |budget| {
+            let owed = budget.local.saturating_sub(budget.table.max(now));
             budget.table = budget.table.max(tat);
-            budget.local = budget.local.max(budget.table);
+            budget.owe(owed, now);
         });
     }
 
     /// Takes back what `consult` handed out and the table did not get; gives the TAT that results.
     pub(super) fn give_back(&self, key: &str, owed: u64, now: u64) -> u64 {
         self.update(key, |budget| {
-            if owed > 0 {
-                budget.local = budget.local.max(now) + owed;
-            }
+            let all = budget.local.saturating_sub(budget.table.max(now)).saturating_add(owed);
+            budget.owe(all, now);
             budget.local
         })
     }

@@ -29,8 +29,9 @@ impl FromSecret for ClientTokens {
     /// Comma-separated tokens; blanks around one are dropped.
     fn from_secret(text: &str) -> Result<Self, &'static str> {
         let tokens: Vec<&str> = text.split(',').map(str::trim).collect();
-        if tokens.iter().any(|token| token.is_empty()) {
-            return Err("it is not a comma-separated list of tokens, none of them empty");
+        let is_token = |token: &&str| !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
+        if text.trim_start().starts_with('{') || !tokens.iter().all(is_token) {
+            return Err("it is not a comma-separated list of tokens in printable ASCII, none of them empty");
         }
         Ok(Self(tokens.into_iter().map(digest).collect()))
     }
@@ -66,7 +67,7 @@ mod tests {
     /// PREVENTION: such a secret is malformed.
     #[test]
     fn security_empty_tokens_are_no_tokens() {
-        for text in ["", " ", ",", "a,", ",a", "a,,b", "a, ,b"] {
+        for text in ["", " ", ",", "a,", ",a", "a,,b", "a, ,b", "a b", r#"{"token":"a"}"#] {
             assert!(ClientTokens::from_secret(text).is_err(), "{text:?}");
         }
     }

@@ -45,6 +45,18 @@ async fn two_identities_are_none() {
     assert_eq!(api.send(both).await.outcome(), (403, "IAM_AUTH_REQUIRED".to_owned()));
 }
 
+/// THREAT: behind an API whose own authorizer fills `authorizer`, a caller's claims are taken for an IAM identity.
+/// PREVENTION: `authorizer.iam` counts in payload 2.0 only, where no authorizer but IAM writes it.
+#[tokio::test]
+async fn an_authorizer_of_another_payload_is_no_identity() {
+    let claims = json!({ "iam": { "userArn": "arn:aws:iam::123456789012:user/admin" } });
+    let call = Call::event("rest-api-user")
+        .set("/version", "1.0")
+        .set("/requestContext/identity", ())
+        .set("/requestContext/authorizer", claims);
+    assert_eq!(Api::start().await.send(call).await.outcome(), (403, "IAM_AUTH_REQUIRED".to_owned()));
+}
+
 /// THREAT: a caller names another identity, or an address inside the office, in a header, and is believed.
 /// PREVENTION: no header is read for identity or address.
 #[tokio::test]

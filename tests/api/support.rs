@@ -12,7 +12,7 @@ pub(crate) use sts::FakeSts;
 
 use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::Credentials;
-use sentinel_tvm::{Adapters, App, Config, Response, Sts};
+use sentinel_tvm::{Adapters, App, Config, Invocation, Response, Sts};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -40,6 +40,7 @@ pub(crate) struct Api {
     pub(crate) secrets: FakeSecrets,
     lines: Arc<Mutex<Vec<String>>>,
     pub(crate) now: UtcDateTime,
+    pub(crate) time_left: std::time::Duration,
 }
 
 /// A reply with its audit line.
@@ -65,7 +66,7 @@ impl Api {
         let elsewhere = Adapters::new(&config, &sdk_config(&secrets.uri()).await);
         let adapters = Adapters { sts: Sts::new(&sdk_config(&sts.uri()).await), ..elsewhere };
         let app = App::new(config, adapters, audit);
-        Self { app, sts, secrets, lines, now: wednesday_morning() }
+        Self { app, sts, secrets, lines, now: wednesday_morning(), time_left: std::time::Duration::from_mins(1) }
     }
 
     pub(crate) fn wait(&mut self, seconds: u64) {
@@ -74,7 +75,8 @@ impl Api {
 
     /// Sends an event, and checks that it leaves exactly one audit line of one line.
     pub(crate) async fn send(&self, call: impl Into<Value>) -> Answer {
-        let response = self.app.handle(call.into(), REQUEST_ID, self.now).await;
+        let invocation = Invocation { request_id: REQUEST_ID, now: self.now, time_left: self.time_left };
+        let response = self.app.handle(call.into(), invocation).await;
         let mut lines = std::mem::take(&mut *self.lines.lock().unwrap_or_else(PoisonError::into_inner));
         assert_eq!(lines.len(), 1, "one request, one audit line: {lines:?}");
         let line = lines.remove(0);

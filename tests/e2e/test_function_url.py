@@ -54,16 +54,35 @@ def test_security_an_open_url_is_an_error(stack, function):
     assert "--auth-type AWS_IAM" in result.stderr
 
 
-def test_security_a_permission_for_everyone_is_an_error(stack, function):
-    """THREAT: a public permission, as some tools add it to URLs, stays on the function.
-    PREVENTION: the deployment fails and tells how to remove it."""
+@pytest.mark.parametrize(
+    "permission",
+    [
+        {"Principal": "*"},
+        {"Principal": "444455556666"},
+        {"Principal": "apigateway.amazonaws.com"},
+    ],
+    ids=["everyone", "account", "any-api"],
+)
+def test_security_a_permission_to_write_events_is_an_error(stack, function, permission):
+    """THREAT: whoever may invoke the function directly, as a public permission, another account or an API of anybody's may,
+    writes the event and so the caller's identity.
+    PREVENTION: the deployment fails and tells how to remove the permission."""
     name, client = function
-    client.add_permission(FunctionName=name, StatementId="open", Action="lambda:InvokeFunction", Principal="*")
+    client.add_permission(FunctionName=name, StatementId="open", Action="lambda:InvokeFunction", **permission)
 
     result = set_up(stack, name)
 
     assert result.returncode != 0
     assert "remove-permission" in result.stderr and "open" in result.stderr
+
+
+def test_an_api_of_ones_own_may_stay(stack, function):
+    name, client = function
+    source = f"arn:aws:execute-api:{REGION}:{ACCOUNT}:abcdef1234/*"
+    permission = {"Principal": "apigateway.amazonaws.com", "SourceArn": source}
+    client.add_permission(FunctionName=name, StatementId="api", Action="lambda:InvokeFunction", **permission)
+
+    assert set_up(stack, name).returncode == 0
 
 
 def test_a_missing_function_is_told(stack):

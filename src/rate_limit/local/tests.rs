@@ -45,18 +45,18 @@ fn the_bound_holds_and_the_quietest_key_is_forgotten_first() {
 #[test]
 fn a_tat_seen_in_the_table_refuses_without_the_table() {
     let (store, quota) = (store(10), quota(3));
-    store.learn("a", NOW + 2 * SECOND);
+    store.learn("a", NOW + 2 * SECOND, NOW);
     assert!(matches!(store.consult("a", &quota, NOW), Known::Open { table, owed: 0 } if table == NOW + 2 * SECOND));
-    store.learn("a", NOW + 3 * SECOND);
+    store.learn("a", NOW + 3 * SECOND, NOW);
     assert!(matches!(store.consult("a", &quota, NOW), Known::Refused { tat } if tat == NOW + 3 * SECOND));
-    store.learn("a", NOW);
+    store.learn("a", NOW, NOW);
     assert!(matches!(store.consult("a", &quota, NOW), Known::Refused { .. }), "a TAT never shrinks");
 }
 
 #[test]
 fn what_was_admitted_here_is_owed_once_and_drains_last() {
     let (store, quota) = (store(10), quota(10));
-    store.learn("a", NOW + SECOND);
+    store.learn("a", NOW + SECOND, NOW);
     for _ in 0..3 {
         assert!(store.admit("a", &quota, NOW).is_ok());
     }
@@ -75,7 +75,7 @@ proptest! {
     ) {
         let (touched, untouched, quota) = (store(10), store(10), quota(burst));
         for store in [&touched, &untouched] {
-            store.learn("a", NOW + table * SECOND);
+            store.learn("a", NOW + table * SECOND, NOW);
             for _ in 0..admitted {
                 let _ = store.admit("a", &quota, NOW);
             }
@@ -86,4 +86,25 @@ proptest! {
         }
         prop_assert_eq!(touched.admit("a", &quota, now), untouched.admit("a", &quota, now));
     }
+}
+
+#[test]
+fn what_is_owed_by_a_request_running_beside_is_kept() {
+    let (store, quota) = (store(10), quota(10));
+    let _ = store.consult("a", &quota, NOW);
+    for _ in 0..5 {
+        assert!(store.admit("a", &quota, NOW).is_ok());
+    }
+    store.learn("a", NOW + SECOND, NOW);
+    assert_eq!(owed(&store, &quota, NOW), 5 * SECOND, "the one that the table admitted does not pay for the five");
+}
+
+#[test]
+fn no_tat_in_the_table_makes_the_arithmetic_overflow() {
+    let (store, quota) = (store(10), quota(10));
+    assert!(store.admit("a", &quota, NOW).is_ok());
+    let owed = owed(&store, &quota, NOW);
+    store.learn("a", u64::MAX - 1, NOW);
+    assert_eq!(store.give_back("a", owed, NOW), u64::MAX);
+    assert!(store.admit("a", &quota, NOW).is_err());
 }

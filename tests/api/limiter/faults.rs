@@ -109,6 +109,23 @@ async fn one_hot_principal_does_not_open_the_breaker_for_the_others() {
     assert_eq!(breaker(&limiter), (BreakerState::Closed, 0));
 }
 
+/// THREAT: a caller floods one key until DynamoDB throttles it, and the failure mode `open` lets the flood through, or `closed`
+/// shuts out others whose keys are on the same partition.
+/// PREVENTION: throttling is no outage; it is decided from memory in every mode.
+#[tokio::test]
+async fn security_throttling_is_decided_from_memory_in_every_mode() {
+    for failure_mode in [FailureMode::Memory, FailureMode::Open, FailureMode::Closed] {
+        let dynamo = Dynamo::start().await;
+        dynamo.fail(400, "ThrottlingException");
+        let limiter = limiter(dynamo.uri(), quota(3), SharedSettings { failure_mode, ..SETTINGS }).await;
+        for turn in 0..6 {
+            let admission = admit(&limiter, "alice", start()).await;
+            assert_eq!(passes(&admission), turn < 3, "{failure_mode:?}");
+            assert!(!matches!(admission.outcome, Outcome::Uncounted | Outcome::Unavailable));
+        }
+    }
+}
+
 #[tokio::test]
 async fn the_failure_mode_says_what_an_outage_does() {
     let dynamo = Dynamo::start().await;

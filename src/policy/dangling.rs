@@ -1,0 +1,45 @@
+//! Names in the policies that nothing bears.
+//!
+//! A `permit` about something that does not exist permits nothing, which is worth a warning. A `forbid` about it forbids nothing,
+//! which is a hole in the fence: the bundle does not load.
+
+use super::bundle::policy_name;
+use super::catalogue::Catalogue;
+use crate::caller::is_principal;
+use crate::request::ProfileName;
+use cedar_policy::{Effect, EntityUid, PolicySet};
+use std::collections::BTreeSet;
+
+/// The remarks on names that nothing bears, each with the effect of its policy.
+pub(super) fn remarks(policies: &PolicySet, catalogue: &Catalogue) -> Vec<(Effect, String)> {
+    let groups = groups(catalogue);
+    let profiles: BTreeSet<&str> = catalogue.keys().map(ProfileName::as_str).collect();
+    let remark = |uid: &EntityUid| {
+        let id = uid.id();
+        let id: &str = id.unescaped();
+        match uid.type_name().basename() {
+            "Profile" if !profiles.contains(id) => Some(format!("there is no profile {id:?}")),
+            "ProfileGroup" if !groups.contains(id) => Some(format!("no profile is in the group {id:?}")),
+            "Caller" if !is_principal(id) => Some(format!("no caller is ever {id:?}: name a principal, as docs/api.md has them")),
+            _ => None,
+        }
+    };
+    let of_policy = |policy: &cedar_policy::Policy| {
+        let (name, effect) = (policy_name(policy.id()), policy.effect());
+        policy.entity_literals().iter().filter_map(remark).map(|remark| (effect, format!("{name}: {remark}"))).collect::<Vec<_>>()
+    };
+    policies.policies().flat_map(of_policy).collect()
+}
+
+/// Groups in the catalogue that no policy names, which may be misspelt.
+pub(super) fn unused_groups(policies: &PolicySet, catalogue: &Catalogue) -> Vec<String> {
+    let literals: Vec<EntityUid> = policies.policies().flat_map(cedar_policy::Policy::entity_literals).collect();
+    let named: BTreeSet<&str> =
+        literals.iter().filter(|uid| uid.type_name().basename() == "ProfileGroup").map(|uid| uid.id().unescaped()).collect();
+    let unused = groups(catalogue).into_iter().filter(|group| !named.contains(group));
+    unused.map(|group| format!("profiles.toml: no policy names the group {group:?}")).collect()
+}
+
+fn groups(catalogue: &Catalogue) -> BTreeSet<&str> {
+    catalogue.values().flat_map(|profile| &profile.groups).map(String::as_str).collect()
+}
