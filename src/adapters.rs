@@ -33,6 +33,26 @@ impl Adapters {
     }
 }
 
+/// How long the start waits for the services.
+const WARM_UP: std::time::Duration = std::time::Duration::from_secs(2);
+
+impl Adapters {
+    /// Opens the connections and loads the secrets, all at once, so that the first request does not wait for them. What fails is
+    /// logged, and tried again by the request that needs it.
+    pub async fn warm(&self, now: UtcDateTime) {
+        let client_tokens = async {
+            if let ClientTokenCheck::Required(secret) = &self.client_tokens {
+                // A failure is logged by the cache.
+                let _ = secret.value(now).await;
+            }
+        };
+        let all = async { tokio::join!(self.limiter.warm(now), self.sts.warm(), client_tokens) };
+        if tokio::time::timeout(WARM_UP, all).await.is_err() {
+            tracing::warn!("a service did not answer during the start; requests go on trying");
+        }
+    }
+}
+
 /// Which token callers must carry, as the settings have it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ClientTokenSetting {

@@ -47,6 +47,7 @@ async fn start() -> Result<App, ConfigError> {
     log_limits(&config.rate_limit);
     let aws = aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await;
     let adapters = Adapters::new(&config, &aws);
+    adapters.warm(now()).await;
     Ok(App::new(config, adapters, Box::new(telemetry::write_audit_line)))
 }
 
@@ -73,11 +74,13 @@ fn log_limits(settings: &RateLimitSettings) {
     }
 }
 
-/// The time until `deadline` (milliseconds since the Unix epoch), less what it takes to answer.
+/// The time until `deadline` (milliseconds since the Unix epoch), less a tenth, half a second at most, in which to answer.
+///
+/// A deadline in the past is not Lambda's: `cargo lambda watch` gives a constant. Then it is that of the shipped ten seconds.
 fn time_left(deadline: u64, now: UtcDateTime) -> Duration {
-    const RESERVE: Duration = Duration::from_millis(500);
     let now = u64::try_from(now.unix_timestamp_nanos() / 1_000_000).unwrap_or(0);
-    Duration::from_millis(deadline.saturating_sub(now)).saturating_sub(RESERVE)
+    let left = Duration::from_millis(deadline.checked_sub(now).unwrap_or(10_000));
+    left.saturating_sub((left / 10).min(Duration::from_millis(500)))
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the one place that asks what time it is")]

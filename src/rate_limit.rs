@@ -138,6 +138,17 @@ impl<T: Table> RateLimiter<T> {
         LimiterHealth { limits: self.limits, backend, usage: self.local.usage() }
     }
 
+    /// Opens a connection to the table, with a write that its condition keeps from happening, and so finds out a wrong name or a
+    /// missing permission before the first request. What fails is logged.
+    pub(crate) async fn warm(&self, now: UtcDateTime) {
+        if let Store::Shared(shared) = &self.store {
+            let nothing = Charge { form: Form::Ahead, now: micros(now), step: 0, latest: 0, expires: 0 };
+            if let Err(error) = shared.table.charge("RL#warm", &nothing).await {
+                log(&error);
+            }
+        }
+    }
+
     /// Charges one request of `principal` to `tier` at `now`.
     pub async fn admit(&self, tier: Tier, principal: &Principal, now: UtcDateTime) -> Admission {
         let Limit::Quota(quota) = self.limits.of(tier) else {
@@ -212,13 +223,18 @@ impl<T: Table> Shared<T> {
             None | Some(StoreError::Throttled(_) | StoreError::Contended) => self.breaker.succeeded(),
             Some(StoreError::Unreachable(_) | StoreError::Misconfigured(_)) => self.breaker.failed(now),
         }
-        match error {
-            None => {}
-            Some(error @ StoreError::Misconfigured(_)) => {
-                tracing::error!(%error, "the rate-limit table cannot be used: check its name, its key PK and dynamodb:UpdateItem");
-            }
-            Some(error) => tracing::warn!(%error, "the rate-limit table did not decide; its failure mode does"),
+        if let Some(error) = error {
+            log(error);
         }
+    }
+}
+
+fn log(error: &StoreError) {
+    match error {
+        StoreError::Misconfigured(_) => {
+            tracing::error!(%error, "the rate-limit table cannot be used: check its name, its key PK and dynamodb:UpdateItem");
+        }
+        _ => tracing::warn!(%error, "the rate-limit table did not decide"),
     }
 }
 

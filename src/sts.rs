@@ -51,6 +51,13 @@ impl Sts {
         Self { client: Client::from_conf(config) }
     }
 
+    /// Opens a connection, with a call that needs no permission. What fails is logged.
+    pub(crate) async fn warm(&self) {
+        if let Err(error) = Box::pin(self.client.get_caller_identity().send()).await {
+            tracing::warn!(error = %upstream(&error), "no connection to STS during the start");
+        }
+    }
+
     /// Issues the credentials that `grant` permits.
     ///
     /// # Errors
