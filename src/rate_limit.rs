@@ -230,11 +230,10 @@ impl<T: Table> Shared<T> {
 }
 
 fn log(error: &StoreError) {
-    match error {
-        StoreError::Misconfigured(_) => {
-            tracing::error!(%error, "the rate-limit table cannot be used: check its name, its key PK and dynamodb:UpdateItem");
-        }
-        _ => tracing::warn!(%error, "the rate-limit table did not decide"),
+    if let StoreError::Misconfigured(_) = error {
+        tracing::error!(%error, "the rate-limit table cannot be used: check its name, its key PK and dynamodb:UpdateItem");
+    } else {
+        tracing::warn!(%error, "the rate-limit table did not decide");
     }
 }
 

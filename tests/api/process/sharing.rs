@@ -77,3 +77,16 @@ async fn an_outage_is_bridged_with_warnings_and_resets_nobody() {
     assert_eq!(count("did not decide"), 2);
     assert_eq!((count("breaker opens"), count("breaker probes"), count("breaker closes")), (1, 1, 1), "{lines:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_cannot_be_used_is_told_at_the_start() {
+    let (sts, dynamo) = (FakeSts::start().await, Dynamo::start().await);
+    dynamo.fail(400, "ResourceNotFoundException");
+    let mut instance = instance(&sts, &dynamo, &[]).await;
+    assert_eq!(ask(&mut instance).await["statusCode"], 200, "the mode is memory");
+    let [output, _] = instance.end();
+    let lines: Vec<Value> = output.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let error = lines.iter().position(|line| line["level"] == "ERROR" && line["error"] == "refused: ResourceNotFoundException");
+    let audit = lines.iter().position(|line| line["type"] == "audit");
+    assert!(error.unwrap() < audit.unwrap(), "{lines:?}");
+}
