@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 
-from local.demo import demonstrate, print_commands
+from local.demo import demonstrate, demonstrate_devices, print_commands
 from local.environment import isolate
 from local.errors import StackError
 from local.ports import Ports
@@ -28,6 +28,7 @@ def main():
     try:
         with LocalStack(REPOSITORY / ".local", Ports.from_env(), reload=mode == "run") as stack:
             demonstrate(stack)
+            demonstrate_devices(stack)
             print(f"Logs are in {stack.state}/*.log")
             if mode == "run":
                 print_commands(stack)

@@ -1,14 +1,15 @@
 //! What the function talks to, made from its settings.
 
-use crate::config::Config;
-use crate::error::Error;
-use crate::rate_limit::RateLimiter;
-use crate::secret::{CachedSecret, ClientTokens};
-use crate::sts::Sts;
-use time::{Duration, UtcDateTime};
+mod client_tokens;
+mod devices;
 
-/// How long client tokens are cached. A token that is not among them has them asked for anew, once a minute at most.
-const CLIENT_TOKEN_TTL: Duration = Duration::hours(1);
+pub use client_tokens::{ClientTokenCheck, ClientTokenSetting};
+pub use devices::{DeviceCheck, DeviceLookUp, DeviceRefused};
+
+use crate::config::Config;
+use crate::rate_limit::RateLimiter;
+use crate::sts::Sts;
+use time::UtcDateTime;
 
 /// One client per service, shared by all requests.
 #[derive(Debug)]
@@ -17,19 +18,24 @@ pub struct Adapters {
     pub limiter: RateLimiter,
     /// Whether callers must carry a token.
     pub client_tokens: ClientTokenCheck,
+    /// What is asked of devices.
+    pub devices: DeviceCheck,
     /// Who issues.
     pub sts: Sts,
 }
 
 impl Adapters {
     /// The clients that `config` asks for, on the region, endpoints and credentials of `aws`.
-    #[must_use]
-    pub fn new(config: &Config, aws: &aws_config::SdkConfig) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// What keeps a client from being made.
+    pub fn new(config: &Config, aws: &aws_config::SdkConfig) -> Result<Self, &'static str> {
+        Ok(Self {
             limiter: RateLimiter::new(&config.rate_limit, aws),
             client_tokens: ClientTokenCheck::new(&config.client_token, aws),
+            devices: DeviceCheck::new(&config.device, aws)?,
             sts: Sts::new(aws),
-        }
+        })
     }
 }
 
@@ -46,51 +52,9 @@ impl Adapters {
                 let _ = secret.value(now).await;
             }
         };
-        let all = async { tokio::join!(self.limiter.warm(now), self.sts.warm(), client_tokens) };
+        let all = async { tokio::join!(self.limiter.warm(now), self.sts.warm(), self.devices.warm(now), client_tokens) };
         if tokio::time::timeout(WARM_UP, all).await.is_err() {
             tracing::warn!("a service did not answer during the start; requests go on trying");
         }
-    }
-}
-
-/// Which token callers must carry, as the settings have it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ClientTokenSetting {
-    /// None.
-    NotRequired,
-    /// One of those in the secret with this name or ARN.
-    Required(String),
-}
-
-/// Whether callers must carry a token.
-#[derive(Debug)]
-pub enum ClientTokenCheck {
-    /// No.
-    NotRequired,
-    /// One of these.
-    Required(CachedSecret<ClientTokens>),
-}
-
-impl ClientTokenCheck {
-    /// The check that `setting` asks for.
-    #[must_use]
-    pub fn new(setting: &ClientTokenSetting, aws: &aws_config::SdkConfig) -> Self {
-        match setting {
-            ClientTokenSetting::NotRequired => Self::NotRequired,
-            ClientTokenSetting::Required(id) => Self::Required(CachedSecret::from_secrets_manager(aws, id, CLIENT_TOKEN_TTL)),
-        }
-    }
-
-    /// Checks the token that a request carries. A wrong one is checked again against the secret as it is now, so that a token
-    /// just added to it works at once.
-    pub(crate) async fn check(&self, presented: Option<&str>, now: UtcDateTime) -> Result<(), Error> {
-        let Self::Required(secret) = self else {
-            return Ok(());
-        };
-        let tokens = secret.value(now).await?.value;
-        if tokens.verify(presented).is_ok() {
-            return Ok(());
-        }
-        Ok(secret.refreshed(now).await?.value.verify(presented)?)
     }
 }

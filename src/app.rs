@@ -105,7 +105,10 @@ impl App {
     async fn vend(&self, request: &mut InFlight, caller: &Caller) -> Result<Vended, Error> {
         let asked = VendRequest::parse(&request.event)?;
         request.record.asked(&asked);
-        let decision = self.policy.decide(caller, &asked, None, &request.request_id, request.now);
+        let device = self.adapters.devices.check(asked.device.as_ref(), request.now).await;
+        request.record.device(&device);
+        let device = device?;
+        let decision = self.policy.decide(caller, &asked, device.known(), &request.request_id, request.now);
         request.record.decision(&decision);
         let grant = decision.into_grant()?;
         request.record.granted(&grant);

@@ -3,12 +3,15 @@
 //! Invariants: no secret ever enters the record; what clients choose (path, user agent) is bounded and JSON-escaped, so it
 //! can neither flood the log nor forge a line. The line is also a CloudWatch metric (embedded metric format).
 
+use crate::adapters::DeviceLookUp;
 use crate::caller::Caller;
 use crate::error::Error;
 use crate::event::Event;
+use crate::mdm::{Posture, PostureSource};
 use crate::policy::{Clamp, Decision, Grant};
 use crate::rate_limit::{Admission, DecidedBy, Outcome, Tier};
 use crate::request::{DeviceId, ProfileName, RequestId, SessionDuration, VendRequest};
+use crate::secret::Freshness;
 use crate::sts::Credentials;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -36,6 +39,8 @@ pub struct AuditRecord {
     rate_limit: Option<RateLimitEntry>,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     asked: Option<AskedEntry>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device: Option<DeviceEntry>,
     #[serde(skip_serializing_if = "Option::is_none")]
     rules: Option<Vec<String>>,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
@@ -89,6 +94,25 @@ struct AskedEntry {
     device_id: Option<DeviceId>,
 }
 
+#[derive(Debug, Default, Serialize)]
+struct DeviceEntry {
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    known: Option<KnownDevice>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct KnownDevice {
+    provider: &'static str,
+    managed: bool,
+    compliant: bool,
+    owner: Option<String>,
+    last_seen: Option<String>,
+    source: PostureSource,
+    secret: Freshness,
+}
+
 #[derive(Debug, Serialize)]
 struct GrantedEntry {
     role_arn: String,
@@ -117,6 +141,7 @@ impl AuditRecord {
             caller: None,
             rate_limit: None,
             asked: None,
+            device: None,
             rules: None,
             granted: None,
             issued: None,
@@ -175,6 +200,17 @@ impl AuditRecord {
             device_id: request.device.clone(),
         });
         self.lap("parse");
+    }
+
+    /// What came of looking for the caller's device.
+    pub fn device(&mut self, looked_up: &Result<DeviceLookUp, Error>) {
+        self.device = match looked_up {
+            Ok(DeviceLookUp::Known(posture)) => Some(DeviceEntry::known(posture)),
+            Ok(DeviceLookUp::Unknown(error)) => Some(DeviceEntry { failure: Some(error.to_string()), ..DeviceEntry::default() }),
+            // What refused is in `detail`.
+            Ok(DeviceLookUp::None) | Err(_) => None,
+        };
+        self.lap("device");
     }
 
     /// What the policy decided, and by which rules.
@@ -238,6 +274,22 @@ impl AuditRecord {
     fn lap(&mut self, stage: &'static str) {
         let elapsed = self.clock.lap_ms();
         self.durations_ms.insert(stage, elapsed);
+    }
+}
+
+impl DeviceEntry {
+    fn known(posture: &Posture) -> Self {
+        let Posture { device, secret, source } = posture;
+        let known = KnownDevice {
+            provider: device.provider,
+            managed: device.managed,
+            compliant: device.compliant,
+            owner: device.owner.clone(),
+            last_seen: device.last_seen.and_then(|at| at.format(&Rfc3339).ok()),
+            source: *source,
+            secret: *secret,
+        };
+        Self { known: Some(known), failure: None }
     }
 }
 

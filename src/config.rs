@@ -4,8 +4,11 @@
 //! all such problems are told together. An unknown `SENTINEL_` variable is a problem too: a misspelt safeguard must not
 //! silently be off.
 
+mod mdm;
 mod rate_limit;
 mod variables;
+
+pub use mdm::{DeviceSetting, MdmSecret};
 
 use crate::adapters::ClientTokenSetting;
 use crate::caller::NamedSessionRoles;
@@ -23,6 +26,8 @@ pub struct Config {
     pub policy: Policy,
     /// `SENTINEL_RATE_LIMIT_*` and `SENTINEL_BREAKER_*`.
     pub rate_limit: RateLimitSettings,
+    /// `SENTINEL_REQUIRE_DEVICE`, `SENTINEL_MDM_*` and `MDM_SECRET_ARN`: what is asked of devices.
+    pub device: DeviceSetting,
     /// `SENTINEL_CLIENT_TOKEN_SECRET_ARN`: whether callers must carry a token.
     pub client_token: ClientTokenSetting,
     /// `SENTINEL_NAMED_SESSION_ROLES`: whose session names identify a person.
@@ -50,6 +55,7 @@ impl Config {
     pub fn from_variables(variables: impl IntoIterator<Item = (String, String)>) -> Result<Self, ConfigError> {
         let mut variables = Variables::new(variables);
         let rate_limit = rate_limit::read(&mut variables);
+        let device = mdm::read(&mut variables);
         let client_token = client_token(&mut variables);
         let named_session_roles = named_session_roles(&mut variables);
         let log_level = log_level(&mut variables);
@@ -57,7 +63,9 @@ impl Config {
         require_lambda(&mut variables);
         let mut problems = variables.into_problems();
         match policy {
-            Ok(policy) if problems.is_empty() => Ok(Self { policy, rate_limit, client_token, named_session_roles, log_level }),
+            Ok(policy) if problems.is_empty() => {
+                Ok(Self { policy, rate_limit, device, client_token, named_session_roles, log_level })
+            }
             policy => {
                 problems.extend(policy.err().into_iter().flat_map(|error| error.0));
                 Err(ConfigError(problems))

@@ -3,6 +3,7 @@
 //! Invariant: each failure has two messages. `Display` is the internal one, for the log and the audit line; [`Error::public`]
 //! is the one the caller sees, and it is fixed text (or a policy's own `@reason`), so nothing internal can leak through it.
 
+use crate::adapters::DeviceRefused;
 use crate::caller::Unauthenticated;
 use crate::policy::Denial;
 use crate::rate_limit::RetryAfter;
@@ -33,6 +34,9 @@ pub enum Error {
     /// The caller's input is not as documented.
     #[error("bad input: {0}")]
     InvalidRequest(#[from] InvalidRequest),
+    /// The caller's device is not one that may be used.
+    #[error(transparent)]
+    Device(#[from] DeviceRefused),
     /// The policy refuses.
     #[error(transparent)]
     Denied(#[from] Denial),
@@ -134,6 +138,10 @@ impl Error {
             Self::NotFound => (404, "NOT_FOUND", "There is nothing at this path."),
             Self::MethodNotAllowed(_) => (405, "METHOD_NOT_ALLOWED", "This path does not take this method; see Allow."),
             Self::InvalidRequest(invalid) => invalid.public(),
+            Self::Device(DeviceRefused::Missing) => {
+                (403, "DEVICE_REQUIRED", "Name the device you are on: send its serial number as device_id.")
+            }
+            Self::Device(_) => (403, "DEVICE_VERIFICATION_FAILED", "This device is not known as a managed and compliant one."),
             Self::Denied(denial) => {
                 return PublicError { status: 403, code: "POLICY_DENY", message: denial.public_message() };
             }

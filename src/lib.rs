@@ -33,6 +33,7 @@ mod device;
 mod digest;
 mod error;
 mod event;
+mod mdm;
 mod policy;
 mod rate_limit;
 mod request;
@@ -43,14 +44,15 @@ mod security;
 mod sts;
 pub mod telemetry;
 
-pub use adapters::{Adapters, ClientTokenCheck, ClientTokenSetting};
+pub use adapters::{Adapters, ClientTokenCheck, ClientTokenSetting, DeviceCheck, DeviceLookUp, DeviceRefused};
 pub use app::{App, AuditSink, Invocation};
 pub use audit::AuditRecord;
 pub use caller::{Caller, CallerKind, InvalidPattern, NamedSessionRoles, Principal, Unauthenticated};
-pub use config::{Config, ConfigError};
+pub use config::{Config, ConfigError, DeviceSetting, MdmSecret};
 pub use device::Device;
 pub use error::{Error, InvalidRequest, PublicError, Upstream};
 pub use event::{Event, IamIdentity, MAX_INPUT_BYTES, Parameter};
+pub use mdm::{BaseUrl, Mdm, MdmSettings, Posture, PostureError, PostureSource, Provider};
 pub use policy::{BundleError, Clamp, Decision, Denial, Grant, Policy, ProfileSummary, Refusal};
 pub use rate_limit::{
     Admission, Backend, BreakerSettings, BreakerState, Charge, Charged, DecidedBy, Degraded, DynamoTable, FailureMode, Form,

@@ -1,7 +1,10 @@
 //! The Lambda function: reads the settings, builds the app, serves.
 
 use lambda_runtime::{LambdaEvent, run_concurrent, service_fn};
-use sentinel_tvm::{Adapters, App, Config, ConfigError, Invocation, Limit, RateLimitSettings, StoreSettings, Tier, telemetry};
+use sentinel_tvm::{
+    Adapters, App, Config, ConfigError, DeviceSetting, Invocation, Limit, MdmSecret, RateLimitSettings, StoreSettings, Tier,
+    telemetry,
+};
 use serde_json::Value;
 use std::convert::Infallible;
 use std::process::ExitCode;
@@ -45,8 +48,9 @@ async fn start() -> Result<App, ConfigError> {
         tracing::warn!(warning, "policy bundle");
     }
     log_limits(&config.rate_limit);
+    warn_of_deprecated(&config.device);
     let aws = aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await;
-    let adapters = Adapters::new(&config, &aws);
+    let adapters = Adapters::new(&config, &aws).map_err(|problem| ConfigError(vec![problem.to_owned()]))?;
     adapters.warm(now()).await;
     Ok(App::new(config, adapters, Box::new(telemetry::write_audit_line)))
 }
@@ -71,6 +75,15 @@ fn log_limits(settings: &RateLimitSettings) {
             timeout_ms = shared.timeout.as_millis(),
             "rate limits are counted in DynamoDB"
         ),
+    }
+}
+
+fn warn_of_deprecated(device: &DeviceSetting) {
+    let (DeviceSetting::Optional(_, secret) | DeviceSetting::Required(_, secret)) = device else {
+        return;
+    };
+    if let MdmSecret::Environment(_) = secret {
+        tracing::warn!("SENTINEL_MDM_API_TOKEN is deprecated: put the token into Secrets Manager and set MDM_SECRET_ARN");
     }
 }
 

@@ -142,6 +142,12 @@ impl SessionDuration {
 pub struct DeviceId(String);
 
 impl DeviceId {
+    /// The identifier.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     fn parse(text: String) -> Result<Self, InvalidRequest> {
         let alphabet = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
         if alphabet && (1..=64).contains(&text.len()) { Ok(Self(text)) } else { Err(InvalidRequest::Device) }

@@ -13,6 +13,7 @@ pub use mdm_credential::MdmCredential;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
+use serde::Serialize;
 use source::Source;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -53,7 +54,8 @@ pub struct Served<T> {
 }
 
 /// Whether a cached value is within its TTL.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Freshness {
     /// Yes.
     Fresh,

@@ -8,6 +8,7 @@ from local.audit import audit_line
 from local.errors import StackError
 
 VEND = "/v1/credentials?profile=development"
+CUSTOMER_DATA = "/v1/credentials?profile=customer-data"
 
 
 def demonstrate(stack):
@@ -34,6 +35,26 @@ def demonstrate(stack):
             "request id": request_id,
         }
     )
+
+
+# What alice sends with a request for customer data, and what she must get: only her own compliant computer will do.
+DEVICES = [
+    ("no device", "", 403),
+    ("a computer that is not compliant", "&device_id=ALICE-OLD-MAC", 403),
+    ("somebody else's computer", "&device_id=BOB-MAC", 403),
+    ("her own compliant computer", "&device_id=ALICE-MAC", 200),
+]
+
+
+def demonstrate_devices(stack):
+    """Asks for a profile that demands a device, from each kind of device; raises if one gets what it should not."""
+    print("Customer data is for one's own compliant computer, says policy/access.cedar. alice asks from\n")
+    for name, query, expected in DEVICES:
+        response = client.call(stack.callers["alice"], "GET", f"{stack.url}{CUSTOMER_DATA}{query}")
+        print(f"  {name:<34}{response.status_code} {json.loads(response.text).get('Code', 'OK')}")
+        if response.status_code != expected:
+            raise StackError(f"that should have been {expected}: {response.text}\nThe log tells why: {stack.function_log}")
+    print()
 
 
 def print_commands(stack):

@@ -13,6 +13,7 @@ REGION = "us-east-1"
 FUNCTION_ROLE = "sentinel-tvm-function"
 CALLER_ROLE = "AWSReservedSSO_Developer_0123456789abcdef"
 PROTECTED_ROLES = ("vended-development", "vended-customer-data", "vended-production")
+MDM_TOKEN = "the-token-of-the-stand-in-for-jamf"
 TABLE = "sentinel-rate-limit"
 VEND_ACTIONS = ["sts:AssumeRole", "sts:SetSourceIdentity", "sts:TagSession"]
 
@@ -50,8 +51,9 @@ ROOT = Credentials("test", "test")
 
 @dataclass(frozen=True)
 class Provisioned:
-    """The credentials of the function, and those of the people who call it."""
+    """The credentials of the function and of the people who call it, and the ARN of the secret with the MDM token."""
 
+    mdm_secret: str
     function: Credentials
     alice: Credentials
     bob: Credentials
@@ -65,9 +67,11 @@ def provision(endpoint):
     for name in PROTECTED_ROLES:
         protected_role(iam, name, function_arn)
     caller_arn = _caller_role(iam)
-    _secret(ROOT.client("secretsmanager", endpoint))
+    mdm_secret = _secret(ROOT.client("secretsmanager", endpoint))
+    _may_read(iam, mdm_secret)
     _table(ROOT.client("dynamodb", endpoint))
     return Provisioned(
+        mdm_secret=mdm_secret,
         function=_session(sts, function_arn, FUNCTION_ROLE, HOURS_12),
         alice=_session(sts, caller_arn, "alice@example.com", HOURS_12),
         bob=_user(iam, "bob"),
@@ -127,7 +131,12 @@ def _user(iam, name):
 
 
 def _secret(secretsmanager):
-    secretsmanager.create_secret(Name="sentinel/mdm-token", SecretString="local-mdm-token")
+    return secretsmanager.create_secret(Name="sentinel/mdm-token", SecretString=MDM_TOKEN)["ARN"]
+
+
+def _may_read(iam, secret_arn):
+    read = _allow(["secretsmanager:GetSecretValue"], Resource=secret_arn)
+    iam.put_role_policy(RoleName=FUNCTION_ROLE, PolicyName="read-mdm-token", PolicyDocument=read)
 
 
 def _table(dynamodb):

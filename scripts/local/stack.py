@@ -15,9 +15,10 @@ from botocore.exceptions import ClientError, HTTPClientError
 
 from local import client, files
 from local.errors import StackError
+from local.mdm import StandInJamf
 from local.ports import HOST
 from local.processes import Process
-from local.provision import ACCOUNT, REGION, TABLE, provision
+from local.provision import ACCOUNT, MDM_TOKEN, REGION, TABLE, provision
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 VENV = REPOSITORY / ".venv"
@@ -49,6 +50,7 @@ class LocalStack:
             _build()
             _say(f"starting the AWS emulator on {self.endpoint}")
             self._start_emulator()
+            self.mdm = cleanup.enter_context(StandInJamf(MDM_TOKEN))
             self._write_files()
             _say(f"starting the function, and its Function URL on {self.url}")
             self._start_function()
@@ -134,6 +136,9 @@ class LocalStack:
             "AWS_SESSION_TOKEN": function.session_token,
             "SENTINEL_POLICY_DIR": str(self._policy),
             "SENTINEL_RATE_LIMIT_TABLE": TABLE,
+            "SENTINEL_MDM_PROVIDER": "jamf",
+            "SENTINEL_MDM_BASE_URL": self.mdm.url,
+            "MDM_SECRET_ARN": self.provisioned.mdm_secret,
             **self._settings,
         }
         command = [str(CLIENT_BIN / "cargo-lambda"), "lambda", "watch", "--wait"]

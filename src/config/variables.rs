@@ -42,6 +42,25 @@ impl Variables {
         }
     }
 
+    /// The value as `true` or `false`, which it is if the variable is not set.
+    pub(super) fn flag(&mut self, name: &str) -> bool {
+        match self.text(name).as_deref() {
+            None | Some("false") => false,
+            Some("true") => true,
+            Some(_) => {
+                self.problem(name, "is neither true nor false");
+                true
+            }
+        }
+    }
+
+    /// Notes that a variable should be set, unless there is a problem with its value already.
+    pub(super) fn missing(&mut self, name: &str, why: &str) {
+        if !self.problems.iter().any(|problem| problem.starts_with(name)) {
+            self.problem(name, &format!("is not set, {why}"));
+        }
+    }
+
     pub(super) fn problem(&mut self, name: &str, problem: &str) {
         self.problems.push(format!("{name} {problem}"));
     }

@@ -63,7 +63,7 @@ impl Api {
         let sink = Arc::clone(&lines);
         let audit = Box::new(move |line: &str| sink.lock().unwrap().push(line.to_owned()));
         let config = config(variables);
-        let elsewhere = Adapters::new(&config, &sdk_config(&secrets.uri()).await);
+        let elsewhere = Adapters::new(&config, &sdk_config(&secrets.uri()).await).unwrap();
         let adapters = Adapters { sts: Sts::new(&sdk_config(&sts.uri()).await), ..elsewhere };
         let app = App::new(config, adapters, audit);
         Self { app, sts, secrets, lines, now: wednesday_morning(), time_left: std::time::Duration::from_mins(1) }

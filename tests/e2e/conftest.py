@@ -32,7 +32,9 @@ def stack(tmp_path_factory):
     shutil.copytree(REPOSITORY / "policy", policy)
     with open(policy / "profiles.toml", "a", encoding="utf-8") as catalogue:
         catalogue.write(UNTRUSTED)
-    with LocalStack(home / "state", Ports.free(), policy=policy) as running:
+    # Every look-up of a device reaches the stand-in for Jamf.
+    settings = {"SENTINEL_MDM_POSTURE_TTL": "0"}
+    with LocalStack(home / "state", Ports.free(), policy=policy, settings=settings) as running:
         iam = ROOT.client("iam", running.endpoint)
         protected_role(iam, "vended-untrusted", running.callers["bob"].arn)
         yield running

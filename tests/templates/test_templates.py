@@ -18,6 +18,8 @@ TEMPLATES = ["template.yaml", "deploy/permissions.yaml", "deploy/protected-role.
 # The two that give the function its permissions.
 STACKS = ["template.yaml", "deploy/permissions.yaml"]
 ASSUME = ["sts:AssumeRole", "sts:SetSourceIdentity", "sts:TagSession"]
+NO_VALUE = {"Ref": "AWS::NoValue"}
+KEY_ARN = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 
 
 class NoManagedPolicies:
@@ -60,9 +62,48 @@ def unconditioned(statements):
     for statement in listed(statements):
         if "Fn::If" in statement:
             branches = statement["Fn::If"][1:]
-            yield from unconditioned([b for b in branches if b != {"Ref": "AWS::NoValue"}])
+            yield from unconditioned([b for b in branches if b != NO_VALUE])
         else:
             yield statement
+
+
+def deployed(path, **parameters):
+    """A template as CloudFormation understands it with these parameters: no conditions left."""
+    parsed = template(path)
+    values = {name: str(definition.get("Default", "")) for name, definition in parsed["Parameters"].items()} | parameters
+
+    def holds(condition):
+        ((function, argument),) = condition.items()
+        match function:
+            case "Condition":
+                return holds(parsed["Conditions"][argument])
+            case "Fn::Not":
+                return not holds(argument[0])
+            case "Fn::And":
+                return all(map(holds, argument))
+            case "Fn::Equals":
+                left, right = map(value, argument)
+                return left == right
+        raise AssertionError(f"{function} is not known here")
+
+    def value(argument):
+        if isinstance(argument, dict):
+            # A list parameter, joined: what counts is whether it is empty.
+            argument = argument.get("Fn::Join", ["", argument])[1]
+            return values[argument["Ref"]]
+        return argument
+
+    def resolve(node):
+        if isinstance(node, dict) and "Fn::If" in node:
+            condition, met, otherwise = node["Fn::If"]
+            return resolve(met if holds({"Condition": condition}) else otherwise)
+        if isinstance(node, dict):
+            return {key: resolved for key, child in node.items() if (resolved := resolve(child)) != NO_VALUE}
+        if isinstance(node, list):
+            return [resolved for child in node if (resolved := resolve(child)) != NO_VALUE]
+        return node
+
+    return parsed | {"Resources": resolve(parsed["Resources"])}
 
 
 def grants(parsed):
@@ -98,6 +139,7 @@ def test_security_nobody_is_let_in_by_the_function_itself():
     PREVENTION: no permission at all on function or layer; callers come by the callers' policy only."""
     kinds = {resource["Type"] for resource in template("template.yaml")["Resources"].values()}
     assert kinds == {
+        "AWS::DynamoDB::Table",
         "AWS::IAM::ManagedPolicy",
         "AWS::IAM::Role",
         "AWS::Lambda::Function",
@@ -121,9 +163,9 @@ def test_security_no_policy_of_stars(path):
 
 
 @pytest.mark.parametrize("path", STACKS)
-def test_security_function_may_log_and_assume_protected_roles_only(path):
-    """THREAT: a flaw in the function becomes whatever its role may do.
-    PREVENTION: its own log group, and three STS actions on the protected roles."""
+def test_security_function_may_log_count_and_assume_protected_roles_only(path):
+    """THREAT: a flaw in the function becomes whatever its role may do: to read who calls, or to delete everyone's counters.
+    PREVENTION: its own log group, one action on its own table, and three STS actions on the protected roles."""
     role = only(of_type(template(path), "AWS::IAM::Role"))
     assert "ManagedPolicyArns" not in role
     (policy,) = role["Policies"]
@@ -131,9 +173,119 @@ def test_security_function_may_log_and_assume_protected_roles_only(path):
     here = {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:role/${ProtectedRolePattern}"}
     assert granted == {
         "WriteOwnLog": (["logs:CreateLogStream", "logs:PutLogEvents"], {"Fn::GetAtt": ["LogGroup", "Arn"]}),
+        "CountRequests": ("dynamodb:UpdateItem", {"Fn::GetAtt": ["RateLimitTable", "Arn"]}),
+        "OpenTheTable": ("kms:Decrypt", {"Ref": "RateLimitTableKey"}),
         "AssumeProtectedRoles": (ASSUME, here),
         "AssumeProtectedRolesElsewhere": (ASSUME, {"Ref": "ProtectedRolesElsewhere"}),
     }
+
+
+@pytest.mark.parametrize("path", STACKS)
+def test_security_table_key_opens_this_table_only(path):
+    """THREAT: with kms:Decrypt on a key that others share, a flaw in the function decrypts their data.
+    PREVENTION: only if there is such a key, only through DynamoDB, only for this table."""
+    for key in ["aws-owned", "aws-managed"]:
+        assert not [s for s in grants(deployed(path, RateLimitTableKey=key)) if "kms:" in json.dumps(s)]
+    (statement,) = [s for s in grants(deployed(path, RateLimitTableKey=KEY_ARN)) if "kms:" in json.dumps(s)]
+    assert statement["Action"] == "kms:Decrypt"
+    assert statement["Resource"] == {"Ref": "RateLimitTableKey"}
+    assert statement["Condition"] == {
+        "StringEquals": {
+            "kms:ViaService": {"Fn::Sub": "dynamodb.${AWS::Region}.${AWS::URLSuffix}"},
+            "kms:EncryptionContext:aws:dynamodb:tableName": {"Ref": "RateLimitTable"},
+        }
+    }
+
+
+@pytest.mark.parametrize("path", STACKS)
+@pytest.mark.parametrize(
+    ("key", "encryption"),
+    [
+        ("aws-owned", {"SSEEnabled": False}),
+        ("aws-managed", {"SSEEnabled": True, "SSEType": "KMS"}),
+        (KEY_ARN, {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": {"Ref": "RateLimitTableKey"}}),
+    ],
+)
+def test_security_table_is_encrypted_with_the_key_asked_for(path, key, encryption):
+    """THREAT: somebody asks for a key of their own, and the table is silently under another.
+    PREVENTION: one parameter names the key; each of its three forms is one setting of the table."""
+    parsed = deployed(path, RateLimitTableKey=key)
+    assert only(of_type(parsed, "AWS::DynamoDB::Table"))["SSESpecification"] == encryption
+
+
+@pytest.mark.parametrize("path", STACKS)
+def test_security_a_customer_key_is_its_arn(path):
+    """THREAT: "customer managed", but no key given: a deployment that fails half-way, or takes some other key.
+    PREVENTION: there is no such choice: CloudFormation refuses all but two words and a key's full ARN (of an alias IAM
+    would take no notice)."""
+    definition = source(path)["Parameters"]["RateLimitTableKey"]
+    assert definition["Default"] == "aws-owned"
+    multi_region = "arn:aws-cn:kms:cn-north-1:123456789012:key/mrk-1234abcd12ab34cd56ef1234567890ab"
+    for value in ["aws-owned", "aws-managed", KEY_ARN, multi_region]:
+        assert re.fullmatch(definition["AllowedPattern"], value), value
+    for value in [
+        "",
+        "*",
+        "customer-managed",
+        "1234abcd-12ab-34cd-56ef-1234567890ab",
+        "alias/aws/dynamodb",
+        "arn:aws:kms:eu-central-1:123456789012:alias/counters",
+        "arn:aws:kms:eu-central-1:123456789012:key/",
+        "arn:aws:kms:eu-central-1:123456789012:key/*",
+        "arn:aws:kms:*:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+        f"aws-owned,{KEY_ARN}",
+    ]:
+        assert not re.fullmatch(definition["AllowedPattern"], value), value
+
+
+@pytest.mark.parametrize("path", STACKS)
+def test_table_is_what_the_function_writes_to(path):
+    resource = deployed(path)["Resources"]["RateLimitTable"]
+    table = resource["Properties"]
+    assert table.pop("SSESpecification")
+    # All there is: no name (it could not be replaced), no index, no stream, no policy of its own that lets others in.
+    assert table == {
+        "BillingMode": "PAY_PER_REQUEST",
+        "AttributeDefinitions": [{"AttributeName": "PK", "AttributeType": "S"}],
+        "KeySchema": [{"AttributeName": "PK", "KeyType": "HASH"}],
+        "TimeToLiveSpecification": {"AttributeName": "TTL", "Enabled": True},
+        "DeletionProtectionEnabled": False,
+        "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": False},
+    }
+    assert resource["DeletionPolicy"] == resource["UpdateReplacePolicy"] == "Delete"
+
+
+def test_security_limits_hold_across_instances():
+    """THREAT: a function that is not told of the table counts in each instance, and a flood that starts more instances gets
+    more credentials.
+    PREVENTION: the table's name is in the function's settings, whatever the parameters; no parameter can take it away."""
+    function = only(of_type(template("template.yaml"), "AWS::Lambda::Function"))
+    assert function["Environment"]["Variables"]["SENTINEL_RATE_LIMIT_TABLE"] == {"Ref": "RateLimitTable"}
+    for path in STACKS:
+        assert template(path)["Outputs"]["RateLimitTableName"]["Value"] == {"Ref": "RateLimitTable"}
+
+
+def test_parameters_of_the_limit_reach_the_function():
+    def settings(**parameters):
+        return only(of_type(deployed("template.yaml", **parameters), "AWS::Lambda::Function"))["Environment"]["Variables"]
+
+    # An empty value or a burst of 0 would stop the start.
+    assert "SENTINEL_RATE_LIMIT_BURST" not in settings()
+    assert settings(RateLimitBurst="20")["SENTINEL_RATE_LIMIT_BURST"] == {"Ref": "RateLimitBurst"}
+    assert settings()["SENTINEL_RATE_LIMIT_FAILURE_MODE"] == {"Ref": "RateLimitFailureMode"}
+    mode = source("template.yaml")["Parameters"]["RateLimitFailureMode"]
+    assert (mode["Default"], mode["AllowedValues"]) == ("memory", ["memory", "open", "closed"])
+
+
+def test_both_templates_make_the_same_table_and_grants():
+    sam, permissions = map(template, STACKS)
+    for name in ["RateLimitTable", "FunctionRole"]:
+        assert sam["Resources"][name] == permissions["Resources"][name], name
+    for section in ["Parameters", "Conditions"]:
+        shared = sam[section].keys() & permissions[section].keys()
+        assert shared >= permissions[section].keys() - {"FunctionName"}
+        for name in shared:
+            assert sam[section][name] == permissions[section][name], name
 
 
 @pytest.mark.parametrize("path", STACKS)
