@@ -21,6 +21,8 @@ COMPUTERS = {
     "BOB-MAC": ("3", "bob@example.com", "COMPLIANT"),
 }
 
+COMPLIANCE = r"/api/v1/conditional-access/device-compliance-information/computer/(\d+)"
+
 
 class StandInJamf:
     """A context: inside it, Jamf is at `url` for whoever presents `token`."""
@@ -67,11 +69,11 @@ class StandInJamf:
 
 def answer(url):
     """Status and body for a path and its query."""
-    if url.path == "/api/v1/computers-inventory":
+    if url.path == "/api/v3/computers-inventory":
         wanted = re.search(r'hardware\.serialNumber=="([^"]*)"', parse_qs(url.query).get("filter", [""])[0])
         found = [inventory(serial) for serial in COMPUTERS if wanted and serial == wanted[1]]
         return 200, {"totalCount": len(found), "results": found}
-    compliance = re.fullmatch(r"/api/v1/device-compliance-information/computer/(\d+)", url.path)
+    compliance = re.fullmatch(COMPLIANCE, url.path)
     for computer, _, state in COMPUTERS.values():
         if compliance and computer == compliance[1]:
             return 200, [{"deviceId": computer, "applicable": True, "complianceState": state}]
