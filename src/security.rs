@@ -42,3 +42,29 @@
 //!     format!("{}", issued.session_token)
 //! }
 //! ```
+//!
+//! THREAT: a token or secret that the function holds is compared in variable time, printed, or left in memory.
+//! PREVENTION: tokens are kept as digests behind `verify`; secrets are a type without `==` and `Display` that is zeroed on drop.
+//!
+//! ```
+//! fn verify(tokens: &sentinel_tvm::ClientTokens) -> bool {
+//!     tokens.verify(Some("token")).is_ok()
+//! }
+//! fn is_zeroed_on_drop<T: secrecy::zeroize::ZeroizeOnDrop>() {}
+//! is_zeroed_on_drop::<secrecy::SecretString>();
+//! ```
+//! ```compile_fail,E0369
+//! fn verify(tokens: &sentinel_tvm::ClientTokens) -> bool {
+//!     tokens == tokens
+//! }
+//! ```
+//! ```compile_fail,E0369
+//! fn compare(one: &sentinel_tvm::MdmCredential, other: &sentinel_tvm::MdmCredential) -> bool {
+//!     one == other
+//! }
+//! ```
+//! ```compile_fail,E0277
+//! fn print(credential: &sentinel_tvm::MdmCredential) -> String {
+//!     format!("{credential}")
+//! }
+//! ```

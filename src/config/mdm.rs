@@ -31,45 +31,58 @@ pub(super) fn read(variables: &mut Variables) -> DeviceSetting {
     let (provider, base_url, secret) = (provider(variables), base_url(variables), secret(variables));
     let timeout = Real::from_millis(variables.number("SENTINEL_MDM_TIMEOUT_MS", 100..=8_000, 3_000).into());
     let posture_ttl = Duration::seconds(variables.number("SENTINEL_MDM_POSTURE_TTL", 0..=3_600, 60).into());
-    let Some(provider) = provider else {
-        for (name, is_set) in [("SENTINEL_MDM_BASE_URL", base_url.is_some()), ("MDM_SECRET_ARN", secret.is_some())] {
-            if is_set {
-                variables.problem(name, "is set, but SENTINEL_MDM_PROVIDER is not");
-            }
+    let provider = match provider {
+        Ok(Some(provider)) => provider,
+        Ok(None) => {
+            without_provider(variables, required, base_url.is_some(), secret.is_some());
+            return DeviceSetting::Disabled;
         }
-        if required {
-            variables.problem("SENTINEL_REQUIRE_DEVICE", "is true, but SENTINEL_MDM_PROVIDER is not set");
-        }
-        return DeviceSetting::Disabled;
+        Err(Told) => return DeviceSetting::Disabled,
     };
-    let base_url = base_url.or_else(|| default_base_url(&provider));
-    let (Some(base_url), Some(secret)) = (base_url.clone(), secret) else {
-        if base_url.is_none() {
-            variables.missing("SENTINEL_MDM_BASE_URL", "which the provider needs");
-        } else {
-            variables.missing("MDM_SECRET_ARN", "which the provider needs");
+    match (base_url.or_else(|| default_base_url(&provider)), secret) {
+        (Some(base_url), Some(secret)) => {
+            let settings = MdmSettings { provider, base_url, timeout, posture_ttl };
+            if required { DeviceSetting::Required(settings, secret) } else { DeviceSetting::Optional(settings, secret) }
         }
-        return DeviceSetting::Disabled;
-    };
-    let settings = MdmSettings { provider, base_url, timeout, posture_ttl };
-    if required { DeviceSetting::Required(settings, secret) } else { DeviceSetting::Optional(settings, secret) }
+        (None, _) => {
+            variables.conflict("SENTINEL_MDM_BASE_URL", "is not set, but SENTINEL_MDM_PROVIDER is");
+            DeviceSetting::Disabled
+        }
+        (_, None) => {
+            variables.conflict("MDM_SECRET_ARN", "is not set, but SENTINEL_MDM_PROVIDER is");
+            DeviceSetting::Disabled
+        }
+    }
 }
 
-fn provider(variables: &mut Variables) -> Option<Provider> {
+/// Settings that mean something must not silently mean nothing.
+fn without_provider(variables: &mut Variables, required: bool, base_url: bool, secret: bool) {
+    for (name, is_set) in [("SENTINEL_REQUIRE_DEVICE", required), ("SENTINEL_MDM_BASE_URL", base_url), ("MDM_SECRET_ARN", secret)]
+    {
+        if is_set {
+            variables.conflict(name, "is set, but SENTINEL_MDM_PROVIDER is not");
+        }
+    }
+}
+
+/// The value is a problem that has been noted.
+struct Told;
+
+fn provider(variables: &mut Variables) -> Result<Option<Provider>, Told> {
     const NAME: &str = "SENTINEL_MDM_PROVIDER";
     let tenant_id = variables.text("SENTINEL_MDM_TENANT_ID");
     match (variables.text(NAME).as_deref(), tenant_id) {
-        (None | Some("none"), _) => None,
-        (Some("jamf"), _) => Some(Provider::Jamf),
-        (Some("kandji"), _) => Some(Provider::Kandji),
-        (Some("intune"), Some(tenant_id)) => Some(Provider::Intune { tenant_id }),
+        (None | Some("none"), _) => Ok(None),
+        (Some("jamf"), _) => Ok(Some(Provider::Jamf)),
+        (Some("kandji"), _) => Ok(Some(Provider::Kandji)),
+        (Some("intune"), Some(tenant_id)) => Ok(Some(Provider::Intune { tenant_id })),
         (Some("intune"), None) => {
-            variables.missing("SENTINEL_MDM_TENANT_ID", "which intune needs");
-            None
+            variables.conflict("SENTINEL_MDM_TENANT_ID", "is not set, but intune needs it");
+            Err(Told)
         }
         (Some(_), _) => {
             variables.problem(NAME, "is not one of none, jamf, intune, kandji");
-            None
+            Err(Told)
         }
     }
 }

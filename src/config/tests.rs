@@ -45,7 +45,7 @@ fn every_variable_is_read() {
     ])
     .unwrap();
     assert_eq!(config.policy.default_duration().seconds(), 3_600);
-    assert_eq!(config.policy.profile_count(), 6, "the bundle of tests/api");
+    assert_eq!(config.policy.profile_count(), 7, "the bundle of tests/api");
     assert_eq!(config.rate_limit.limits.vend, quota(5, 10, 2));
     assert_eq!(config.rate_limit.limits.read, Limit::Off);
     assert_eq!(config.rate_limit.limits.memory_max_keys.get(), 7);
@@ -73,6 +73,39 @@ fn a_table_makes_the_store_shared() {
     let breaker = BreakerSettings { failure_threshold: 1, reset_seconds: 2, half_open_requests: 4 };
     let settings = SharedSettings { timeout: Duration::from_millis(200), failure_mode: FailureMode::Closed, breaker };
     assert_eq!(set, StoreSettings::Dynamodb("sentinel-rate-limit".to_owned(), settings));
+}
+
+/// A function with this device management, and what is wrong with it.
+fn devices(variables: &[(&str, &str)]) -> Result<DeviceSetting, Vec<String>> {
+    read(variables).map(|config| config.device)
+}
+
+#[test]
+fn a_provider_needs_an_address_and_a_secret() {
+    const JAMF: (&str, &str) = ("SENTINEL_MDM_PROVIDER", "jamf");
+    const INTUNE: (&str, &str) = ("SENTINEL_MDM_PROVIDER", "intune");
+    const URL: (&str, &str) = ("SENTINEL_MDM_BASE_URL", "https://jamf.example.com");
+    const SECRET: (&str, &str) = ("MDM_SECRET_ARN", "mdm");
+    const TENANT: (&str, &str) = ("SENTINEL_MDM_TENANT_ID", "00000000-0000-0000-0000-000000000000");
+    assert!(matches!(devices(&[]), Ok(DeviceSetting::Disabled)));
+    assert!(matches!(devices(&[("SENTINEL_MDM_PROVIDER", "none")]), Ok(DeviceSetting::Disabled)));
+    assert!(matches!(devices(&[JAMF, URL, SECRET]), Ok(DeviceSetting::Optional(..))));
+    assert!(matches!(devices(&[JAMF, URL, ("SENTINEL_MDM_API_SECRET_ID", "mdm")]), Ok(DeviceSetting::Optional(..))));
+    assert!(matches!(devices(&[JAMF, URL, SECRET, ("SENTINEL_REQUIRE_DEVICE", "true")]), Ok(DeviceSetting::Required(..))));
+    assert!(matches!(devices(&[INTUNE, TENANT, SECRET]), Ok(DeviceSetting::Optional(..))));
+    let token = devices(&[JAMF, URL, ("SENTINEL_MDM_API_TOKEN", "token")]);
+    assert!(matches!(token, Ok(DeviceSetting::Optional(_, MdmSecret::Environment(_)))));
+    for (variables, problem) in [
+        (&[JAMF, SECRET][..], "SENTINEL_MDM_BASE_URL is not set"),
+        (&[JAMF, URL], "MDM_SECRET_ARN is not set"),
+        (&[JAMF, SECRET, ("SENTINEL_MDM_BASE_URL", "http://jamf.example.com")], "SENTINEL_MDM_BASE_URL is not usable"),
+        (&[INTUNE, SECRET], "SENTINEL_MDM_TENANT_ID is not set"),
+        (&[JAMF, URL, SECRET, ("SENTINEL_MDM_API_SECRET_ID", "mdm")], "SENTINEL_MDM_API_SECRET_ID and MDM_SECRET_ARN"),
+        (&[("SENTINEL_MDM_PROVIDER", "none"), ("SENTINEL_REQUIRE_DEVICE", "true")], "SENTINEL_REQUIRE_DEVICE is set"),
+    ] {
+        let problems = devices(variables).unwrap_err();
+        assert!(problems.len() == 1 && problems[0].starts_with(problem), "{problems:?}");
+    }
 }
 
 #[test]
@@ -109,6 +142,15 @@ fn bad_values_name_the_variable() {
         ("RUST_LOG", "sentinel_tvm=debug"),
         ("SENTINEL_RATE_LIMIT_REQUEST", "5"),
         ("SENTINEL_REQUIRE_DEVICE", "true"),
+        ("SENTINEL_REQUIRE_DEVICE", "yes"),
+        ("SENTINEL_REQUIRE_DEVICE", ""),
+        ("SENTINEL_MDM_PROVIDER", "workspace-one"),
+        ("SENTINEL_MDM_PROVIDER", ""),
+        ("SENTINEL_MDM_TIMEOUT_MS", "8001"),
+        ("SENTINEL_MDM_SECRET_TTL", "59"),
+        ("SENTINEL_MDM_POSTURE_TTL", "3601"),
+        ("SENTINEL_CLIENT_TOKEN_SECRET_ARN", ""),
+        ("SENTINEL_MDM_BASE_URL", "https://jamf.example.com"),
         ("SENTINEL_RATE_LIMIT_TABLE", "ab"),
         ("SENTINEL_RATE_LIMIT_TABLE", "a table"),
         ("SENTINEL_RATE_LIMIT_TABLE", "arn:aws:s3:::bucket"),

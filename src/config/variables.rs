@@ -54,10 +54,11 @@ impl Variables {
         }
     }
 
-    /// Notes that a variable should be set, unless there is a problem with its value already.
-    pub(super) fn missing(&mut self, name: &str, why: &str) {
-        if !self.problems.iter().any(|problem| problem.starts_with(name)) {
-            self.problem(name, &format!("is not set, {why}"));
+    /// Notes a problem that follows from other variables, unless there is one with the variable's own value already.
+    pub(super) fn conflict(&mut self, name: &str, problem: &str) {
+        let told = |known: &String| known.strip_prefix(name).is_some_and(|rest| rest.starts_with(' '));
+        if !self.problems.iter().any(told) {
+            self.problem(name, problem);
         }
     }
 

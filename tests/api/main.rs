@@ -4,6 +4,7 @@
 
 mod client_tokens;
 mod credentials;
+mod devices;
 mod identity;
 mod input;
 mod limiter;

@@ -2,11 +2,13 @@
 
 mod call;
 mod dynamo;
+mod jamf;
 mod secrets;
 mod sts;
 
 pub(crate) use call::{Call, EVENTS};
 pub(crate) use dynamo::{Dynamo, Front, TABLE};
+pub(crate) use jamf::FakeJamf;
 pub(crate) use secrets::FakeSecrets;
 pub(crate) use sts::FakeSts;
 
