@@ -9,6 +9,7 @@ mod identity;
 mod input;
 mod limiter;
 mod limits;
+mod mdm;
 mod outcomes;
 mod policy;
 mod process;
