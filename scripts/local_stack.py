@@ -9,6 +9,8 @@ import signal
 import sys
 import time
 
+from botocore.exceptions import HTTPClientError
+
 from local.demo import demonstrate, demonstrate_devices, print_commands
 from local.environment import isolate
 from local.errors import StackError
@@ -33,8 +35,8 @@ def main():
             if mode == "run":
                 print_commands(stack)
                 serve(stack)
-    except StackError as error:
-        sys.exit(f"\n{error}")
+    except (StackError, HTTPClientError) as error:
+        sys.exit(f"\n{error}\nThe logs are in {REPOSITORY / '.local'}")
     except KeyboardInterrupt:
         print("\nstopped")
 

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import boto3
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
+from botocore.exceptions import HTTPClientError
 from botocore.httpsession import URLLib3Session
 
 TIERS = {"vend": "/v1/credentials", "read": "/v1/health"}
@@ -39,7 +40,10 @@ def main():
         SigV4Auth(credentials, "lambda", arguments.region).add_auth(request)
         return session.send(request.prepare())
 
-    held = [check(tier, lambda path=path: ask(path), arguments.most) for tier, path in TIERS.items()]
+    try:
+        held = [check(tier, lambda path=path: ask(path), arguments.most) for tier, path in TIERS.items()]
+    except HTTPClientError as error:
+        sys.exit(f"{arguments.url} cannot be reached: {error}")
     sys.exit(0 if all(held) else 1)
 
 
@@ -52,7 +56,7 @@ def parse_arguments():
     told = re.search(r"\.lambda-url\.([a-z0-9-]+)\.on\.aws$", urlsplit(arguments.url).netloc)
     arguments.region = arguments.region or (told[1] if told else boto3.Session().region_name)
     if arguments.region is None:
-        parser.error("give --region: the URL does not tell it")
+        parser.error("set AWS_DEFAULT_REGION, or give --region: the URL does not tell it")
     return arguments
 
 

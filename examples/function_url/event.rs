@@ -8,10 +8,10 @@ use std::time::SystemTime;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use chrono::{DateTime, Utc};
 use hyper::header::{CONTENT_TYPE, HOST, USER_AGENT};
 use hyper::http::request::Parts;
 use serde_json::{Value, json};
+use time::{OffsetDateTime, format_description};
 
 use crate::keys::Signer;
 
@@ -23,6 +23,12 @@ pub(crate) struct Verified<'r> {
     pub(crate) source_ip: IpAddr,
     pub(crate) request_id: &'r str,
     pub(crate) received_at: SystemTime,
+}
+
+/// As the common log format has it, in UTC.
+fn common_log_time(at: OffsetDateTime) -> Option<String> {
+    let format = "[day]/[month repr:short]/[year]:[hour]:[minute]:[second] +0000";
+    at.format(&format_description::parse_borrowed::<2>(format).ok()?).ok()
 }
 
 impl Verified<'_> {
@@ -50,7 +56,7 @@ impl Verified<'_> {
     }
 
     fn context(&self, headers: &BTreeMap<&str, String>) -> Value {
-        let received_at = DateTime::<Utc>::from(self.received_at);
+        let received_at = OffsetDateTime::from(self.received_at);
         let domain = headers.get(HOST.as_str()).map_or("", String::as_str);
         let url_id = domain.split('.').next();
         json!({
@@ -70,8 +76,8 @@ impl Verified<'_> {
             "requestId": self.request_id,
             "routeKey": "$default",
             "stage": "$default",
-            "time": received_at.format("%d/%b/%Y:%H:%M:%S %z").to_string(),
-            "timeEpoch": received_at.timestamp_millis(),
+            "time": common_log_time(received_at),
+            "timeEpoch": received_at.unix_timestamp_nanos() / 1_000_000,
         })
     }
 

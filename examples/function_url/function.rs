@@ -1,6 +1,7 @@
 //! The function behind the URL: invoked with an event, it answers with what its caller is to be told.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -13,9 +14,13 @@ use hyper_util::rt::TokioExecutor;
 use serde::Deserialize;
 use serde_json::Value;
 use thiserror::Error;
+use tokio::time::timeout;
 
 /// `cargo lambda watch` takes the request id of an invocation from this header.
 const REQUEST_ID: &str = "lambda-runtime-aws-request-id";
+
+/// How long an answer may take: longer than the function's own time-out, so that a restart in between is waited for.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The function's invoke end point.
 #[derive(Clone)]
@@ -29,6 +34,8 @@ pub(crate) struct Function {
 pub(crate) enum FunctionError {
     #[error("cannot reach the function: {0:?}")]
     Unreachable(#[from] hyper_util::client::legacy::Error),
+    #[error("the function has not answered in {PATIENCE:?}: is it being built, or did its start fail?")]
+    Silent,
     #[error("the function's answer broke off: {0}")]
     Truncated(#[from] hyper::Error),
     #[error("the function failed with {0}: {1}")]
@@ -63,7 +70,7 @@ impl Function {
     /// Invokes the function with `event` and turns its answer into HTTP.
     pub(crate) async fn invoke(&self, event: &Value, request_id: &str) -> Result<Response<Full<Bytes>>, FunctionError> {
         let request = Request::post(&self.invoke_url).header(REQUEST_ID, request_id).body(Full::from(event.to_string()))?;
-        let response = self.client.request(request).await?;
+        let response = timeout(PATIENCE, self.client.request(request)).await.map_err(|_| FunctionError::Silent)??;
         let status = response.status();
         let answer = response.into_body().collect().await?.to_bytes();
         if !status.is_success() {

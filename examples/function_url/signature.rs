@@ -10,11 +10,11 @@ use std::time::{Duration, SystemTime};
 use aws_sdk_sts::config::Credentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
-use chrono::{DateTime, NaiveDateTime, Utc};
 use hyper::header::{AUTHORIZATION, HOST};
 use hyper::http::request::Parts;
 use subtle::ConstantTimeEq;
 use thiserror::Error;
+use time::{OffsetDateTime, PrimitiveDateTime, format_description};
 
 use crate::keys::{Keys, Signer};
 
@@ -99,15 +99,14 @@ fn covered<'r>(request: &'r Parts, authorization: &Authorization<'_>, name: &'st
 
 /// When the request says it was signed, if that is near `now`.
 fn signed_at(date: &str, authorization: &Authorization<'_>, now: SystemTime) -> Result<SystemTime, Refusal> {
-    let time = NaiveDateTime::parse_from_str(date, "%Y%m%dT%H%M%SZ")
-        .ok()
+    let format = format_description::parse_borrowed::<2>("[year][month][day]T[hour][minute][second]Z").ok();
+    let time = format
+        .and_then(|format| PrimitiveDateTime::parse(date, &format).ok())
         .filter(|_| date.starts_with(authorization.day))
-        .ok_or(Refusal::BadDate)?;
-    let skew = DateTime::<Utc>::from(now) - time.and_utc();
-    match skew.abs().to_std() {
-        Ok(skew) if skew <= CLOCK_SKEW => Ok(time.and_utc().into()),
-        _ => Err(Refusal::Expired),
-    }
+        .ok_or(Refusal::BadDate)?
+        .assume_utc();
+    let skew = OffsetDateTime::from(now) - time;
+    if skew.unsigned_abs() <= CLOCK_SKEW { Ok(time.into()) } else { Err(Refusal::Expired) }
 }
 
 /// A temporary key works only with its token, and a permanent key only without one.

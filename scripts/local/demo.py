@@ -16,10 +16,7 @@ def demonstrate(stack):
     alice = stack.callers["alice"]
     response = client.call(alice, "GET", f"{stack.url}{VEND}")
     if response.status_code != 200:
-        raise StackError(
-            f"the function answered {response.status_code} {response.text}\n"
-            f"Its log tells why: {stack.function_log}"
-        )
+        raise refusal(stack, response)
     body = json.loads(response.text)
     credentials = client.vended(body)
     request_id = response.headers["x-request-id"]
@@ -34,6 +31,16 @@ def demonstrate(stack):
             "source identity": audit["source_identity"],
             "request id": request_id,
         }
+    )
+
+
+def refusal(stack, response):
+    """The error for an answer that should have been another, with the reason in its audit line."""
+    request_id = response.headers.get("x-request-id", "")
+    detail = audit_line(stack.function_log, request_id).get("detail", "none") if request_id else "the function did not answer"
+    return StackError(
+        f"the function answered {response.status_code} {response.text}\n"
+        f"Reason in its log ({stack.function_log}): {detail}"
     )
 
 
@@ -53,7 +60,7 @@ def demonstrate_devices(stack):
         response = client.call(stack.callers["alice"], "GET", f"{stack.url}{CUSTOMER_DATA}{query}")
         print(f"  {name:<34}{response.status_code} {json.loads(response.text).get('Code', 'OK')}")
         if response.status_code != expected:
-            raise StackError(f"that should have been {expected}: {response.text}\nThe log tells why: {stack.function_log}")
+            raise refusal(stack, response)
     print()
 
 
@@ -64,6 +71,7 @@ def print_commands(stack):
     print("\nAsk for credentials yourself, as alice (the starter policy refuses bob):\n")
     print(" \\\n    ".join(["  export", *aws_files]) + f"\n  {command}\n")
     print("With those two variables, the profile `development` vends by itself for any AWS SDK or CLI.")
+    print("A change to policy/ or src/ restarts the function.")
 
 
 def _print_table(rows):

@@ -1,6 +1,7 @@
 """The stack as a whole: started in order, watched, and stopped in reverse."""
 
 import fcntl
+import json
 import os
 import shlex
 import shutil
@@ -39,6 +40,7 @@ class LocalStack:
         self._settings = settings or {}
         self._reload = reload
         self._processes = []
+        self._read = 0
         self._cleanup = ExitStack()
 
     def __enter__(self):
@@ -88,9 +90,19 @@ class LocalStack:
         return [*program, "--service", "lambda", "--region", REGION, "--fail-with-body", f"{self.url}{path}"]
 
     def check(self):
-        """Raises if a process of the stack has ended."""
+        """Raises if a process of the stack has ended, and tells of a function that did not start after a change."""
         for process in self._processes:
             process.check()
+        for problems in self._complaints():
+            print(f"\nThe function did not start again; until this is mended, requests get a 502:\n{problems}\n", flush=True)
+
+    def _complaints(self):
+        """What has kept the function from starting since this was last asked."""
+        with open(self.function_log, encoding="utf-8", errors="replace") as log:
+            log.seek(self._read)
+            lines = log.readlines()
+            self._read = log.tell()
+        return [json.loads(line)["problems"] for line in lines if '"the start failed' in line]
 
     def _lock(self):
         """Holds the state directory, which two stacks at once would spoil for each other."""
@@ -166,7 +178,8 @@ class LocalStack:
         self._cleanup.callback((self.state / name).unlink, missing_ok=True)
 
     def _wait_for_function(self):
-        """Waits for a first answer. The request itself waits until the function runs, so one is enough."""
+        """Waits for a first answer."""
+        self._function.wait_until(lambda: _listens(self._ports.invoke), 60)
         first = Thread(target=self._first_request, daemon=True)
         first.start()
 
@@ -179,8 +192,10 @@ class LocalStack:
         self._function.wait_until(answered, 300)
 
     def _first_request(self):
+        """Asks until the function answers, not the URL in its place."""
         with suppress(HTTPClientError):
-            client.call(self.provisioned.alice, "GET", f"{self.url}/v1/health", timeout=300)
+            while client.call(self.provisioned.alice, "GET", f"{self.url}/v1/health").status_code == 502:
+                pass
 
     def _write_files(self):
         files.write_keys(self.state / "keys.json", self.callers.values())

@@ -3,6 +3,8 @@
 use super::catalogue::{self, Catalogue};
 use super::dangling;
 use cedar_policy::{Effect, Policy, PolicyId, PolicySet, Schema, ValidationMode, Validator};
+use miette::Diagnostic;
+use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 use std::str::FromStr;
@@ -40,8 +42,8 @@ impl Bundle {
             problems.extend(found.into_iter().map(|problem| format!("profiles.toml: {problem}")));
             Catalogue::new()
         });
-        let policies = parse_policies(sources, &mut problems);
-        let mut warnings = validate(&policies, &mut problems);
+        let Policies { set: policies, files } = parse_policies(sources, &mut problems);
+        let mut warnings = validate(&policies, &files, &mut problems);
         for (effect, remark) in dangling::remarks(&policies, &catalogue) {
             match effect {
                 Effect::Forbid => problems.push(remark),
@@ -78,28 +80,45 @@ fn read(directory: &Path) -> Result<(String, Vec<Source>), String> {
     Ok((profiles, sources))
 }
 
-fn parse_policies(sources: &[Source], problems: &mut Vec<String>) -> PolicySet {
-    let mut all = PolicySet::new();
+/// All policies, and the file that each is in.
+#[derive(Default)]
+struct Policies {
+    set: PolicySet,
+    files: HashMap<PolicyId, String>,
+}
+
+fn parse_policies(sources: &[Source], problems: &mut Vec<String>) -> Policies {
+    let mut all = Policies::default();
     for (file, text) in sources {
         match PolicySet::from_str(text) {
             Ok(set) => collect(file, &set, &mut all, problems),
-            Err(errors) => problems.extend(errors.iter().map(|error| format!("{file}: {error}"))),
+            Err(errors) => problems.extend(errors.iter().map(|error| located(file, text, error))),
         }
     }
-    if all.is_empty() && problems.is_empty() {
+    if all.set.is_empty() && problems.is_empty() {
         problems.push("*.cedar: there is no policy, so nothing could ever be vended".to_owned());
     }
     all
 }
 
-fn collect(file: &str, set: &PolicySet, all: &mut PolicySet, problems: &mut Vec<String>) {
+/// A syntax error with its place, as an editor takes it: `file:line:column`.
+fn located(file: &str, text: &str, error: &impl Diagnostic) -> String {
+    let offset = error.labels().and_then(|mut labels| labels.next()).map_or(0, |label| label.offset());
+    let before = text.get(..offset).unwrap_or_default();
+    let (line, column) = (before.matches('\n').count() + 1, before.chars().rev().take_while(|c| *c != '\n').count() + 1);
+    let help = error.help().map(|help| format!(" ({help})")).unwrap_or_default();
+    format!("{file}:{line}:{column}: {error}{help}")
+}
+
+fn collect(file: &str, set: &PolicySet, all: &mut Policies, problems: &mut Vec<String>) {
     if set.templates().next().is_some() {
         problems.push(format!("{file}: policy templates (?principal, ?resource) are not supported"));
     }
     for policy in set.policies() {
         let name = policy.annotation("id").map_or_else(|| format!("{file}#{}", policy.id()), str::to_owned);
         problems.extend(annotation_problems(policy).into_iter().map(|problem| format!("{file}: {name}: {problem}")));
-        if all.add(policy.new_id(PolicyId::new(&name))).is_err() {
+        all.files.insert(PolicyId::new(&name), file.to_owned());
+        if all.set.add(policy.new_id(PolicyId::new(&name))).is_err() {
             problems.push(format!("{file}: the @id {name:?} is used twice"));
         }
     }
@@ -116,7 +135,7 @@ fn annotation_problems(policy: &Policy) -> Vec<String> {
     policy.annotations().filter_map(problem).collect()
 }
 
-fn validate(policies: &PolicySet, problems: &mut Vec<String>) -> Vec<String> {
+fn validate(policies: &PolicySet, files: &HashMap<PolicyId, String>, problems: &mut Vec<String>) -> Vec<String> {
     let schema = match Schema::from_cedarschema_str(SCHEMA) {
         Ok((schema, _)) => schema,
         Err(error) => {
@@ -125,6 +144,7 @@ fn validate(policies: &PolicySet, problems: &mut Vec<String>) -> Vec<String> {
         }
     };
     let result = Validator::new(schema).validate(policies, ValidationMode::Strict);
-    problems.extend(result.validation_errors().map(ToString::to_string));
-    result.validation_warnings().map(ToString::to_string).collect()
+    let file = |id| files.get(id).map_or("*.cedar", String::as_str);
+    problems.extend(result.validation_errors().map(|error| format!("{}: {error}", file(error.policy_id()))));
+    result.validation_warnings().map(|warning| format!("{}: {warning}", file(warning.policy_id()))).collect()
 }

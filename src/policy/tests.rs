@@ -76,7 +76,18 @@ fn each_policy_problem_is_named() {
     ] {
         let problems = load(PROFILES, cedar).unwrap_err();
         assert!(problems.iter().any(|problem| problem.contains(words)), "{problems:?} should have {words:?}");
+        assert!(
+            problems.iter().all(|problem| problem.starts_with("a.cedar") || problem.starts_with("*.cedar: there is no")),
+            "{problems:?}"
+        );
     }
+}
+
+#[test]
+fn a_syntax_error_has_its_place() {
+    problem(PROFILES, "@id(\"x\")\npermit (principal, action, resource)\nwhen { principal.name == \"a };", "a.cedar:3:26: ");
+    problem(PROFILES, "permit (principal, action, resource in);", "a.cedar:1:39: ");
+    problem(PROFILES, "permit (principal, action, resource)", "a.cedar:1:37: ");
 }
 
 #[test]

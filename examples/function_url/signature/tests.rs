@@ -58,7 +58,7 @@ fn set(request: &mut Parts, name: &'static str, value: &str) {
 }
 
 fn after(seconds: u64) -> SystemTime {
-    let signed_at = DateTime::parse_from_rfc3339("2026-01-01T00:00:00Z").unwrap();
+    let signed_at = OffsetDateTime::from_unix_timestamp(1_767_225_600).unwrap();
     SystemTime::from(signed_at) + Duration::from_secs(seconds)
 }
 
