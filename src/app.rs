@@ -110,6 +110,7 @@ impl App {
         let device = device?;
         let decision = self.policy.decide(caller, &asked, device.known(), &request.request_id, request.now);
         request.record.decision(&decision);
+        request.record.rehearsal(self.policy.rehearse(caller, &asked, device.known(), request.now));
         let grant = decision.into_grant()?;
         request.record.granted(&grant);
         let issued = self.adapters.sts.assume_role(&grant).await;

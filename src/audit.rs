@@ -8,7 +8,7 @@ use crate::caller::Caller;
 use crate::error::Error;
 use crate::event::Event;
 use crate::mdm::{Posture, PostureSource};
-use crate::policy::{Clamp, Decision, Grant};
+use crate::policy::{Clamp, Decision, Grant, Rehearsal};
 use crate::rate_limit::{Admission, DecidedBy, Outcome, Tier};
 use crate::request::{DeviceId, ProfileName, RequestId, SessionDuration, VendRequest};
 use crate::secret::Freshness;
@@ -43,6 +43,8 @@ pub struct AuditRecord {
     device: Option<DeviceEntry>,
     #[serde(skip_serializing_if = "Option::is_none")]
     rules: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shadow: Option<ShadowEntry>,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     granted: Option<GrantedEntry>,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
@@ -114,6 +116,12 @@ struct KnownDevice {
 }
 
 #[derive(Debug, Serialize)]
+struct ShadowEntry {
+    would: &'static str,
+    rules: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
 struct GrantedEntry {
     role_arn: String,
     session_name: String,
@@ -143,6 +151,7 @@ impl AuditRecord {
             asked: None,
             device: None,
             rules: None,
+            shadow: None,
             granted: None,
             issued: None,
             durations_ms: BTreeMap::new(),
@@ -217,6 +226,15 @@ impl AuditRecord {
     pub fn decision(&mut self, decision: &Decision) {
         self.rules = Some(decision.rules().to_vec());
         self.lap("decide");
+    }
+
+    /// What the policies in shadow mode would have changed.
+    pub fn rehearsal(&mut self, rehearsal: Rehearsal) {
+        self.shadow = match rehearsal {
+            Rehearsal::Nothing => None,
+            Rehearsal::WouldAllow(rules) => Some(ShadowEntry { would: "allow", rules }),
+            Rehearsal::WouldDeny(rules) => Some(ShadowEntry { would: "deny", rules }),
+        };
     }
 
     /// What is about to be asked of STS.

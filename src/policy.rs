@@ -5,6 +5,7 @@
 //! request, as Cedar would otherwise skip a `forbid` that fails; and a [`Grant`] can be made nowhere but here, while nothing
 //! else can be turned into credentials.
 
+mod annotations;
 mod bundle;
 mod catalogue;
 mod dangling;
@@ -12,7 +13,7 @@ mod decision;
 mod question;
 
 pub use bundle::BundleError;
-pub use decision::{Clamp, Decision, Denial, Grant, Refusal};
+pub use decision::{Clamp, Decision, Denial, Grant, Refusal, Rehearsal};
 
 use crate::caller::Caller;
 use crate::device::Device;
@@ -86,7 +87,9 @@ impl Policy {
         let (duration, clamped_by) = clamp(wish, profile);
         let circumstances = Circumstances { duration, device, now };
         match self.evaluate(caller, &request.profile, profile, circumstances) {
-            Ok(rules) => {
+            Ok(permission) => {
+                let (duration, clamped_by) = permission.clamp(duration, clamped_by);
+                let rules = permission.rules;
                 let grant = Grant::new(caller, &request.profile, profile, request_id, duration, clamped_by, rules);
                 Decision::Allow(Box::new(grant))
             }
@@ -94,31 +97,49 @@ impl Policy {
         }
     }
 
+    /// What the policies in shadow mode would change about a request.
+    #[must_use]
+    pub fn rehearse(&self, caller: &Caller, request: &VendRequest, device: Option<&Device>, now: UtcDateTime) -> Rehearsal {
+        let Some(profile) = self.bundle.catalogue.get(&request.profile).filter(|_| self.bundle.has_shadow()) else {
+            return Rehearsal::Nothing;
+        };
+        let duration = clamp(request.duration.unwrap_or(self.default_duration), profile).0;
+        let Some((question, entities)) =
+            question::ask(caller, &request.profile, profile, Circumstances { duration, device, now })
+        else {
+            return Rehearsal::Nothing;
+        };
+        let response = self.authorizer.is_authorized(&question, &self.bundle.with_shadow, &entities);
+        let is_shadow = |id: &&&PolicyId| self.bundle.with_shadow.policy(id).is_some_and(annotations::is_shadow);
+        let rules: Vec<String> = deciding(&response).iter().filter(is_shadow).map(|id| policy_name(id)).collect();
+        match refusal(&response) {
+            _ if rules.is_empty() => Rehearsal::Nothing,
+            None => Rehearsal::WouldAllow(rules),
+            Some(_) => Rehearsal::WouldDeny(rules),
+        }
+    }
+
     /// The profiles `caller` could be granted now, by name, without a device.
     #[must_use]
     pub fn grantable(&self, caller: &Caller, now: UtcDateTime) -> Vec<ProfileSummary> {
-        let could_have = |name: &ProfileName, profile: &Profile| {
+        let summary = |(name, profile): (&ProfileName, &Profile)| {
             let circumstances = Circumstances { duration: clamp(self.default_duration, profile).0, device: None, now };
-            self.evaluate(caller, name, profile, circumstances).is_ok()
+            let permission = self.evaluate(caller, name, profile, circumstances).ok()?;
+            let longest = permission.clamp(profile.longest_session(), None).0;
+            let (name, description) = (name.clone(), profile.description.clone());
+            Some(ProfileSummary { name, description, max_duration: longest.seconds() })
         };
-        let profiles = self.bundle.catalogue.iter().filter(|(name, profile)| could_have(name, profile));
-        profiles
-            .map(|(name, profile)| ProfileSummary {
-                name: name.clone(),
-                description: profile.description.clone(),
-                max_duration: profile.longest_session().seconds(),
-            })
-            .collect()
+        self.bundle.catalogue.iter().filter_map(summary).collect()
     }
 
-    /// The names of the permits that allow it, or why it is denied.
+    /// What the matching permits allow, or why it is denied.
     fn evaluate(
         &self,
         caller: &Caller,
         name: &ProfileName,
         profile: &Profile,
         circumstances: Circumstances<'_>,
-    ) -> Result<Vec<String>, Denial> {
+    ) -> Result<Permission, Denial> {
         let Some((request, entities)) = question::ask(caller, name, profile, circumstances) else {
             return Err(Denial::new(Refusal::EvaluationFailed, Vec::new(), Vec::new()));
         };
@@ -126,7 +147,10 @@ impl Policy {
         let deciding = deciding(&response);
         let rules = deciding.iter().map(|id| policy_name(id)).collect();
         match refusal(&response) {
-            None => Ok(rules),
+            None => {
+                let permits = deciding.iter().filter_map(|id| self.bundle.policies.policy(id));
+                Ok(Permission { rules, longest: permits.map(longest_session).max().unwrap_or(SessionDuration::MIN) })
+            }
             Some(Refusal::Forbidden) => {
                 let reason = |id: &&PolicyId| self.bundle.policies.policy(id)?.annotation("reason").map(str::to_owned);
                 Err(Denial::new(Refusal::Forbidden, rules, deciding.iter().filter_map(reason).collect()))
@@ -134,6 +158,23 @@ impl Policy {
             Some(refusal) => Err(Denial::new(refusal, rules, Vec::new())),
         }
     }
+}
+
+/// What the matching permits allow together.
+struct Permission {
+    rules: Vec<String>,
+    /// The longest session that one of them gives.
+    longest: SessionDuration,
+}
+
+impl Permission {
+    fn clamp(&self, duration: SessionDuration, clamped_by: Option<Clamp>) -> (SessionDuration, Option<Clamp>) {
+        if duration <= self.longest { (duration, clamped_by) } else { (self.longest, Some(Clamp::Policy)) }
+    }
+}
+
+fn longest_session(permit: &cedar_policy::Policy) -> SessionDuration {
+    annotations::max_duration(permit).unwrap_or(SessionDuration::CHAINED_MAX)
 }
 
 /// The policies that made the decision, in order: those that failed to evaluate, if any did.

@@ -130,7 +130,7 @@ impl SessionDuration {
         self.0
     }
 
-    fn parse(text: &str) -> Result<Self, InvalidRequest> {
+    pub(crate) fn parse(text: &str) -> Result<Self, InvalidRequest> {
         let canonical = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
         let seconds = if canonical { text.parse().ok() } else { None };
         seconds.and_then(Self::from_seconds).ok_or(InvalidRequest::Duration)

@@ -1,8 +1,8 @@
 //! Reading and checking a policy bundle, as a whole or not at all.
 
 use super::catalogue::{self, Catalogue};
-use super::dangling;
-use cedar_policy::{Effect, Policy, PolicyId, PolicySet, Schema, ValidationMode, Validator};
+use super::{annotations, dangling};
+use cedar_policy::{Effect, PolicyId, PolicySet, Schema, ValidationMode, Validator};
 use miette::Diagnostic;
 use std::collections::HashMap;
 use std::fs;
@@ -12,13 +12,13 @@ use std::str::FromStr;
 /// The schema that every policy must satisfy. Inside the program, so that a changed bundle cannot loosen it.
 const SCHEMA: &str = include_str!("../../policy/sentinel.cedarschema");
 
-/// The annotations that mean something. Others are refused: a misspelt one would silently mean nothing.
-const ANNOTATIONS: [&str; 2] = ["id", "reason"];
-
 #[derive(Debug)]
 pub(super) struct Bundle {
     pub(super) catalogue: Catalogue,
+    /// What decides.
     pub(super) policies: PolicySet,
+    /// The same with the policies that are only rehearsed.
+    pub(super) with_shadow: PolicySet,
     pub(super) warnings: Vec<String>,
 }
 
@@ -54,7 +54,14 @@ impl Bundle {
             return Err(BundleError(problems));
         }
         warnings.extend(dangling::unused_groups(&policies, &catalogue));
-        Ok(Self { catalogue, policies, warnings })
+        Ok(Self { catalogue, policies: annotations::enforced(&policies), with_shadow: policies, warnings })
+    }
+}
+
+impl Bundle {
+    /// Whether any policy is only rehearsed.
+    pub(super) fn has_shadow(&self) -> bool {
+        self.with_shadow.num_of_policies() > self.policies.num_of_policies()
     }
 }
 
@@ -116,23 +123,12 @@ fn collect(file: &str, set: &PolicySet, all: &mut Policies, problems: &mut Vec<S
     }
     for policy in set.policies() {
         let name = policy.annotation("id").map_or_else(|| format!("{file}#{}", policy.id()), str::to_owned);
-        problems.extend(annotation_problems(policy).into_iter().map(|problem| format!("{file}: {name}: {problem}")));
+        problems.extend(annotations::problems(policy).into_iter().map(|problem| format!("{file}: {name}: {problem}")));
         all.files.insert(PolicyId::new(&name), file.to_owned());
         if all.set.add(policy.new_id(PolicyId::new(&name))).is_err() {
             problems.push(format!("{file}: the @id {name:?} is used twice"));
         }
     }
-}
-
-fn annotation_problems(policy: &Policy) -> Vec<String> {
-    let problem = |(key, value): (&str, &str)| match key {
-        _ if !ANNOTATIONS.contains(&key) => Some(format!("unknown annotation @{key}; known are @id and @reason")),
-        _ if value.trim().is_empty() || value.len() > 300 || value.contains(char::is_control) => {
-            Some(format!("@{key} is not 1 to 300 printable characters"))
-        }
-        _ => None,
-    };
-    policy.annotations().filter_map(problem).collect()
 }
 
 fn validate(policies: &PolicySet, files: &HashMap<PolicyId, String>, problems: &mut Vec<String>) -> Vec<String> {

@@ -34,6 +34,17 @@ impl Decision {
     }
 }
 
+/// What the policies in shadow mode would change. They are evaluated and audited, and change nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rehearsal {
+    /// None of them would have a part in the decision.
+    Nothing,
+    /// These would have a part in a permission.
+    WouldAllow(Vec<String>),
+    /// These would have a part in a refusal.
+    WouldDeny(Vec<String>),
+}
+
 /// The permission to issue one set of credentials: everything `AssumeRole` is given.
 ///
 /// Its fields are private and nothing outside the policy constructs one, so credentials without a decision do not compile.
@@ -55,6 +66,8 @@ pub struct Grant {
 pub enum Clamp {
     /// The profile's `max_duration`.
     Profile,
+    /// The `@max_duration` of the policies that permit it.
+    Policy,
     /// STS: a role session that assumes a role gets an hour at most.
     RoleChaining,
 }
@@ -65,6 +78,7 @@ impl Clamp {
     pub fn name(self) -> &'static str {
         match self {
             Self::Profile => "profile",
+            Self::Policy => "policy",
             Self::RoleChaining => "role-chaining",
         }
     }

@@ -69,7 +69,11 @@ fn each_policy_problem_is_named() {
         ("@id(\"x\") permit (principal == Sentinel::User::\"a\", action, resource);", "User"),
         ("@id(\"x\") permit (principal, action == Sentinel::Action::\"read\", resource);", "read"),
         ("@reson(\"x\") forbid (principal, action, resource);", "@reson"),
-        ("@mode(\"shadow\") permit (principal, action, resource);", "@mode"),
+        ("@mode(\"shadows\") permit (principal, action, resource);", "@mode"),
+        ("@max_duration(\"899\") permit (principal, action, resource);", "@max_duration"),
+        ("@max_duration(\"3601\") permit (principal, action, resource);", "@max_duration"),
+        ("@max_duration(\"1e3\") permit (principal, action, resource);", "@max_duration"),
+        ("@max_duration(\"900\") forbid (principal, action, resource);", "@max_duration"),
         ("@reason(\"\") forbid (principal, action, resource);", "@reason"),
         ("@id(\"a\\nb\") forbid (principal, action, resource);", "@id"),
         ("@id(\"x\") permit (principal, action, resource); @id(\"x\") forbid (principal, action, resource);", "twice"),
@@ -130,6 +134,42 @@ fn security_a_forbid_about_nothing_does_not_load() {
         let forbid = format!("forbid (principal == Sentinel::Caller::\"arn:aws:{principal}\", action, resource);");
         assert!(load(PROFILES, &forbid).is_ok(), "{principal}");
     }
+}
+
+#[test]
+fn several_permits_give_the_longest_session_that_one_of_them_gives() {
+    let alice = "arn:aws:iam::123456789012:user/alice";
+    let granted = |cedar: &str, wish: u32| {
+        let request = VendRequest { profile: dev(), duration: SessionDuration::from_seconds(wish), device: None };
+        let decision = policy(PROFILES, cedar).decide(&caller(alice), &request, None, &RequestId::new("0a1b2c3d"), monday_noon());
+        let grant = decision.into_grant().unwrap();
+        (grant.duration().seconds(), grant.clamped_by())
+    };
+    let short = r#"@max_duration("900") permit (principal, action, resource);"#;
+    let longer = r#"@max_duration("1800") permit (principal, action, resource);"#;
+    let unmatched = r#"permit (principal, action, resource) when { principal.name == "bob" };"#;
+    assert_eq!(granted(short, 3_600), (900, Some(Clamp::Policy)));
+    assert_eq!(granted(&format!("{short}{longer}{unmatched}"), 3_600), (1_800, Some(Clamp::Policy)));
+    assert_eq!(granted(&format!("{short}{longer}"), 1_200), (1_200, None));
+    assert_eq!(granted(&format!("{short}{PERMIT}"), 7_200), (3_600, Some(Clamp::RoleChaining)));
+}
+
+#[test]
+fn shadow_policies_change_nothing_but_the_record() {
+    let alice = caller("arn:aws:iam::123456789012:user/alice");
+    let request = VendRequest { profile: dev(), duration: None, device: None };
+    let outcome = |cedar: &str| {
+        let policy = policy(PROFILES, cedar);
+        let allowed = policy.decide(&alice, &request, None, &RequestId::new("0a1b2c3d"), monday_noon()).into_grant().is_ok();
+        (allowed, policy.rehearse(&alice, &request, None, monday_noon()))
+    };
+    let forbid = r#"@id("f") @mode("shadow") forbid (principal, action, resource);"#;
+    let permit = r#"@id("s") @mode("shadow") permit (principal, action, resource);"#;
+    let elsewhere = r#"@mode("shadow") forbid (principal, action, resource) when { principal.name == "bob" };"#;
+    assert_eq!(outcome(PERMIT), (true, Rehearsal::Nothing));
+    assert_eq!(outcome(&format!("{PERMIT}{elsewhere}")), (true, Rehearsal::Nothing));
+    assert_eq!(outcome(&format!("{PERMIT}{forbid}")), (true, Rehearsal::WouldDeny(vec!["f".to_owned()])));
+    assert_eq!(outcome(permit), (false, Rehearsal::WouldAllow(vec!["s".to_owned()])));
 }
 
 #[test]
@@ -214,6 +254,10 @@ fn security_the_starter_bundle_trusts_these_permission_sets_only() {
         let arn = format!("arn:aws:sts::{role}/a@example.com");
         assert!(decide(&policy, &arn, "development", monday_noon()).into_grant().is_err(), "{arn}");
     }
+}
+
+fn dev() -> ProfileName {
+    ProfileName::try_from("dev".to_owned()).unwrap()
 }
 
 fn policy(profiles: &str, cedar: &str) -> Policy {

@@ -1,0 +1,46 @@
+//! What annotations of policies mean: `@id`, `@reason`, `@mode("shadow")`, `@max_duration`.
+//!
+//! Others are refused: a misspelt one would silently mean nothing.
+
+use crate::request::SessionDuration;
+use cedar_policy::{Effect, Policy, PolicySet};
+
+/// What is wrong with a policy's annotations.
+pub(super) fn problems(policy: &Policy) -> Vec<String> {
+    policy.annotations().filter_map(|(key, value)| problem(policy, key, value)).collect()
+}
+
+fn problem(policy: &Policy, key: &str, value: &str) -> Option<String> {
+    let printable = !value.trim().is_empty() && value.len() <= 300 && !value.contains(char::is_control);
+    match key {
+        "id" | "reason" if !printable => Some(format!("@{key} is not 1 to 300 printable characters")),
+        "mode" if value != "shadow" => Some("@mode is not \"shadow\"; leave it out to enforce the policy".to_owned()),
+        "max_duration" if policy.effect() == Effect::Forbid => Some("@max_duration means nothing on a forbid".to_owned()),
+        "max_duration" if max_duration(policy).is_none() => {
+            Some("@max_duration is not a number of seconds from 900 to 3600, in quotes".to_owned())
+        }
+        "id" | "reason" | "mode" | "max_duration" => None,
+        _ => Some(format!("unknown annotation @{key}; known are @id, @reason, @mode and @max_duration")),
+    }
+}
+
+/// The policies that are enforced: all but those in shadow mode.
+pub(super) fn enforced(policies: &PolicySet) -> PolicySet {
+    let mut enforced = policies.clone();
+    for policy in policies.policies().filter(|policy| is_shadow(policy)) {
+        // It is there, as it comes from the same set.
+        let _ = enforced.remove_static(policy.id().clone());
+    }
+    enforced
+}
+
+/// Whether a policy is only rehearsed.
+pub(super) fn is_shadow(policy: &Policy) -> bool {
+    policy.annotation("mode").is_some()
+}
+
+/// The longest session that a permit gives, if it says so.
+pub(super) fn max_duration(policy: &Policy) -> Option<SessionDuration> {
+    let text = policy.annotation("max_duration")?;
+    SessionDuration::parse(text).ok().filter(|duration| *duration <= SessionDuration::CHAINED_MAX)
+}
