@@ -9,7 +9,7 @@ use crate::caller::{Caller, NamedSessionRoles};
 use crate::config::Config;
 use crate::error::Error;
 use crate::event::Event;
-use crate::policy::Policy;
+use crate::policy::{Explanation, Policy};
 use crate::rate_limit::{Outcome, Tier};
 use crate::request::{RequestId, Route, VendRequest};
 use crate::response::{Health, Reply, Response, Vended};
@@ -80,6 +80,7 @@ impl App {
         match route? {
             Route::Credentials => self.vend(request, &caller).await.map(Reply::Credentials),
             Route::Profiles => Ok(Reply::Profiles(self.policy.grantable(&caller, request.now))),
+            Route::Explain => self.explain(request, &caller).await.map(Reply::Explanation),
             Route::Health => Ok(Reply::Health(self.health())),
         }
     }
@@ -121,6 +122,19 @@ impl App {
             duration: grant.duration(),
             clamped_by: grant.clamped_by(),
         })
+    }
+
+    /// What `vend` would do, without doing it. A device that would be refused is told as missing.
+    async fn explain(&self, request: &mut InFlight, caller: &Caller) -> Result<Explanation, Error> {
+        let asked = VendRequest::parse(&request.event)?;
+        request.record.asked(&asked);
+        let device = self.adapters.devices.check(asked.device.as_ref(), request.now).await;
+        request.record.device(&device);
+        match device {
+            Ok(device) => Ok(self.policy.explain(caller, &asked, device.known(), request.now)),
+            Err(Error::Device(refused)) => Ok(Explanation::without_device(asked.profile, &Error::Device(refused))),
+            Err(error) => Err(error),
+        }
     }
 
     fn health(&self) -> Health {

@@ -53,7 +53,7 @@ pub use device::Device;
 pub use error::{Error, InvalidRequest, PublicError, Upstream};
 pub use event::{Event, IamIdentity, MAX_INPUT_BYTES, Parameter};
 pub use mdm::{BaseUrl, Mdm, MdmSettings, Posture, PostureError, PostureSource, Provider};
-pub use policy::{BundleError, Clamp, Decision, Denial, Grant, Policy, ProfileSummary, Refusal, Rehearsal};
+pub use policy::{BundleError, Clamp, Decision, Denial, Explanation, Factor, Grant, Policy, ProfileSummary, Refusal, Rehearsal};
 pub use rate_limit::{
     Admission, Backend, BreakerSettings, BreakerState, Charge, Charged, DecidedBy, Degraded, DynamoTable, FailureMode, Form,
     Limit, LimiterHealth, Limits, Outcome, Quota, RateLimitSettings, RateLimiter, RetryAfter, SharedSettings, Standing,

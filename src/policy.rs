@@ -10,10 +10,12 @@ mod bundle;
 mod catalogue;
 mod dangling;
 mod decision;
+mod explanation;
 mod question;
 
 pub use bundle::BundleError;
 pub use decision::{Clamp, Decision, Denial, Grant, Refusal, Rehearsal};
+pub use explanation::{Explanation, Factor};
 
 use crate::caller::Caller;
 use crate::device::Device;

@@ -46,6 +46,8 @@ pub enum Route {
     Credentials,
     /// `GET /v1/profiles`.
     Profiles,
+    /// `GET /v1/explain`.
+    Explain,
     /// `GET /v1/health`.
     Health,
 }
@@ -56,6 +58,7 @@ impl Route {
         let (route, allow) = match event.path() {
             "/" | "/v1/credentials" => (Self::Credentials, "GET, POST"),
             "/v1/profiles" => (Self::Profiles, "GET"),
+            "/v1/explain" => (Self::Explain, "GET"),
             "/v1/health" => (Self::Health, "GET"),
             _ => return Err(Error::NotFound),
         };
@@ -68,7 +71,7 @@ impl Route {
     pub fn tier(self) -> Tier {
         match self {
             Self::Credentials => Tier::Vend,
-            Self::Profiles | Self::Health => Tier::Read,
+            Self::Profiles | Self::Explain | Self::Health => Tier::Read,
         }
     }
 }

@@ -4,7 +4,7 @@
 //! and nothing else. The shape is that of a Lambda proxy response, which Function URLs, HTTP APIs and REST APIs all take.
 
 use crate::error::Error;
-use crate::policy::{Clamp, ProfileSummary};
+use crate::policy::{Clamp, Explanation, ProfileSummary};
 use crate::rate_limit::{Backend, Limit, LimiterHealth, Outcome, Standing, Tier};
 use crate::request::{RequestId, SessionDuration};
 use crate::sts::Credentials;
@@ -21,6 +21,8 @@ pub enum Reply {
     Credentials(Vended),
     /// The profiles this caller could be granted.
     Profiles(Vec<ProfileSummary>),
+    /// What would come of a request for credentials.
+    Explanation(Explanation),
     /// How the function is doing.
     Health(Health),
 }
@@ -96,6 +98,7 @@ impl Reply {
         match self {
             Self::Credentials(vended) => vended.body(),
             Self::Profiles(profiles) => json!({ "profiles": profiles }),
+            Self::Explanation(explanation) => json!(explanation),
             Self::Health(health) => health.body(),
         }
     }

@@ -189,6 +189,12 @@ impl Denial {
         self.refusal
     }
 
+    /// The deciding policies' own `@reason`s.
+    #[must_use]
+    pub fn reasons(&self) -> &[String] {
+        &self.reasons
+    }
+
     /// The deciding policies' own `@reason`s; else the same words for every refusal, so that nobody learns which profiles
     /// exist.
     #[must_use]

@@ -106,6 +106,20 @@ async fn compliant_devices_are_remembered_for_a_minute_and_others_not_at_all() {
     assert_eq!(api.send(on("GOOD")).await.status(), 503);
 }
 
+#[tokio::test]
+async fn explain_tells_that_a_required_device_is_missing() {
+    let jamf = FakeJamf::believing(TOKEN).await;
+    let api = api(&jamf, true, &[]).await;
+    for (query, allowed) in [("", false), ("&device_id=BAD", false), ("&device_id=NOSUCH", false), ("&device_id=GOOD", true)] {
+        let answer = api.send(Call::get(&format!("/v1/explain?profile=development{query}"))).await;
+        assert_eq!((answer.status(), &answer.body()["allowed"]), (200, &json!(allowed)), "{query}");
+        assert_eq!(answer.body()["missing"], if allowed { json!([]) } else { json!(["device"]) });
+    }
+    jamf.answer(500, "{}").await;
+    let down = api.send(Call::get("/v1/explain?profile=development&device_id=BAD")).await;
+    assert_eq!(down.outcome(), outcome(503, "SERVICE_UNAVAILABLE"));
+}
+
 /// THREAT: leaving the device out, spelling it oddly, or naming one that is not in order gets round the requirement.
 /// PREVENTION: with `SENTINEL_REQUIRE_DEVICE` only a device that the management knows as managed and compliant passes, for every
 /// profile, whatever the policies say.

@@ -75,3 +75,48 @@ async fn profiles_lists_what_this_caller_could_be_granted_now() {
     api.now += Duration::hours(10);
     assert_eq!(names(api.send(user).await), ["capped", "development", "office"]);
 }
+
+/// What `/v1/explain` says of a profile: the body without its name.
+async fn explained(api: &Api, query: &str) -> serde_json::Value {
+    let answer = api.send(Call::get(&format!("/v1/explain?{query}"))).await;
+    assert_eq!(answer.status(), 200, "{query}");
+    let mut body = answer.body();
+    body.as_object_mut().unwrap().remove("profile");
+    body
+}
+
+#[tokio::test]
+async fn explain_tells_what_would_be_granted_without_granting_it() {
+    let api = Api::start().await;
+    assert_eq!(
+        explained(&api, "profile=development").await,
+        json!({ "allowed": true, "reasons": [], "duration": 900, "missing": [] })
+    );
+    let capped = json!({ "allowed": true, "reasons": [], "duration": 1_200, "clamped_by": "profile", "missing": [] });
+    assert_eq!(explained(&api, "profile=capped&duration=3600").await, capped);
+    assert!(api.sts.requests().await.is_empty());
+}
+
+#[tokio::test]
+async fn explain_tells_what_is_missing() {
+    let mut api = Api::start().await;
+    let refused = |reasons: &[&str], missing: &[&str]| json!({ "allowed": false, "reasons": reasons, "missing": missing });
+    assert_eq!(explained(&api, "profile=own-device").await, refused(&[], &["device"]));
+    assert_eq!(explained(&api, "profile=nobody").await, refused(&[], &[]));
+    assert_eq!(explained(&api, "profile=no-such-profile").await, refused(&[], &[]), "existence is not told");
+    api.now += Duration::hours(10);
+    assert_eq!(explained(&api, "profile=hours").await, refused(&["Come back between 08:00 and 18:00 UTC."], &["time"]));
+}
+
+#[tokio::test]
+async fn explain_is_a_read_with_strict_parameters() {
+    let api = Api::with(&[("SENTINEL_RATE_LIMIT_REQUESTS", "1")]).await;
+    for _ in 0..5 {
+        let answer = api.send(Call::get("/v1/explain?profile=development")).await;
+        assert_eq!((answer.status(), &answer.audit["rate_limit"]["tier"]), (200, &json!("read")));
+        assert_eq!(answer.audit["profile"], "development");
+    }
+    assert_eq!(api.send(Call::get("/v1/explain")).await.outcome(), (400, "MISSING_PROFILE".to_owned()));
+    let post = Call::event("function-url-user").target("POST", "/v1/explain");
+    assert_eq!(api.send(post).await.outcome(), (405, "METHOD_NOT_ALLOWED".to_owned()));
+}
