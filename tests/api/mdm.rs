@@ -9,7 +9,10 @@ mod rotation;
 mod security;
 
 use crate::support::{self, wednesday_morning};
-use sentinel_tvm::{BaseUrl, CachedSecret, DeviceId, Event, Mdm, MdmSettings, Posture, PostureError, Provider, VendRequest};
+use sentinel_tvm::{
+    BaseUrl, CachedSecret, Device, DeviceId, Event, Freshness, Mdm, MdmSettings, Posture, PostureError, PostureSource, Provider,
+    VendRequest,
+};
 use serde_json::{Value, json};
 use std::time::Duration;
 use time::UtcDateTime;
@@ -21,6 +24,19 @@ const SERIAL: &str = "C02XL0GTJGH5";
 const OTHER_SERIAL: &str = "C02XL0GTJGH6";
 const TOKEN: &str = "CANARY-mdm-token";
 const CLIENT: &str = r#"{"client_id":"sentinel","client_secret":"CANARY-client-secret"}"#;
+
+/// The posture of a device that is in order, of alice, just looked up.
+fn in_order(provider: &'static str, os_version: &str) -> Posture {
+    let device = Device {
+        managed: true,
+        compliant: true,
+        owner: Some("alice@example.com".to_owned()),
+        last_seen: Some(minutes_before(10)),
+        os_version: Some(os_version.to_owned()),
+        provider,
+    };
+    Posture { device, secret: Freshness::Fresh, source: PostureSource::Mdm }
+}
 
 /// A device-management system and a Secrets Manager.
 struct Stage {

@@ -1,7 +1,6 @@
 //! Kandji (Iru): the device list.
 
 use super::*;
-use sentinel_tvm::{Device, Freshness, PostureSource};
 
 pub(super) const DEVICES: &str = "/api/v1/devices";
 
@@ -44,19 +43,7 @@ async fn verdict(pointer: &str, value: impl Into<Value>) -> (bool, bool) {
 async fn a_device_in_order_is_found_by_its_serial_number() {
     let stage = Stage::start().await;
     stage.answer(DEVICES, &json!([listed()])).await;
-    let expected = Posture {
-        device: Device {
-            managed: true,
-            compliant: true,
-            owner: Some("alice@example.com".to_owned()),
-            last_seen: Some(minutes_before(10)),
-            os_version: Some("15.3.1".to_owned()),
-            provider: "kandji",
-        },
-        secret: Freshness::Fresh,
-        source: PostureSource::Mdm,
-    };
-    assert_eq!(stage.posture(Provider::Kandji).await, Ok(expected));
+    assert_eq!(stage.posture(Provider::Kandji).await, Ok(in_order("kandji", "15.3.1")));
     let requests = stage.requests().await;
     assert_eq!(parameter(&requests[0], "serial_number").as_deref(), Some(SERIAL));
     assert_eq!(parameter(&requests[0], "limit").as_deref(), Some("300"));
