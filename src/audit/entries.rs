@@ -1,0 +1,201 @@
+//! The parts of an audit line, each made from what a stage has made.
+
+use crate::caller::Caller;
+use crate::event::Event;
+use crate::mdm::{Posture, PostureError, PostureSource};
+use crate::policy::{Clamp, Grant, Rehearsal};
+use crate::rate_limit::{Admission, DecidedBy, Outcome, Tier};
+use crate::request::{DeviceId, ProfileName, SessionDuration, VendRequest};
+use crate::secret::Freshness;
+use crate::sts::Credentials;
+use serde::Serialize;
+use std::net::IpAddr;
+use time::format_description::well_known::Rfc3339;
+
+/// The longest text taken over from a client, in characters.
+const MAX_TEXT: usize = 256;
+
+#[derive(Debug, Serialize)]
+pub(super) struct RequestEntry {
+    method: String,
+    path: String,
+    source_ip: Option<IpAddr>,
+    user_agent: Option<String>,
+    caller_arn: Option<String>,
+    caller_access_key_id: Option<String>,
+}
+
+impl RequestEntry {
+    pub(super) fn of(event: &Event) -> Self {
+        let identity = event.iam_identity();
+        Self {
+            method: bounded(event.method()),
+            path: bounded(event.path()),
+            source_ip: event.source_ip(),
+            user_agent: event.user_agent().map(bounded),
+            caller_arn: identity.map(|identity| bounded(identity.user_arn)),
+            caller_access_key_id: identity.and_then(|identity| identity.access_key_id).map(bounded),
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct CallerEntry {
+    principal: String,
+    principal_kind: &'static str,
+    account: String,
+    org: Option<String>,
+}
+
+impl CallerEntry {
+    pub(super) fn of(caller: &Caller) -> Self {
+        Self {
+            principal: caller.principal().to_string(),
+            principal_kind: caller.kind().name(),
+            account: caller.account().to_owned(),
+            org: caller.org().map(bounded),
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct RateLimitEntry {
+    decided_by: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    degraded: Option<String>,
+    writes: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tier: Option<Tier>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remaining: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after: Option<u64>,
+}
+
+impl RateLimitEntry {
+    pub(super) fn of(admission: &Admission) -> Self {
+        let (standing, retry_after) = match &admission.outcome {
+            Outcome::Uncounted | Outcome::Unavailable => (None, None),
+            Outcome::Admitted(standing) => (Some(standing), None),
+            Outcome::Throttled(standing, retry_after) => (Some(standing), Some(retry_after.0)),
+        };
+        let (decided_by, degraded) = match &admission.decided_by {
+            DecidedBy::Off => ("off", None),
+            DecidedBy::Memory => ("memory", None),
+            DecidedBy::Table => ("dynamodb", None),
+            DecidedBy::Mirror => ("mirror", None),
+            DecidedBy::Fallback(mode, why) => (mode.name(), Some(why.to_string())),
+        };
+        Self {
+            decided_by,
+            degraded,
+            writes: admission.writes,
+            tier: standing.map(|standing| standing.tier),
+            remaining: standing.map(|standing| standing.remaining),
+            retry_after,
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct AskedEntry {
+    profile: ProfileName,
+    asked_seconds: Option<SessionDuration>,
+    device_id: Option<DeviceId>,
+}
+
+impl AskedEntry {
+    pub(super) fn of(request: &VendRequest) -> Self {
+        Self { profile: request.profile.clone(), asked_seconds: request.duration, device_id: request.device.clone() }
+    }
+}
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(super) enum DeviceEntry {
+    Known {
+        provider: &'static str,
+        managed: bool,
+        compliant: bool,
+        owner: Option<String>,
+        last_seen: Option<String>,
+        source: PostureSource,
+        secret: Freshness,
+    },
+    Unknown {
+        failure: String,
+    },
+}
+
+impl DeviceEntry {
+    pub(super) fn known(posture: &Posture) -> Self {
+        let Posture { device, secret, source } = posture;
+        Self::Known {
+            provider: device.provider,
+            managed: device.managed,
+            compliant: device.compliant,
+            owner: device.owner.clone(),
+            last_seen: device.last_seen.and_then(|at| at.format(&Rfc3339).ok()),
+            source: *source,
+            secret: *secret,
+        }
+    }
+
+    pub(super) fn unknown(error: &PostureError) -> Self {
+        Self::Unknown { failure: error.to_string() }
+    }
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct ShadowEntry {
+    would: &'static str,
+    rules: Vec<String>,
+}
+
+impl ShadowEntry {
+    pub(super) fn of(rehearsal: Rehearsal) -> Option<Self> {
+        match rehearsal {
+            Rehearsal::Nothing => None,
+            Rehearsal::WouldAllow(rules) => Some(Self { would: "allow", rules }),
+            Rehearsal::WouldDeny(rules) => Some(Self { would: "deny", rules }),
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct GrantedEntry {
+    role_arn: String,
+    session_name: String,
+    source_identity: String,
+    granted_seconds: SessionDuration,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    clamped_by: Option<Clamp>,
+}
+
+impl GrantedEntry {
+    pub(super) fn of(grant: &Grant) -> Self {
+        Self {
+            role_arn: grant.role_arn().to_owned(),
+            session_name: grant.session_name().to_owned(),
+            source_identity: grant.source_identity().to_owned(),
+            granted_seconds: grant.duration(),
+            clamped_by: grant.clamped_by(),
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct IssuedEntry {
+    issued_access_key_id: String,
+    expiration: String,
+}
+
+impl IssuedEntry {
+    pub(super) fn of(credentials: &Credentials) -> Self {
+        Self { issued_access_key_id: credentials.access_key_id.clone(), expiration: credentials.expiration.clone() }
+    }
+}
+
+fn bounded(text: &str) -> String {
+    text.chars().take(MAX_TEXT).collect()
+}
