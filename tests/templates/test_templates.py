@@ -20,6 +20,12 @@ STACKS = ["template.yaml", "deploy/permissions.yaml"]
 ASSUME = ["sts:AssumeRole", "sts:SetSourceIdentity", "sts:TagSession"]
 NO_VALUE = {"Ref": "AWS::NoValue"}
 KEY_ARN = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+MDM_SECRET = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:sentinel-tvm/mdm-AbC123"
+TOKENS_SECRET = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:sentinel-tvm/clients-dEf456"
+JAMF = {"MdmProvider": "jamf", "MdmBaseUrl": "https://mdm.example.com", "MdmSecretArn": MDM_SECRET}
+INTUNE = {"MdmProvider": "intune", "MdmTenantId": "example.com", "MdmSecretArn": MDM_SECRET}
+# What the function's name is in each of the two.
+NAMES = {"template.yaml": "${AWS::StackName}", "deploy/permissions.yaml": "${FunctionName}"}
 
 
 class NoManagedPolicies:
@@ -67,36 +73,52 @@ def unconditioned(statements):
             yield statement
 
 
-def deployed(path, **parameters):
-    """A template as CloudFormation understands it with these parameters: no conditions left."""
-    parsed = template(path)
-    values = {name: str(definition.get("Default", "")) for name, definition in parsed["Parameters"].items()} | parameters
+def values(parsed, parameters):
+    """What each parameter is with these."""
+    assert parameters.keys() <= parsed["Parameters"].keys()
+    return {name: str(definition.get("Default", "")) for name, definition in parsed["Parameters"].items()} | parameters
 
-    def holds(condition):
-        ((function, argument),) = condition.items()
-        match function:
-            case "Condition":
-                return holds(parsed["Conditions"][argument])
-            case "Fn::Not":
-                return not holds(argument[0])
-            case "Fn::And":
-                return all(map(holds, argument))
-            case "Fn::Equals":
-                left, right = map(value, argument)
-                return left == right
-        raise AssertionError(f"{function} is not known here")
+
+def holds(parsed, parameters, condition):
+    """Whether a condition, of a resource or a rule, holds with these parameters."""
 
     def value(argument):
         if isinstance(argument, dict):
             # A list parameter, joined: what counts is whether it is empty.
             argument = argument.get("Fn::Join", ["", argument])[1]
-            return values[argument["Ref"]]
+            return values(parsed, parameters)[argument["Ref"]]
         return argument
+
+    def each(conditions):
+        return (holds(parsed, parameters, condition) for condition in conditions)
+
+    ((function, argument),) = condition.items()
+    match function:
+        case "Condition":
+            return holds(parsed, parameters, parsed["Conditions"][argument])
+        case "Fn::Not":
+            return not any(each(argument))
+        case "Fn::And":
+            return all(each(argument))
+        case "Fn::Or":
+            return any(each(argument))
+        case "Fn::Equals":
+            left, right = map(value, argument)
+            return left == right
+        case "Fn::Contains":
+            choices, chosen = argument
+            return value(chosen) in choices
+    raise AssertionError(f"{function} is not known here")
+
+
+def deployed(path, **parameters):
+    """A template as CloudFormation understands it with these parameters: no conditions left."""
+    parsed = template(path)
 
     def resolve(node):
         if isinstance(node, dict) and "Fn::If" in node:
             condition, met, otherwise = node["Fn::If"]
-            return resolve(met if holds({"Condition": condition}) else otherwise)
+            return resolve(met if holds(parsed, parameters, {"Condition": condition}) else otherwise)
         if isinstance(node, dict):
             return {key: resolved for key, child in node.items() if (resolved := resolve(child)) != NO_VALUE}
         if isinstance(node, list):
@@ -104,6 +126,30 @@ def deployed(path, **parameters):
         return node
 
     return parsed | {"Resources": resolve(parsed["Resources"])}
+
+
+def refusals(path, **parameters):
+    """What CloudFormation says against these parameters."""
+    parsed = template(path)
+    return [
+        assertion["AssertDescription"]
+        for rule in parsed["Rules"].values()
+        if holds(parsed, parameters, rule["RuleCondition"])
+        for assertion in rule["Assertions"]
+        if not holds(parsed, parameters, assertion["Assert"])
+    ]
+
+
+def settings(**parameters):
+    """The function's environment with these parameters."""
+    parsed = deployed("template.yaml", **parameters)
+    variables = only(of_type(parsed, "AWS::Lambda::Function"))["Environment"]["Variables"]
+    given = values(parsed, parameters)
+    return {name: given.get(value["Ref"], value) if isinstance(value, dict) else value for name, value in variables.items()}
+
+
+def function_arn(path):
+    return {"Fn::Sub": f"arn:${{AWS::Partition}}:lambda:${{AWS::Region}}:${{AWS::AccountId}}:function:{NAMES[path]}"}
 
 
 def grants(parsed):
@@ -163,9 +209,11 @@ def test_security_no_policy_of_stars(path):
 
 
 @pytest.mark.parametrize("path", STACKS)
-def test_security_function_may_log_count_and_assume_protected_roles_only(path):
-    """THREAT: a flaw in the function becomes whatever its role may do: to read who calls, or to delete everyone's counters.
-    PREVENTION: its own log group, one action on its own table, and three STS actions on the protected roles."""
+def test_security_function_may_do_what_it_does_and_no_more(path):
+    """THREAT: a flaw in the function becomes whatever its role may do: to read who calls, to delete everyone's counters, or
+    to read other people's secrets.
+    PREVENTION: its own log group, one action on its own table and on each secret it is given, and three STS actions on the
+    protected roles."""
     role = only(of_type(template(path), "AWS::IAM::Role"))
     assert "ManagedPolicyArns" not in role
     (policy,) = role["Policies"]
@@ -175,9 +223,102 @@ def test_security_function_may_log_count_and_assume_protected_roles_only(path):
         "WriteOwnLog": (["logs:CreateLogStream", "logs:PutLogEvents"], {"Fn::GetAtt": ["LogGroup", "Arn"]}),
         "CountRequests": ("dynamodb:UpdateItem", {"Fn::GetAtt": ["RateLimitTable", "Arn"]}),
         "OpenTheTable": ("kms:Decrypt", {"Ref": "RateLimitTableKey"}),
+        "ReadMdmSecret": ("secretsmanager:GetSecretValue", {"Ref": "MdmSecretArn"}),
+        "ReadClientTokens": ("secretsmanager:GetSecretValue", {"Ref": "ClientTokenSecretArn"}),
+        "OpenTheSecrets": ("kms:Decrypt", {"Ref": "SecretKeyArn"}),
         "AssumeProtectedRoles": (ASSUME, here),
         "AssumeProtectedRolesElsewhere": (ASSUME, {"Ref": "ProtectedRolesElsewhere"}),
     }
+
+
+@pytest.mark.parametrize("path", STACKS)
+def test_security_only_this_function_gets_to_protected_roles_and_secrets(path):
+    """THREAT: somebody with iam:PassRole gives the function's role to a function of their own, which then assumes protected
+    roles without asking any policy, or reads the secrets.
+    PREVENTION: each statement that lets the role do so demands that this very function asks."""
+    condition = {"ArnEquals": {"lambda:SourceFunctionArn": function_arn(path)}}
+    valuable = [s for s in grants(template(path)) if listed(s["Action"])[0].startswith(("sts:", "secretsmanager:"))]
+    assert [s["Condition"] for s in valuable] == [condition] * 4
+
+
+@pytest.mark.parametrize("path", STACKS)
+@pytest.mark.parametrize(
+    ("secrets", "readable"),
+    [
+        ({}, set()),
+        ({"MdmSecretArn": MDM_SECRET}, {"MdmSecretArn"}),
+        ({"ClientTokenSecretArn": TOKENS_SECRET}, {"ClientTokenSecretArn"}),
+        (
+            {"MdmSecretArn": MDM_SECRET, "ClientTokenSecretArn": TOKENS_SECRET},
+            {"MdmSecretArn", "ClientTokenSecretArn"},
+        ),
+    ],
+)
+def test_security_secrets_and_their_key_only_as_far_as_given(path, secrets, readable):
+    """THREAT: a permission for secrets that are not this function's; or kms:Decrypt on a key that others share, with which a
+    flaw in the function decrypts their data.
+    PREVENTION: a statement for each secret that is given; the key only if given, only through Secrets Manager, only for
+    these secrets."""
+    parsed = deployed(path, **secrets)
+    statements = [s for s in grants(parsed) if "secret" in json.dumps(s).lower()]
+    assert {s["Resource"]["Ref"] for s in statements} == readable
+    assert {s["Action"] for s in statements} <= {"secretsmanager:GetSecretValue"}
+    assert not [s for s in grants(parsed) if "kms:" in json.dumps(s)]
+    if not secrets:
+        return
+    (statement,) = [s for s in grants(deployed(path, SecretKeyArn=KEY_ARN, **secrets)) if "kms:" in json.dumps(s)]
+    assert statement["Action"] == "kms:Decrypt"
+    assert statement["Resource"] == {"Ref": "SecretKeyArn"}
+    ((operator, condition),) = statement["Condition"].items()
+    assert operator == "StringEquals"
+    assert condition.keys() == {"kms:ViaService", "kms:EncryptionContext:SecretARN"}
+    assert condition["kms:ViaService"] == {"Fn::Sub": "secretsmanager.${AWS::Region}.${AWS::URLSuffix}"}
+    assert {secret["Ref"] for secret in condition["kms:EncryptionContext:SecretARN"]} == readable
+
+
+@pytest.mark.parametrize("path", STACKS)
+def test_security_a_key_without_secrets_is_refused(path):
+    """THREAT: the list of secrets that the key may be used for is empty, and says nothing that anybody thought of.
+    PREVENTION: a rule refuses the key without a secret."""
+    (refusal,) = refusals(path, SecretKeyArn=KEY_ARN)
+    assert refusal.startswith("SecretKeyArn ")
+    assert not refusals(path, SecretKeyArn=KEY_ARN, ClientTokenSecretArn=TOKENS_SECRET)
+
+
+@pytest.mark.parametrize("path", STACKS)
+@pytest.mark.parametrize("parameter", ["MdmSecretArn", "ClientTokenSecretArn"])
+def test_security_a_secret_is_its_full_arn(path, parameter):
+    """THREAT: `*`, or a name without the random end, which IAM would take for a pattern or for another secret.
+    PREVENTION: CloudFormation refuses all but nothing, and one whole ARN."""
+    definition = source(path)["Parameters"][parameter]
+    assert definition["Default"] == ""
+    for value in ["", MDM_SECRET, "arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:a_+=.@-b-AbC123"]:
+        assert re.fullmatch(definition["AllowedPattern"], value), value
+    for value in [
+        "*",
+        "sentinel-tvm/mdm",
+        "arn:aws:secretsmanager:eu-central-1:123456789012:secret:*",
+        "arn:aws:secretsmanager:eu-central-1:123456789012:secret:sentinel-tvm/*",
+        "arn:aws:secretsmanager:eu-central-1:123456789012:secret:sentinel-tvm/mdm-??????",
+        "arn:aws:secretsmanager:eu-central-1:123456789012:secret:sentinel-tvm/mdm-*",
+        "arn:aws:secretsmanager:eu-central-1:123456789012:secret:tokens",
+        "arn:aws:secretsmanager:*:123456789012:secret:sentinel-tvm/mdm-AbC123",
+        "arn:aws:secretsmanager:eu-central-1:*:secret:sentinel-tvm/mdm-AbC123",
+        f"{MDM_SECRET},{TOKENS_SECRET}",
+    ]:
+        assert not re.fullmatch(definition["AllowedPattern"], value), value
+
+
+@pytest.mark.parametrize("path", STACKS)
+def test_security_the_key_of_secrets_is_its_arn(path):
+    """THREAT: `*` or an alias as the key: too much is granted, or nothing.
+    PREVENTION: CloudFormation refuses all but nothing, and a key's full ARN."""
+    definition = source(path)["Parameters"]["SecretKeyArn"]
+    assert definition["Default"] == ""
+    for value in ["", KEY_ARN]:
+        assert re.fullmatch(definition["AllowedPattern"], value), value
+    for value in ["*", "aws-managed", "arn:aws:kms:eu-central-1:123456789012:alias/secrets", f"{KEY_ARN[:-36]}*"]:
+        assert not re.fullmatch(definition["AllowedPattern"], value), value
 
 
 @pytest.mark.parametrize("path", STACKS)
@@ -266,21 +407,149 @@ def test_security_limits_hold_across_instances():
 
 
 def test_parameters_of_the_limit_reach_the_function():
-    def settings(**parameters):
-        return only(of_type(deployed("template.yaml", **parameters), "AWS::Lambda::Function"))["Environment"]["Variables"]
-
     # An empty value or a burst of 0 would stop the start.
     assert "SENTINEL_RATE_LIMIT_BURST" not in settings()
-    assert settings(RateLimitBurst="20")["SENTINEL_RATE_LIMIT_BURST"] == {"Ref": "RateLimitBurst"}
-    assert settings()["SENTINEL_RATE_LIMIT_FAILURE_MODE"] == {"Ref": "RateLimitFailureMode"}
+    assert settings(RateLimitBurst="20")["SENTINEL_RATE_LIMIT_BURST"] == "20"
+    assert settings(RateLimitFailureMode="closed")["SENTINEL_RATE_LIMIT_FAILURE_MODE"] == "closed"
     mode = source("template.yaml")["Parameters"]["RateLimitFailureMode"]
     assert (mode["Default"], mode["AllowedValues"]) == ("memory", ["memory", "open", "closed"])
 
 
+DEVICE_SETTINGS = {
+    "SENTINEL_MDM_PROVIDER",
+    "SENTINEL_MDM_BASE_URL",
+    "SENTINEL_MDM_TENANT_ID",
+    "MDM_SECRET_ARN",
+    "SENTINEL_REQUIRE_DEVICE",
+    "SENTINEL_CLIENT_TOKEN_SECRET_ARN",
+}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "expected"),
+    [
+        ({}, {"SENTINEL_MDM_PROVIDER": "none", "SENTINEL_REQUIRE_DEVICE": "false"}),
+        (
+            {**JAMF, "RequireDevice": "true"},
+            {
+                "SENTINEL_MDM_PROVIDER": "jamf",
+                "SENTINEL_MDM_BASE_URL": "https://mdm.example.com",
+                "MDM_SECRET_ARN": MDM_SECRET,
+                "SENTINEL_REQUIRE_DEVICE": "true",
+            },
+        ),
+        (
+            INTUNE,
+            {
+                "SENTINEL_MDM_PROVIDER": "intune",
+                "SENTINEL_MDM_TENANT_ID": "example.com",
+                "MDM_SECRET_ARN": MDM_SECRET,
+                "SENTINEL_REQUIRE_DEVICE": "false",
+            },
+        ),
+        (
+            {"ClientTokenSecretArn": TOKENS_SECRET},
+            {
+                "SENTINEL_MDM_PROVIDER": "none",
+                "SENTINEL_REQUIRE_DEVICE": "false",
+                "SENTINEL_CLIENT_TOKEN_SECRET_ARN": TOKENS_SECRET,
+            },
+        ),
+    ],
+)
+def test_security_devices_and_tokens_are_demanded_as_asked_for(parameters, expected):
+    """THREAT: somebody asks for devices or tokens at deployment, and the function never hears of it.
+    PREVENTION: each parameter is the function's setting of that name, and nothing is set that was not given (an empty value
+    would stop the start)."""
+    variables = settings(**parameters)
+    assert {name: value for name, value in variables.items() if name in DEVICE_SETTINGS} == expected
+    assert "" not in variables.values()
+
+
+@pytest.mark.parametrize(
+    ("parameters", "culprits"),
+    [
+        ({}, []),
+        (JAMF, []),
+        (JAMF | {"MdmProvider": "kandji", "RequireDevice": "true"}, []),
+        (INTUNE | {"RequireDevice": "true"}, []),
+        (INTUNE | {"MdmBaseUrl": "https://graph.microsoft.us"}, []),
+        ({"ClientTokenSecretArn": TOKENS_SECRET}, []),
+        # The function takes no notice of a tenant that it does not need.
+        (JAMF | {"MdmTenantId": "example.com"}, []),
+        (JAMF | {"MdmSecretArn": ""}, ["MdmProvider"]),
+        (JAMF | {"MdmBaseUrl": ""}, ["MdmProvider"]),
+        (JAMF | {"MdmProvider": "kandji", "MdmBaseUrl": ""}, ["MdmProvider"]),
+        (INTUNE | {"MdmTenantId": ""}, ["MdmProvider"]),
+        (INTUNE | {"MdmSecretArn": ""}, ["MdmProvider"]),
+        ({"MdmProvider": "jamf"}, ["MdmProvider", "MdmProvider"]),
+        ({"RequireDevice": "true"}, ["RequireDevice"]),
+        ({"MdmBaseUrl": "https://mdm.example.com"}, ["MdmBaseUrl"]),
+        ({"MdmSecretArn": MDM_SECRET}, ["MdmSecretArn"]),
+        (JAMF | {"MdmProvider": "none", "RequireDevice": "true"}, ["RequireDevice", "MdmBaseUrl", "MdmSecretArn"]),
+    ],
+)
+def test_security_half_of_a_device_management_is_refused(parameters, culprits):
+    """THREAT: half of the settings: the function refuses to start, and nobody gets credentials until the next deployment.
+    PREVENTION: CloudFormation refuses them before it deploys anything."""
+    assert [refusal.split()[0] for refusal in refusals("template.yaml", **parameters)] == culprits
+
+
+def test_security_device_management_is_asked_over_https():
+    """THREAT: a base URL that sends the token in the clear or carries credentials, which everyone who may describe the stack
+    can read; or a tenant that is a path, and leads the client's secret elsewhere.
+    PREVENTION: CloudFormation refuses such parameters (the function would too, but only once it is deployed)."""
+    parameters = source("template.yaml")["Parameters"]
+    url, tenant = (parameters[name]["AllowedPattern"] for name in ["MdmBaseUrl", "MdmTenantId"])
+    for value in ["", "https://mdm.example.com", "https://mdm.example.com:8443/jamf/"]:
+        assert re.fullmatch(url, value), value
+    for value in [
+        "mdm.example.com",
+        "http://mdm.example.com",
+        "https://",
+        "https://user@mdm.example.com",
+        "https://user:pass@mdm.example.com",
+        "https://mdm.example.com?a=b",
+        "https://mdm.example.com/#a",
+        "https://mdm.example.com/a b",
+    ]:
+        assert not re.fullmatch(url, value), value
+    for value in ["", "01234567-89ab-cdef-0123-456789abcdef", "example.onmicrosoft.com"]:
+        assert re.fullmatch(tenant, value), value
+    for value in [".", "..", "a..b", "a/b", "../x", "a?b", "a#b", "a@b", "a b", "a%2fb", "*"]:
+        assert not re.fullmatch(tenant, value), value
+
+
+def test_security_secrets_are_not_in_the_template():
+    """THREAT: a secret as parameter or environment variable: whoever may describe the stack or the function reads it.
+    PREVENTION: only the secrets' ARNs are handed over."""
+    assert "SENTINEL_MDM_API_TOKEN" not in (ROOT / "template.yaml").read_text()
+    for path in STACKS:
+        for name in source(path)["Parameters"]:
+            assert not re.search("Token$|Secret$|Password", name), name
+
+
+def test_security_policies_come_from_one_layer():
+    """THREAT: Lambda merges all layers under /opt, and the function reads each *.cedar there: another layer adds policies
+    that nobody reviewed.
+    PREVENTION: the policy layer is the only one, whatever the parameters."""
+    function = only(of_type(template("template.yaml"), "AWS::Lambda::Function"))
+    (layer,) = function["Layers"]
+    assert layer["Ref"] in of_type(template("template.yaml"), "AWS::Lambda::LayerVersion")
+    assert function["Environment"]["Variables"]["SENTINEL_POLICY_DIR"] == "/opt"
+
+
 def test_both_templates_make_the_same_table_and_grants():
-    sam, permissions = map(template, STACKS)
+    def resources(path):
+        # Each has its own way to call the function.
+        return json.loads(json.dumps(template(path)["Resources"]).replace(NAMES[path], "NAME"))
+
+    sam, permissions = map(resources, STACKS)
     for name in ["RateLimitTable", "FunctionRole"]:
-        assert sam["Resources"][name] == permissions["Resources"][name], name
+        assert sam[name] == permissions[name], name
+    sam, permissions = map(template, STACKS)
+    for name, rule in permissions["Rules"].items():
+        assert sam["Rules"][name] == rule, name
     for section in ["Parameters", "Conditions"]:
         shared = sam[section].keys() & permissions[section].keys()
         assert shared >= permissions[section].keys() - {"FunctionName"}
@@ -355,9 +624,7 @@ def test_security_callers_cannot_forge_an_event(path):
     assert invoke["Condition"] == {"Bool": {"lambda:InvokedViaFunctionUrl": "true"}}
     function = {
         "template.yaml": {"Fn::GetAtt": ["Function", "Arn"]},
-        "deploy/permissions.yaml": {
-            "Fn::Sub": "arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:${FunctionName}"
-        },
+        "deploy/permissions.yaml": function_arn("deploy/permissions.yaml"),
     }[path]
     assert url["Resource"] == invoke["Resource"] == function
 
@@ -367,9 +634,8 @@ def test_security_audit_trail_is_kept(path):
     """THREAT: who got which credentials is forgotten: logs that expire unseen, or go with a deleted stack.
     PREVENTION: a log group of a known name, with a retention, that outlives the stack."""
     group = template(path)["Resources"]["LogGroup"]
-    name = {"template.yaml": "${AWS::StackName}", "deploy/permissions.yaml": "${FunctionName}"}[path]
     assert group["Properties"] == {
-        "LogGroupName": {"Fn::Sub": f"/aws/lambda/{name}"},
+        "LogGroupName": {"Fn::Sub": f"/aws/lambda/{NAMES[path]}"},
         "RetentionInDays": {"Ref": "LogRetentionDays"},
     }
     assert group["DeletionPolicy"] == "RetainExceptOnCreate"
@@ -434,7 +700,7 @@ def test_function_is_given_documented_settings_only():
     if not documented.exists():
         pytest.skip("docs/configuration.md is not written yet")
     function = only(of_type(template("template.yaml"), "AWS::Lambda::Function"))
-    names = set(re.findall(r"`(SENTINEL_[A-Z_]+)`", documented.read_text()))
+    names = set(re.findall(r"`((?:SENTINEL|MDM)_[A-Z_]+)`", documented.read_text()))
     assert function["Environment"]["Variables"].keys() <= names
 
 
