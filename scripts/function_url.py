@@ -5,6 +5,7 @@ Usage: function_url.py FUNCTION, with AWS credentials and a region as for any AW
 """
 
 import json
+import re
 import sys
 
 import boto3
@@ -14,14 +15,29 @@ from botocore.exceptions import BotoCoreError, ClientError
 def main():
     (name,) = sys.argv[1:]
     client = boto3.client("lambda")
-    refuse_open_permissions(client, name)
+    for qualifier in [None, *qualifiers(client, name)]:
+        refuse_open_permissions(client, name, qualifier)
+    for config in client.list_function_url_configs(FunctionName=name)["FunctionUrlConfigs"]:
+        refuse_open_url(config)
     config = existing(client, name) or client.create_function_url_config(FunctionName=name, AuthType="AWS_IAM")
+    print(f"Function URL, for signed requests only: {config['FunctionUrl']}")
+
+
+def qualifiers(client, name):
+    """The function's aliases and versions, which have policies of their own."""
+    for page in client.get_paginator("list_aliases").paginate(FunctionName=name):
+        yield from (alias["Name"] for alias in page["Aliases"])
+    for page in client.get_paginator("list_versions_by_function").paginate(FunctionName=name):
+        yield from (version["Version"] for version in page["Versions"] if version["Version"] != "$LATEST")
+
+
+def refuse_open_url(config):
+    """Ends the program if a URL is open to everyone."""
     if config["AuthType"] != "AWS_IAM":
         sys.exit(
-            f"The Function URL of {name} has AuthType {config['AuthType']}: anyone may call it. Close it with\n"
-            f"  aws lambda update-function-url-config --function-name {name} --auth-type AWS_IAM"
+            f"{config['FunctionUrl']} has AuthType {config['AuthType']}: anyone may call it. Close it with\n"
+            f"  aws lambda update-function-url-config --function-name {config['FunctionArn']} --auth-type AWS_IAM"
         )
-    print(f"Function URL, for signed requests only: {config['FunctionUrl']}")
 
 
 def existing(client, name):
@@ -32,15 +48,17 @@ def existing(client, name):
         return None
 
 
-def refuse_open_permissions(client, name):
+def refuse_open_permissions(client, name, qualifier):
     """Ends the program if the function's own policy lets anybody write the event, and with it the caller's identity."""
+    which = {"FunctionName": name, **({"Qualifier": qualifier} if qualifier else {})}
     try:
-        policy = json.loads(client.get_policy(FunctionName=name)["Policy"])
+        policy = json.loads(client.get_policy(**which)["Policy"])
     except client.exceptions.ResourceNotFoundException:
         return
     opened = [statement["Sid"] for statement in policy["Statement"] if is_open(statement)]
     if opened:
-        commands = [f"  aws lambda remove-permission --function-name {name} --statement-id {sid}" for sid in opened]
+        suffix = f" --qualifier {qualifier}" if qualifier else ""
+        commands = [f"  aws lambda remove-permission --function-name {name} --statement-id {sid}{suffix}" for sid in opened]
         sys.exit(
             f"The policy of {name} lets others invoke it without IAM authentication, or with events of their own. "
             "Take that back with\n" + "\n".join(commands)
@@ -51,12 +69,34 @@ def is_open(statement):
     """Whether a statement allows more than signed calls through the URL, or calls by one API of one's own."""
     if statement["Effect"] != "Allow":
         return False
-    conditions = {key.lower(): value for block in statement.get("Condition", {}).values() for key, value in block.items()}
     if "*" in principals(statement):
         return True
-    through_url = str(conditions.get("lambda:invokedviafunctionurl", "")).lower() == "true"
-    one_source = "aws:sourcearn" in conditions
-    return not (through_url or one_source or actions(statement) == ["lambda:InvokeFunctionUrl"])
+    signed_only = actions(statement) == ["lambda:InvokeFunctionUrl"] and condition(statement, "FunctionUrlAuthType") == "AWS_IAM"
+    return not (signed_only or through_url(statement) or from_one_api(statement))
+
+
+def through_url(statement):
+    """Whether it allows only what comes through the URL, which Lambda has authenticated."""
+    value = statement.get("Condition", {}).get("Bool", {}).get("lambda:InvokedViaFunctionUrl")
+    return str(value).lower() == "true"
+
+
+def from_one_api(statement):
+    """Whether it allows API Gateway alone, and of its APIs one that is named: its routes must use IAM authorization."""
+    sources = [
+        value
+        for operator in ("ArnLike", "ArnEquals", "StringLike", "StringEquals")
+        for key, value in statement.get("Condition", {}).get(operator, {}).items()
+        if key.lower() == "aws:sourcearn"
+    ]
+    one_api = re.compile(r"arn:aws[a-z-]*:execute-api:[a-z0-9-]+:\d{12}:[a-z0-9]+/.*")
+    named = sources and all(isinstance(source, str) and one_api.fullmatch(source) for source in sources)
+    return principals(statement) == ["apigateway.amazonaws.com"] and bool(named)
+
+
+def condition(statement, key):
+    """The value that a StringEquals condition demands of one of Lambda's keys."""
+    return statement.get("Condition", {}).get("StringEquals", {}).get(f"lambda:{key}")
 
 
 def actions(statement):

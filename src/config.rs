@@ -59,7 +59,7 @@ impl Config {
         let client_token = client_token(&mut variables);
         let named_session_roles = named_session_roles(&mut variables);
         let log_level = log_level(&mut variables);
-        let policy = Policy::from_directory(&policy_dir(&mut variables), default_duration(&mut variables));
+        let policy = Policy::from_directory(&policy_dir(&mut variables), default_duration(&mut variables), &named_session_roles);
         require_lambda(&mut variables);
         let mut problems = variables.into_problems();
         match policy {

@@ -17,7 +17,7 @@ pub use bundle::BundleError;
 pub use decision::{Clamp, Decision, Denial, Grant, Refusal, Rehearsal};
 pub use explanation::{Explanation, Factor};
 
-use crate::caller::Caller;
+use crate::caller::{Caller, NamedSessionRoles};
 use crate::device::Device;
 use crate::request::{ProfileName, RequestId, SessionDuration, VendRequest};
 use bundle::{Bundle, policy_name};
@@ -48,9 +48,13 @@ pub struct ProfileSummary {
 }
 
 impl Policy {
-    /// Loads the bundle in `directory`: `profiles.toml` and `*.cedar`.
-    pub fn from_directory(directory: &Path, default_duration: SessionDuration) -> Result<Self, BundleError> {
-        let bundle = Bundle::from_directory(directory)?;
+    /// Loads the bundle in `directory`: `profiles.toml` and `*.cedar`. Which callers there can be depends on `named`.
+    pub fn from_directory(
+        directory: &Path,
+        default_duration: SessionDuration,
+        named: &NamedSessionRoles,
+    ) -> Result<Self, BundleError> {
+        let bundle = Bundle::from_directory(directory, named)?;
         Ok(Self { bundle, default_duration, authorizer: Authorizer::new() })
     }
 

@@ -24,6 +24,9 @@ const PAUSE: Duration = Duration::seconds(10);
 /// A caller who has found a value rejected can have it asked for anew this often.
 const FORCED_INTERVAL: Duration = Duration::seconds(60);
 
+/// A refresh that began this long ago is under way no more: Secrets Manager is given three seconds.
+const ABANDONED: Duration = Duration::seconds(4);
+
 /// What a secret's text must be turned into.
 pub trait FromSecret: Sized + Send + Sync + 'static {
     /// Reads the text; the error says what is wrong with it, and never quotes it.
@@ -74,7 +77,8 @@ struct Inner<T> {
 
 struct State<T> {
     held: Option<Held<T>>,
-    refreshing: Option<Refresh<T>>,
+    /// The refresh under way, and when it began.
+    refreshing: Option<(Refresh<T>, UtcDateTime)>,
     failed_at: Option<(UtcDateTime, SecretError)>,
     forced_at: Option<UtcDateTime>,
 }
@@ -171,7 +175,8 @@ impl<T: FromSecret> Inner<T> {
             value.map(Arc::new).map_err(SecretError::Malformed)
         });
         let mut state = self.lock();
-        state.refreshing = None;
+        // Another may have begun meanwhile, if this one was held up.
+        state.refreshing = state.refreshing.take().filter(|(_, since)| *since != now);
         match &value {
             Ok(value) => {
                 state.held = Some(Held { value: Arc::clone(value), since: now });
@@ -191,8 +196,16 @@ impl<T: FromSecret> Inner<T> {
 }
 
 impl<T: FromSecret> State<T> {
-    /// The refresh that is under way, or a new one.
+    /// The refresh that is under way, or a new one. One that began too long ago has been given up by those who waited for it, or
+    /// the process was frozen in the middle of it.
     fn join(&mut self, inner: &Arc<Inner<T>>, now: UtcDateTime) -> Refresh<T> {
-        self.refreshing.get_or_insert_with(|| Arc::clone(inner).fetch(now).boxed().shared()).clone()
+        if let Some((refresh, since)) = &self.refreshing
+            && now - *since < ABANDONED
+        {
+            return refresh.clone();
+        }
+        let refresh = Arc::clone(inner).fetch(now).boxed().shared();
+        self.refreshing = Some((refresh.clone(), now));
+        refresh
     }
 }

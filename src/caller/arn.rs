@@ -1,5 +1,7 @@
 //! The ARNs that IAM gives callers, and nothing else.
 
+use super::NamedSessionRoles;
+
 /// The parts of a caller's ARN. Borrowed from it.
 pub(super) struct ParsedArn<'a> {
     arn: &'a str,
@@ -55,14 +57,17 @@ pub(crate) fn role_account(text: &str) -> Option<&str> {
     (known && named).then_some(account)
 }
 
-/// Whether `text` is the ARN of a principal: of a caller, or of one less the segment that callers may choose.
-pub(crate) fn is_principal(text: &str) -> bool {
-    let with_a_session = format!("{text}/session");
-    let is_shortened = |parsed: ParsedArn<'_>| !matches!(parsed.identity, Identity::User { .. } | Identity::Root);
+/// Whether `text` can be a principal, where `named` are the roles whose sessions are principals of their own.
+pub(crate) fn is_principal(text: &str, named: &NamedSessionRoles) -> bool {
     match ParsedArn::parse(text).map(|parsed| parsed.identity) {
-        Some(Identity::User { .. } | Identity::Root | Identity::AssumedRole { .. }) => true,
+        Some(Identity::User { .. } | Identity::Root) => true,
+        Some(Identity::AssumedRole { role, .. }) => named.contains(role),
         Some(Identity::FederatedUser) => false,
-        None => ParsedArn::parse(&with_a_session).is_some_and(is_shortened),
+        None => match ParsedArn::parse(&format!("{text}/session")).map(|parsed| parsed.identity) {
+            Some(Identity::AssumedRole { role, .. }) => !named.contains(role),
+            Some(Identity::FederatedUser) => true,
+            Some(Identity::User { .. } | Identity::Root) | None => false,
+        },
     }
 }
 

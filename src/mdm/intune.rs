@@ -11,7 +11,7 @@
 use super::BaseUrl;
 use super::http::{Failure, Http};
 use super::oauth::TokenEndpoint;
-use super::posture;
+use super::posture::{self, PostureError};
 use crate::device::Device;
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -41,6 +41,9 @@ const CLOUDS: [(&str, &str); 4] = [
 #[derive(Deserialize)]
 struct Devices {
     value: Vec<ManagedDevice>,
+    /// There are more pages.
+    #[serde(rename = "@odata.nextLink")]
+    next_link: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -85,6 +88,9 @@ pub(super) async fn find(http: &Http, base: &BaseUrl, token: &SecretString, id: 
     let filter = format!("{property} eq {}", quoted(id));
     let url = base.at("/v1.0/deviceManagement/managedDevices", &[("$filter", &filter), ("$select", SELECT)]);
     let found: Devices = http.get(url, token).await?;
+    if found.next_link.is_some() {
+        return Err(PostureError::AmbiguousDevice.into());
+    }
     let device = posture::only(found.value.into_iter().filter(|device| device.is(id)))?;
     let managed = device.is_managed();
     Ok(Device {

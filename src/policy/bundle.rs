@@ -2,7 +2,8 @@
 
 use super::catalogue::{self, Catalogue};
 use super::{annotations, dangling};
-use cedar_policy::{Effect, PolicyId, PolicySet, Schema, ValidationMode, Validator};
+use crate::caller::NamedSessionRoles;
+use cedar_policy::{Effect, PolicyId, PolicySet, Schema, ValidationMode, ValidationWarning, Validator};
 use miette::Diagnostic;
 use std::collections::HashMap;
 use std::fs;
@@ -19,6 +20,8 @@ pub(super) struct Bundle {
     pub(super) policies: PolicySet,
     /// The same with the policies that are only rehearsed.
     pub(super) with_shadow: PolicySet,
+    /// Whether any policy looks at the time.
+    pub(super) time_matters: bool,
     pub(super) warnings: Vec<String>,
 }
 
@@ -31,12 +34,12 @@ pub struct BundleError(pub Vec<String>);
 type Source = (String, String);
 
 impl Bundle {
-    pub(super) fn from_directory(directory: &Path) -> Result<Self, BundleError> {
+    pub(super) fn from_directory(directory: &Path, named: &NamedSessionRoles) -> Result<Self, BundleError> {
         let (profiles, sources) = read(directory).map_err(|problem| BundleError(vec![problem]))?;
-        Self::parse(&profiles, &sources)
+        Self::parse(&profiles, &sources, named)
     }
 
-    pub(super) fn parse(profiles: &str, sources: &[Source]) -> Result<Self, BundleError> {
+    pub(super) fn parse(profiles: &str, sources: &[Source], named: &NamedSessionRoles) -> Result<Self, BundleError> {
         let mut problems = Vec::new();
         let catalogue = catalogue::parse(profiles).unwrap_or_else(|found| {
             problems.extend(found.into_iter().map(|problem| format!("profiles.toml: {problem}")));
@@ -44,7 +47,7 @@ impl Bundle {
         });
         let Policies { set: policies, files } = parse_policies(sources, &mut problems);
         let mut warnings = validate(&policies, &files, &mut problems);
-        for (effect, remark) in dangling::remarks(&policies, &catalogue) {
+        for (effect, remark) in dangling::remarks(&policies, &catalogue, named) {
             match effect {
                 Effect::Forbid => problems.push(remark),
                 Effect::Permit => warnings.push(remark),
@@ -54,7 +57,8 @@ impl Bundle {
             return Err(BundleError(problems));
         }
         warnings.extend(dangling::unused_groups(&policies, &catalogue));
-        Ok(Self { catalogue, policies: annotations::enforced(&policies), with_shadow: policies, warnings })
+        let time_matters = policies.policies().any(|policy| mentions_time(&policy.to_string()));
+        Ok(Self { catalogue, policies: annotations::enforced(&policies), with_shadow: policies, time_matters, warnings })
     }
 }
 
@@ -63,6 +67,10 @@ impl Bundle {
     pub(super) fn has_shadow(&self) -> bool {
         self.with_shadow.num_of_policies() > self.policies.num_of_policies()
     }
+}
+
+fn mentions_time(text: &str) -> bool {
+    ["now", "weekday"].iter().any(|attribute| text.contains(attribute))
 }
 
 /// How a policy is called in the audit line: its `@id`, else its file and place.
@@ -142,5 +150,16 @@ fn validate(policies: &PolicySet, files: &HashMap<PolicyId, String>, problems: &
     let result = Validator::new(schema).validate(policies, ValidationMode::Strict);
     let file = |id| files.get(id).map_or("*.cedar", String::as_str);
     problems.extend(result.validation_errors().map(|error| format!("{}: {error}", file(error.policy_id()))));
-    result.validation_warnings().map(|warning| format!("{}: {warning}", file(warning.policy_id()))).collect()
+    let mut warnings = Vec::new();
+    for warning in result.validation_warnings() {
+        let remark = format!("{}: {warning}", file(warning.policy_id()));
+        let forbids = policies.policy(warning.policy_id()).is_some_and(|policy| policy.effect() == Effect::Forbid);
+        // A forbid that can never apply is a hole in the fence.
+        if forbids && matches!(warning, ValidationWarning::ImpossiblePolicy(_)) {
+            problems.push(remark);
+        } else {
+            warnings.push(remark);
+        }
+    }
+    warnings
 }

@@ -5,13 +5,13 @@
 
 use super::bundle::policy_name;
 use super::catalogue::Catalogue;
-use crate::caller::is_principal;
+use crate::caller::{NamedSessionRoles, is_principal};
 use crate::request::ProfileName;
 use cedar_policy::{Effect, EntityUid, PolicySet};
 use std::collections::BTreeSet;
 
 /// The remarks on names that nothing bears, each with the effect of its policy.
-pub(super) fn remarks(policies: &PolicySet, catalogue: &Catalogue) -> Vec<(Effect, String)> {
+pub(super) fn remarks(policies: &PolicySet, catalogue: &Catalogue, named: &NamedSessionRoles) -> Vec<(Effect, String)> {
     let groups = groups(catalogue);
     let profiles: BTreeSet<&str> = catalogue.keys().map(ProfileName::as_str).collect();
     let remark = |uid: &EntityUid| {
@@ -20,7 +20,9 @@ pub(super) fn remarks(policies: &PolicySet, catalogue: &Catalogue) -> Vec<(Effec
         match uid.type_name().basename() {
             "Profile" if !profiles.contains(id) => Some(format!("there is no profile {id:?}")),
             "ProfileGroup" if !groups.contains(id) => Some(format!("no profile is in the group {id:?}")),
-            "Caller" if !is_principal(id) => Some(format!("no caller is ever {id:?}: name a principal, as docs/api.md has them")),
+            "Caller" if !is_principal(id, named) => {
+                Some(format!("no caller is ever {id:?}: name a principal, as docs/api.md has them"))
+            }
             _ => None,
         }
     };

@@ -82,15 +82,16 @@ impl Policy {
                     let own = with_device.then(|| in_order(caller, now));
                     at(own.as_ref().or(device), now).is_ok()
                 };
-                denied(denial.reasons().to_vec(), missing(granted, now))
+                let hours = if self.bundle.time_matters { WEEK } else { 0 };
+                denied(denial.reasons().to_vec(), missing(granted, now, hours))
             }
         }
     }
 }
 
 /// The least that would have to be different.
-fn missing(granted: impl Fn(bool, UtcDateTime) -> bool, now: UtcDateTime) -> Vec<Factor> {
-    let sometime = |with_device| (1..=WEEK).any(|hour| granted(with_device, now + Duration::hours(hour)));
+fn missing(granted: impl Fn(bool, UtcDateTime) -> bool, now: UtcDateTime, hours: i64) -> Vec<Factor> {
+    let sometime = |with_device| (1..=hours).any(|hour| granted(with_device, now + Duration::hours(hour)));
     if granted(true, now) {
         vec![Factor::Device]
     } else if sometime(false) {

@@ -14,7 +14,7 @@ const PERMIT: &str = r#"@id("p") permit (principal, action, resource);"#;
 
 fn load(profiles: &str, cedar: &str) -> Result<Bundle, Vec<String>> {
     let sources = [("a.cedar".to_owned(), cedar.to_owned())];
-    Bundle::parse(profiles, &sources).map_err(|BundleError(problems)| problems)
+    Bundle::parse(profiles, &sources, &NamedSessionRoles::default()).map_err(|BundleError(problems)| problems)
 }
 
 /// Exactly one problem, with these words in it.
@@ -122,10 +122,15 @@ fn security_a_forbid_about_nothing_does_not_load() {
         r#"principal == Sentinel::Caller::"alice", action, resource"#,
         r#"principal == Sentinel::Caller::"arn:aws:iam::123456789012:role/contractor", action, resource"#,
         r#"principal == Sentinel::Caller::"arn:aws:sts::123456789012:federated-user/alice", action, resource"#,
+        r#"principal == Sentinel::Caller::"arn:aws:sts::123456789012:assumed-role/ci/build-1", action, resource"#,
+        r#"principal == Sentinel::Caller::"arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_Dev_01", action, resource"#,
     ] {
         problem(PROFILES, &format!("@id(\"x\") forbid ({scope});"), "x: ");
     }
+    let impossible = r#"@id("x") forbid (principal, action, resource) when { context has devcie };"#;
+    problem(PROFILES, impossible, "a.cedar: ");
     for principal in [
+        "sts::123456789012:assumed-role/AWSReservedSSO_Dev_01/a@b",
         "iam::123456789012:user/a/b",
         "sts::123456789012:assumed-role/ci",
         "sts::123456789012:federated-user",
@@ -198,7 +203,7 @@ fn what_policies_are_told_satisfies_the_schema() {
 #[test]
 fn the_starter_bundle_does_what_its_comments_say() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("policy");
-    let policy = Policy::from_directory(&directory, SessionDuration::MIN).unwrap();
+    let policy = Policy::from_directory(&directory, SessionDuration::MIN, &NamedSessionRoles::default()).unwrap();
     assert!(policy.warnings().is_empty(), "{:?}", policy.warnings());
     let person =
         |set: &str| format!("arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_{set}_0123456789abcdef/a@example.com");
@@ -222,7 +227,7 @@ fn the_starter_bundle_does_what_its_comments_say() {
 #[test]
 fn the_starter_bundle_wants_the_callers_own_compliant_device_seen_within_a_day() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("policy");
-    let policy = Policy::from_directory(&directory, SessionDuration::MIN).unwrap();
+    let policy = Policy::from_directory(&directory, SessionDuration::MIN, &NamedSessionRoles::default()).unwrap();
     let arn = "arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_Developer_0123456789abcdef/a@example.com";
     let refused = |device: Option<&Device>| {
         let denial = decide_on(&policy, arn, "customer-data", device, monday_noon()).into_grant().unwrap_err();
@@ -245,7 +250,7 @@ fn the_starter_bundle_wants_the_callers_own_compliant_device_seen_within_a_day()
 #[test]
 fn security_the_starter_bundle_trusts_these_permission_sets_only() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("policy");
-    let policy = Policy::from_directory(&directory, SessionDuration::MIN).unwrap();
+    let policy = Policy::from_directory(&directory, SessionDuration::MIN, &NamedSessionRoles::default()).unwrap();
     for role in [
         "999999999999:assumed-role/AWSReservedSSO_Developer_0123456789abcdef",
         "123456789012:assumed-role/AWSReservedSSO_Developer_Admin_0123456789abcdef",

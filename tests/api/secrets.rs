@@ -61,6 +61,16 @@ async fn a_hundred_who_wait_share_one_request() {
 }
 
 #[tokio::test]
+async fn a_refresh_that_everybody_gave_up_does_not_hold_up_those_who_come_later() {
+    let manager = FakeSecrets::slowly("one", Real::from_mins(1)).await;
+    let secret = secret(&manager).await;
+    let given_up = tokio::time::timeout(Real::from_millis(50), at(&secret, after(0))).await;
+    assert!(given_up.is_err());
+    manager.hold("two").await;
+    assert_eq!(at(&secret, after(4)).await, Ok(fresh("two")));
+}
+
+#[tokio::test]
 async fn an_outage_serves_the_old_value_for_one_more_ttl() {
     let manager = FakeSecrets::holding("one").await;
     let secret = secret(&manager).await;

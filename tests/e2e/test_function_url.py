@@ -60,8 +60,10 @@ def test_security_an_open_url_is_an_error(stack, function):
         {"Principal": "*"},
         {"Principal": "444455556666"},
         {"Principal": "apigateway.amazonaws.com"},
+        {"Principal": "apigateway.amazonaws.com", "SourceArn": "arn:aws:execute-api:*:*:*"},
+        {"Principal": "events.amazonaws.com", "SourceArn": "arn:aws:events:us-east-1:444455556666:rule/any"},
     ],
-    ids=["everyone", "account", "any-api"],
+    ids=["everyone", "account", "any-api", "all-apis", "another-service"],
 )
 def test_security_a_permission_to_write_events_is_an_error(stack, function, permission):
     """THREAT: whoever may invoke the function directly, as a public permission, another account or an API of anybody's may,

@@ -125,3 +125,12 @@ async fn client_credentials_are_exchanged_at_the_tenant() {
          &scope=https%3A%2F%2Fgraph.microsoft.com%2F.default"
     );
 }
+
+#[tokio::test]
+async fn a_device_that_may_have_namesakes_on_another_page_is_ambiguous() {
+    let stage = Stage::start().await;
+    let mut page = found(&[managed_device()]);
+    page["@odata.nextLink"] = json!("https://graph.microsoft.com/v1.0/deviceManagement/managedDevices?$skiptoken=x");
+    stage.answer(DEVICES, &page).await;
+    assert_eq!(stage.posture(intune()).await, Err(PostureError::AmbiguousDevice));
+}
