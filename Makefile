@@ -70,7 +70,7 @@ simulate: cargo ## The limiter over 500 instances and 10 000 principals, in simu
 
 .PHONY: bench
 bench: cargo ## Benches, each beside something to compare with
-	cargo bench --locked
+	cargo bench --locked --bench '*'
 
 ##@ Checks and tests
 

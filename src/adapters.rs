@@ -11,6 +11,9 @@ use crate::rate_limit::RateLimiter;
 use crate::sts::Sts;
 use time::UtcDateTime;
 
+/// How long the start waits for the services.
+const WARM_UP: std::time::Duration = std::time::Duration::from_secs(2);
+
 /// One client per service, shared by all requests.
 #[derive(Debug)]
 pub struct Adapters {
@@ -37,12 +40,7 @@ impl Adapters {
             sts: Sts::new(aws),
         })
     }
-}
 
-/// How long the start waits for the services.
-const WARM_UP: std::time::Duration = std::time::Duration::from_secs(2);
-
-impl Adapters {
     /// Opens the connections and loads the secrets, all at once, so that the first request does not wait for them. What fails is
     /// logged, and tried again by the request that needs it.
     pub async fn warm(&self, now: UtcDateTime) {
