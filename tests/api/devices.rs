@@ -154,7 +154,7 @@ async fn security_a_required_device_cannot_be_got_round() {
 #[tokio::test]
 async fn security_without_a_posture_nobody_passes() {
     let jamf = FakeJamf::believing(TOKEN).await;
-    let api = api(&jamf, true, &[("SENTINEL_MDM_TIMEOUT_MS", "500")]).await;
+    let api = api(&jamf, true, &[("SENTINEL_MDM_TIMEOUT_MS", "2000")]).await;
     for (status, body) in [
         (500, r#"{"CANARY":1}"#),
         (503, "CANARY"),
