@@ -89,8 +89,7 @@ impl Policy {
         let Some(profile) = self.bundle.catalogue.get(&request.profile) else {
             return Decision::Deny(Denial::new(Refusal::UnknownProfile, Vec::new(), Vec::new()));
         };
-        let wish = request.duration.unwrap_or(self.default_duration);
-        let (duration, clamped_by) = clamp(wish, profile);
+        let (duration, clamped_by) = self.wished(request, profile);
         let circumstances = Circumstances { duration, device, now };
         match self.evaluate(caller, &request.profile, profile, circumstances) {
             Ok(permission) => {
@@ -109,7 +108,7 @@ impl Policy {
         let Some(profile) = self.bundle.catalogue.get(&request.profile).filter(|_| self.bundle.has_shadow()) else {
             return Rehearsal::Nothing;
         };
-        let duration = clamp(request.duration.unwrap_or(self.default_duration), profile).0;
+        let duration = self.wished(request, profile).0;
         let Some((question, entities)) =
             question::ask(caller, &request.profile, profile, Circumstances { duration, device, now })
         else {
@@ -136,6 +135,11 @@ impl Policy {
             Some(ProfileSummary { name, description, max_duration: longest.seconds() })
         };
         self.bundle.catalogue.iter().filter_map(summary).collect()
+    }
+
+    /// The duration that a request asks for, as far as the profile gives it, and what shortened it.
+    fn wished(&self, request: &VendRequest, profile: &Profile) -> (SessionDuration, Option<Clamp>) {
+        clamp(request.duration.unwrap_or(self.default_duration), profile)
     }
 
     /// What the matching permits allow, or why it is denied.

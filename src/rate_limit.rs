@@ -240,6 +240,3 @@ fn log(error: &StoreError) {
 fn micros(at: UtcDateTime) -> u64 {
     u64::try_from(at.unix_timestamp_nanos() / 1_000).unwrap_or(0)
 }
-
-#[cfg(test)]
-mod tests;

@@ -60,9 +60,7 @@ impl Bundle {
         let time_matters = policies.policies().any(|policy| mentions_time(&policy.to_string()));
         Ok(Self { catalogue, policies: annotations::enforced(&policies), with_shadow: policies, time_matters, warnings })
     }
-}
 
-impl Bundle {
     /// Whether any policy is only rehearsed.
     pub(super) fn has_shadow(&self) -> bool {
         self.with_shadow.num_of_policies() > self.policies.num_of_policies()

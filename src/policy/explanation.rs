@@ -5,7 +5,7 @@
 //! or text, and of a profile that does not exist the same as of one that nothing permits.
 
 use super::question::Circumstances;
-use super::{Clamp, Policy, clamp};
+use super::{Clamp, Policy};
 use crate::caller::Caller;
 use crate::device::Device;
 use crate::error::Error;
@@ -57,7 +57,6 @@ impl Policy {
     /// What would come of a request at `now`, from `device` if it is known.
     #[must_use]
     pub fn explain(&self, caller: &Caller, request: &VendRequest, device: Option<&Device>, now: UtcDateTime) -> Explanation {
-        let profile = request.profile.clone();
         let denied = |reasons, missing| Explanation {
             profile: request.profile.clone(),
             allowed: false,
@@ -66,16 +65,17 @@ impl Policy {
             clamped_by: None,
             missing,
         };
-        let Some(known) = self.bundle.catalogue.get(&request.profile) else {
+        let Some(profile) = self.bundle.catalogue.get(&request.profile) else {
             return denied(Vec::new(), Vec::new());
         };
-        let (duration, clamped_by) = clamp(request.duration.unwrap_or(self.default_duration), known);
-        let at = |device: Option<&Device>, now| self.evaluate(caller, &profile, known, Circumstances { duration, device, now });
+        let (duration, clamped_by) = self.wished(request, profile);
+        let at = |device: Option<&Device>, now| {
+            self.evaluate(caller, &request.profile, profile, Circumstances { duration, device, now })
+        };
         match at(device, now) {
             Ok(permission) => {
                 let (duration, clamped_by) = permission.clamp(duration, clamped_by);
-                let (allowed, reasons, missing) = (true, Vec::new(), Vec::new());
-                Explanation { profile: profile.clone(), allowed, reasons, duration: Some(duration), clamped_by, missing }
+                Explanation { allowed: true, duration: Some(duration), clamped_by, ..denied(Vec::new(), Vec::new()) }
             }
             Err(denial) => {
                 let granted = |with_device: bool, now| {
