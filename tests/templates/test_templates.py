@@ -167,6 +167,18 @@ def trusts(parsed):
         yield from unconditioned(role["AssumeRolePolicyDocument"]["Statement"])
 
 
+def takes(parameter, values):
+    """A parameter's pattern fits each value."""
+    for value in values:
+        assert re.fullmatch(parameter["AllowedPattern"], value), value
+
+
+def refuses(parameter, values):
+    """A parameter's pattern fits none of the values."""
+    for value in values:
+        assert not re.fullmatch(parameter["AllowedPattern"], value), value
+
+
 def only(mapping):
     (value,) = mapping.values()
     return value
@@ -292,9 +304,8 @@ def test_security_a_secret_is_its_full_arn(path, parameter):
     PREVENTION: CloudFormation refuses all but nothing, and one whole ARN."""
     definition = source(path)["Parameters"][parameter]
     assert definition["Default"] == ""
-    for value in ["", MDM_SECRET, "arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:a_+=.@-b-AbC123"]:
-        assert re.fullmatch(definition["AllowedPattern"], value), value
-    for value in [
+    takes(definition, ["", MDM_SECRET, "arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:a_+=.@-b-AbC123"])
+    refuses(definition, [
         "*",
         "sentinel-tvm/mdm",
         "arn:aws:secretsmanager:eu-central-1:123456789012:secret:*",
@@ -305,8 +316,7 @@ def test_security_a_secret_is_its_full_arn(path, parameter):
         "arn:aws:secretsmanager:*:123456789012:secret:sentinel-tvm/mdm-AbC123",
         "arn:aws:secretsmanager:eu-central-1:*:secret:sentinel-tvm/mdm-AbC123",
         f"{MDM_SECRET},{TOKENS_SECRET}",
-    ]:
-        assert not re.fullmatch(definition["AllowedPattern"], value), value
+    ])
 
 
 @pytest.mark.parametrize("path", STACKS)
@@ -315,10 +325,8 @@ def test_security_the_key_of_secrets_is_its_arn(path):
     PREVENTION: CloudFormation refuses all but nothing, and a key's full ARN."""
     definition = source(path)["Parameters"]["SecretKeyArn"]
     assert definition["Default"] == ""
-    for value in ["", KEY_ARN]:
-        assert re.fullmatch(definition["AllowedPattern"], value), value
-    for value in ["*", "aws-managed", "arn:aws:kms:eu-central-1:123456789012:alias/secrets", f"{KEY_ARN[:-36]}*"]:
-        assert not re.fullmatch(definition["AllowedPattern"], value), value
+    takes(definition, ["", KEY_ARN])
+    refuses(definition, ["*", "aws-managed", "arn:aws:kms:eu-central-1:123456789012:alias/secrets", f"{KEY_ARN[:-36]}*"])
 
 
 @pytest.mark.parametrize("path", STACKS)
@@ -362,9 +370,8 @@ def test_security_a_customer_key_is_its_arn(path):
     definition = source(path)["Parameters"]["RateLimitTableKey"]
     assert definition["Default"] == "aws-owned"
     multi_region = "arn:aws-cn:kms:cn-north-1:123456789012:key/mrk-1234abcd12ab34cd56ef1234567890ab"
-    for value in ["aws-owned", "aws-managed", KEY_ARN, multi_region]:
-        assert re.fullmatch(definition["AllowedPattern"], value), value
-    for value in [
+    takes(definition, ["aws-owned", "aws-managed", KEY_ARN, multi_region])
+    refuses(definition, [
         "",
         "*",
         "customer-managed",
@@ -375,8 +382,7 @@ def test_security_a_customer_key_is_its_arn(path):
         "arn:aws:kms:eu-central-1:123456789012:key/*",
         "arn:aws:kms:*:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
         f"aws-owned,{KEY_ARN}",
-    ]:
-        assert not re.fullmatch(definition["AllowedPattern"], value), value
+    ])
 
 
 @pytest.mark.parametrize("path", STACKS)
@@ -593,20 +599,16 @@ def test_security_protected_roles_cannot_be_all_roles(path, parameter, fine, too
     PREVENTION: CloudFormation refuses the parameter: a literal beginning, one star at the end at most."""
     definition = source(path)["Parameters"][parameter]
     assert definition["Default"] in fine
-    for value in fine:
-        assert re.fullmatch(definition["AllowedPattern"], value), value
-    for value in too_broad:
-        assert not re.fullmatch(definition["AllowedPattern"], value), value
+    takes(definition, fine)
+    refuses(definition, too_broad)
 
 
 def test_security_not_every_session_name_is_believed():
     """THREAT: with `*` as NamedSessionRoles any caller picks a session name, and is the person of that name.
     PREVENTION: CloudFormation refuses the parameter (the function would too, but only once it is deployed)."""
     definition = source("template.yaml")["Parameters"]["NamedSessionRoles"]
-    for value in [definition["Default"], "AWSReservedSSO_Developer_*,Okta-People"]:
-        assert re.fullmatch(definition["AllowedPattern"], value), value
-    for value in ["", "*", "**", "AWSReservedSSO_*,*", "*_Developer", "a,,b"]:
-        assert not re.fullmatch(definition["AllowedPattern"], value), value
+    takes(definition, [definition["Default"], "AWSReservedSSO_Developer_*,Okta-People"])
+    refuses(definition, ["", "*", "**", "AWSReservedSSO_*,*", "*_Developer", "a,,b"])
 
 
 @pytest.mark.parametrize("path", STACKS)
