@@ -6,7 +6,8 @@ mod devices;
 pub use client_tokens::{ClientTokenCheck, ClientTokenSetting};
 pub use devices::{DeviceCheck, DeviceLookUp, DeviceRefused};
 
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
+use crate::policy_store::PolicyStore;
 use crate::rate_limit::RateLimiter;
 use crate::sts::Sts;
 use time::UtcDateTime;
@@ -17,6 +18,8 @@ const WARM_UP: std::time::Duration = std::time::Duration::from_secs(2);
 /// One client per service, shared by all requests.
 #[derive(Debug)]
 pub struct Adapters {
+    /// What decides.
+    pub policies: PolicyStore,
     /// Who is admitted.
     pub limiter: RateLimiter,
     /// Whether callers must carry a token.
@@ -28,15 +31,25 @@ pub struct Adapters {
 }
 
 impl Adapters {
-    /// The clients that `config` asks for, on the region, endpoints and credentials of `aws`.
+    /// The clients that `config` asks for, on the region, endpoints and credentials of `aws`, and the policy at `now`.
     ///
     /// # Errors
-    /// What keeps a client from being made.
-    pub fn new(config: &Config, aws: &aws_config::SdkConfig) -> Result<Self, &'static str> {
+    /// What keeps a client from being made, or that there is no policy.
+    pub async fn open(config: &Config, aws: &aws_config::SdkConfig, now: UtcDateTime) -> Result<Self, ConfigError> {
+        let policies = PolicyStore::open(&config.policy, aws, now).await;
+        let devices = DeviceCheck::new(&config.device, aws);
+        let (policies, devices) = match (policies, devices) {
+            (Ok(policies), Ok(devices)) => (policies, devices),
+            (policies, devices) => {
+                let problems = [policies.err().map(|error| error.to_string()), devices.err().map(str::to_owned)];
+                return Err(ConfigError(problems.into_iter().flatten().collect()));
+            }
+        };
         Ok(Self {
+            policies,
             limiter: RateLimiter::new(&config.rate_limit, aws),
             client_tokens: ClientTokenCheck::new(&config.client_token, aws),
-            devices: DeviceCheck::new(&config.device, aws)?,
+            devices,
             sts: Sts::new(aws),
         })
     }

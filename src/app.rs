@@ -17,6 +17,7 @@ use futures_util::FutureExt;
 use serde_json::Value;
 use std::fmt;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::Duration;
 use time::UtcDateTime;
 
@@ -26,14 +27,13 @@ pub type AuditSink = Box<dyn Fn(&str) + Send + Sync>;
 /// The function, ready to handle requests. Shared by all of them.
 pub struct App {
     named_session_roles: NamedSessionRoles,
-    policy: Policy,
     adapters: Adapters,
     audit: AuditSink,
 }
 
 impl fmt::Debug for App {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("App").field("adapters", &self.adapters).field("policy", &self.policy).finish_non_exhaustive()
+        out.debug_struct("App").field("adapters", &self.adapters).finish_non_exhaustive()
     }
 }
 
@@ -41,7 +41,7 @@ impl App {
     /// The function as `config` has it, its audit lines going to `audit`.
     #[must_use]
     pub fn new(config: Config, adapters: Adapters, audit: AuditSink) -> Self {
-        Self { named_session_roles: config.named_session_roles, policy: config.policy, adapters, audit }
+        Self { named_session_roles: config.named_session_roles, adapters, audit }
     }
 
     /// Answers one invocation.
@@ -58,6 +58,7 @@ impl App {
             event,
             now,
         };
+        request.record.policy_in_force(&self.adapters.policies.held());
         let answer = AssertUnwindSafe(self.answer(&mut request)).catch_unwind();
         let outcome = match tokio::time::timeout(invocation.time_left, answer).await {
             Ok(outcome) => outcome.unwrap_or(Err(Error::Internal("a panic"))),
@@ -74,14 +75,15 @@ impl App {
     async fn answer(&self, request: &mut InFlight) -> Result<Reply, Error> {
         let caller = Caller::from_event(&request.event, &self.named_session_roles)?;
         request.record.caller(&caller);
+        self.adapters.policies.renew(request.now);
         let route = Route::of(&request.event);
         self.admit(request, &caller, route.as_ref().map_or(Tier::Read, |route| route.tier())).await?;
         self.check_client_token(request).await?;
         match route? {
             Route::Credentials => self.vend(request, &caller).await.map(Reply::Credentials),
-            Route::Profiles => Ok(Reply::Profiles(self.policy.grantable(&caller, request.now))),
+            Route::Profiles => Ok(Reply::Profiles(self.policy(request).await.grantable(&caller, request.now))),
             Route::Explain => self.explain(request, &caller).await.map(Reply::Explanation),
-            Route::Health => Ok(Reply::Health(self.health())),
+            Route::Health => Ok(Reply::Health(self.health(request.now))),
         }
     }
 
@@ -103,15 +105,23 @@ impl App {
         Ok(())
     }
 
+    /// The policy that decides this request.
+    async fn policy(&self, request: &mut InFlight) -> Arc<Policy> {
+        let policy = self.adapters.policies.current(request.now).await;
+        request.record.policy(&policy);
+        policy
+    }
+
     async fn vend(&self, request: &mut InFlight, caller: &Caller) -> Result<Vended, Error> {
         let asked = VendRequest::parse(&request.event)?;
         request.record.asked(&asked);
         let device = self.adapters.devices.check(asked.device.as_ref(), request.now).await;
         request.record.device(&device);
         let device = device?;
-        let decision = self.policy.decide(caller, &asked, device.known(), &request.request_id, request.now);
+        let policy = self.policy(request).await;
+        let decision = policy.decide(caller, &asked, device.known(), &request.request_id, request.now);
         request.record.decision(&decision);
-        request.record.rehearsal(self.policy.rehearse(caller, &asked, device.known(), request.now));
+        request.record.rehearsal(policy.rehearse(caller, &asked, device.known(), request.now));
         let grant = decision.into_grant()?;
         request.record.granted(&grant);
         let issued = self.adapters.sts.assume_role(&grant).await;
@@ -130,15 +140,16 @@ impl App {
         request.record.asked(&asked);
         let device = self.adapters.devices.check(asked.device.as_ref(), request.now).await;
         request.record.device(&device);
+        let policy = self.policy(request).await;
         match device {
-            Ok(device) => Ok(self.policy.explain(caller, &asked, device.known(), request.now)),
+            Ok(device) => Ok(policy.explain(caller, &asked, device.known(), request.now)),
             Err(Error::Device(refused)) => Ok(Explanation::without_device(asked.profile, &Error::Device(refused))),
             Err(error) => Err(error),
         }
     }
 
-    fn health(&self) -> Health {
-        Health { limiter: self.adapters.limiter.health(), profiles: self.policy.profile_count() }
+    fn health(&self, now: UtcDateTime) -> Health {
+        Health { limiter: self.adapters.limiter.health(), policy: self.adapters.policies.health(now) }
     }
 }
 

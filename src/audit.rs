@@ -10,7 +10,7 @@ use crate::adapters::DeviceLookUp;
 use crate::caller::Caller;
 use crate::error::Error;
 use crate::event::Event;
-use crate::policy::{Decision, Grant, Rehearsal};
+use crate::policy::{Decision, Grant, Policy, Rehearsal};
 use crate::rate_limit::Admission;
 use crate::request::{RequestId, VendRequest};
 use crate::sts::Credentials;
@@ -40,6 +40,8 @@ pub struct AuditRecord {
     #[serde(skip_serializing_if = "Option::is_none")]
     device: Option<DeviceEntry>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    policy_digest: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     rules: Option<Vec<String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     shadow: Option<ShadowEntry>,
@@ -68,6 +70,7 @@ impl AuditRecord {
             rate_limit: None,
             asked: None,
             device: None,
+            policy_digest: None,
             rules: None,
             shadow: None,
             granted: None,
@@ -109,6 +112,17 @@ impl AuditRecord {
             Ok(DeviceLookUp::None) | Err(_) => None,
         };
         self.lap("device");
+    }
+
+    /// Which policy is in force when the request comes.
+    pub fn policy_in_force(&mut self, policy: &Policy) {
+        self.policy_digest = Some(policy.digest().to_owned());
+    }
+
+    /// Which policy decides, once it is up to date.
+    pub fn policy(&mut self, policy: &Policy) {
+        self.policy_in_force(policy);
+        self.lap("policy");
     }
 
     /// What the policy decided, and by which rules.

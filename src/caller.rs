@@ -12,7 +12,7 @@ mod session_roles;
 use crate::digest::{DIGEST_LENGTH, short_digest};
 use crate::event::Event;
 use arn::{Identity, ParsedArn};
-pub(crate) use arn::{is_principal, role_account};
+pub(crate) use arn::{is_principal, managed_policy_owner, role_owner};
 use serde::Serialize;
 pub use session_roles::{InvalidPattern, NamedSessionRoles};
 use std::fmt;

@@ -12,18 +12,22 @@ pub use mdm::{DeviceSetting, MdmSecret};
 
 use crate::adapters::ClientTokenSetting;
 use crate::caller::NamedSessionRoles;
-use crate::policy::Policy;
+use crate::policy::{BundleError, BundleText, Policy, Terms};
+use crate::policy_store::{ParameterPath, PolicySetting};
 use crate::rate_limit::RateLimitSettings;
 use crate::request::SessionDuration;
 use std::path::PathBuf;
+use std::sync::Arc;
+use time::Duration;
 use tracing::level_filters::LevelFilter;
 use variables::Variables;
 
 /// The settings, valid.
 #[derive(Debug)]
 pub struct Config {
-    /// The bundle in `SENTINEL_POLICY_DIR`, with `SENTINEL_DEFAULT_DURATION`.
-    pub policy: Policy,
+    /// `SENTINEL_POLICY_PARAMETER` and `SENTINEL_POLICY_TTL`, else the bundle in `SENTINEL_POLICY_DIR`; with
+    /// `SENTINEL_DEFAULT_DURATION`.
+    pub policy: PolicySetting,
     /// `SENTINEL_RATE_LIMIT_*` and `SENTINEL_BREAKER_*`.
     pub rate_limit: RateLimitSettings,
     /// `SENTINEL_REQUIRE_DEVICE`, `SENTINEL_MDM_*` and `MDM_SECRET_ARN`: what is asked of devices.
@@ -59,7 +63,9 @@ impl Config {
         let client_token = client_token(&mut variables);
         let named_session_roles = named_session_roles(&mut variables);
         let log_level = log_level(&mut variables);
-        let policy = Policy::from_directory(&policy_dir(&mut variables), default_duration(&mut variables), &named_session_roles);
+        let terms =
+            Terms { default_duration: default_duration(&mut variables), named_session_roles: named_session_roles.clone() };
+        let policy = policy(&mut variables, terms);
         require_lambda(&mut variables);
         let mut problems = variables.into_problems();
         match policy {
@@ -78,6 +84,22 @@ fn require_lambda(variables: &mut Variables) {
     const NAME: &str = "AWS_LAMBDA_RUNTIME_API";
     if variables.text(NAME).is_none() {
         variables.problem(NAME, "is not set: this program runs on Lambda, or locally under `cargo lambda watch`");
+    }
+}
+
+/// The bundle that ships with the function is not read where Parameter Store is named: it must not be what decides when that is
+/// out of reach.
+fn policy(variables: &mut Variables, terms: Terms) -> Result<PolicySetting, BundleError> {
+    const NAME: &str = "SENTINEL_POLICY_PARAMETER";
+    let directory = policy_dir(variables);
+    let ttl = Duration::seconds(variables.number("SENTINEL_POLICY_TTL", 1..=3_600, 30).into());
+    match variables.text(NAME).map(|text| ParameterPath::parse(&text)) {
+        Some(Ok(path)) => Ok(PolicySetting::Parameters { path, ttl, terms }),
+        Some(Err(error)) => Err(BundleError(vec![format!("{NAME} {error}")])),
+        None => {
+            let policy = Policy::load(&BundleText::from_directory(&directory)?, &terms)?;
+            Ok(PolicySetting::Directory(Arc::new(policy)))
+        }
     }
 }
 

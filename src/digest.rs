@@ -1,6 +1,7 @@
-//! A short, stable stand-in for text that does not fit.
+//! Stable stand-ins for text that does not fit.
 
 use sha2::{Digest, Sha256};
+use std::fmt::Write;
 
 /// The length of a [`short_digest`], in hexadecimal digits.
 pub(crate) const DIGEST_LENGTH: usize = 16;
@@ -10,4 +11,13 @@ pub(crate) fn short_digest(text: &str) -> String {
     let bytes = Sha256::digest(text);
     let first = u64::from_be_bytes(std::array::from_fn(|index| bytes[index]));
     format!("{first:0DIGEST_LENGTH$x}")
+}
+
+/// SHA-256 in lower-case hexadecimal.
+pub(crate) fn digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().fold(String::new(), |mut text, byte| {
+        // Writing to a String does not fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }

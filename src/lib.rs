@@ -9,7 +9,7 @@
 //! 2. [`RateLimiter::admit`] charges the caller's principal.
 //! 3. [`ClientTokens::verify`] checks the caller's token, where one is required.
 //! 4. [`VendRequest::parse`] reads the parameters, strictly.
-//! 5. [`Policy::decide`] asks Cedar and makes a [`Grant`], or a [`Denial`].
+//! 5. [`Policy::decide`], of the policy in force ([`PolicyStore::current`]), asks Cedar and makes a [`Grant`], or a [`Denial`].
 //! 6. [`Sts::assume_role`] takes a grant, and nothing else, to [`Credentials`].
 //! 7. [`Response::render`] makes the reply, [`AuditRecord::close`] the audit line.
 //!
@@ -19,7 +19,8 @@
 //!
 //! - `app`: the pipeline.
 //! - `event`, `caller`, `request`: from the wire to the domain.
-//! - `rate_limit`, `secret`, `policy`, `sts`: the stages; `adapters` makes those that talk to a service.
+//! - `rate_limit`, `secret`, `policy`, `sts`: the stages; `policy_store` keeps the policy up to date; `adapters` makes those
+//!   that talk to a service.
 //! - `error`, `response`, `audit`: from the domain to the wire and the log.
 //! - `config`, `telemetry`: the start.
 
@@ -35,12 +36,14 @@ mod error;
 mod event;
 mod mdm;
 mod policy;
+mod policy_store;
 mod rate_limit;
 mod request;
 mod response;
 mod secret;
 #[cfg(doctest)]
 mod security;
+mod single_flight;
 mod sts;
 pub mod telemetry;
 
@@ -53,7 +56,11 @@ pub use device::Device;
 pub use error::{Error, InvalidRequest, PublicError, Upstream};
 pub use event::{Event, IamIdentity, MAX_INPUT_BYTES, Parameter};
 pub use mdm::{BaseUrl, Mdm, MdmSettings, Posture, PostureError, PostureSource, Provider};
-pub use policy::{BundleError, Clamp, Decision, Denial, Explanation, Factor, Grant, Policy, ProfileSummary, Refusal, Rehearsal};
+pub use policy::{
+    BundleError, BundleText, Clamp, Decision, Denial, Explanation, Factor, Grant, Policy, ProfileSummary, Refusal, Rehearsal,
+    SessionScope, Terms, Unscopable,
+};
+pub use policy_store::{InvalidPath, ParameterPath, PolicyHealth, PolicySetting, PolicyStore, ReloadError};
 pub use rate_limit::{
     Admission, Backend, BreakerSettings, BreakerState, Charge, Charged, DecidedBy, Degraded, DynamoTable, FailureMode, Form,
     Limit, LimiterHealth, Limits, Outcome, Quota, RateLimitSettings, RateLimiter, RetryAfter, SharedSettings, Standing,

@@ -44,13 +44,10 @@ async fn main() -> ExitCode {
 async fn start() -> Result<App, ConfigError> {
     let config = Config::from_env()?;
     telemetry::init(config.log_level);
-    for warning in config.policy.warnings() {
-        tracing::warn!(warning, "policy bundle");
-    }
     log_limits(&config.rate_limit);
     warn_of_deprecated(&config.device);
     let aws = aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await;
-    let adapters = Adapters::new(&config, &aws).map_err(|problem| ConfigError(vec![problem.to_owned()]))?;
+    let adapters = Adapters::open(&config, &aws, now()).await?;
     adapters.warm(now()).await;
     Ok(App::new(config, adapters, Box::new(telemetry::write_audit_line)))
 }

@@ -12,28 +12,42 @@ mod dangling;
 mod decision;
 mod explanation;
 mod question;
+mod rules;
+mod scope;
+mod session_policy;
+mod template;
+mod text;
+mod unique;
 
 pub use bundle::BundleError;
 pub use decision::{Clamp, Decision, Denial, Grant, Refusal, Rehearsal};
 pub use explanation::{Explanation, Factor};
+pub use scope::{SessionScope, Unscopable};
+pub use text::BundleText;
 
 use crate::caller::{Caller, NamedSessionRoles};
 use crate::device::Device;
 use crate::request::{ProfileName, RequestId, SessionDuration, VendRequest};
-use bundle::{Bundle, policy_name};
+use bundle::Bundle;
 use catalogue::Profile;
-use cedar_policy::{AuthorizationError, Authorizer, PolicyId, Response};
-use question::Circumstances;
+use question::{Circumstances, Question};
 use serde::Serialize;
-use std::path::Path;
 use time::UtcDateTime;
+
+/// What holds for every bundle.
+#[derive(Debug, Clone)]
+pub struct Terms {
+    /// The session's length when the caller names none.
+    pub default_duration: SessionDuration,
+    /// On which depends which callers there can be.
+    pub named_session_roles: NamedSessionRoles,
+}
 
 /// The loaded bundle, ready to decide.
 #[derive(Debug)]
 pub struct Policy {
     bundle: Bundle,
     default_duration: SessionDuration,
-    authorizer: Authorizer,
 }
 
 /// A profile as its possible users see it.
@@ -48,14 +62,16 @@ pub struct ProfileSummary {
 }
 
 impl Policy {
-    /// Loads the bundle in `directory`: `profiles.toml` and `*.cedar`. Which callers there can be depends on `named`.
-    pub fn from_directory(
-        directory: &Path,
-        default_duration: SessionDuration,
-        named: &NamedSessionRoles,
-    ) -> Result<Self, BundleError> {
-        let bundle = Bundle::from_directory(directory, named)?;
-        Ok(Self { bundle, default_duration, authorizer: Authorizer::new() })
+    /// Checks a bundle, and makes it ready.
+    pub fn load(text: &BundleText, terms: &Terms) -> Result<Self, BundleError> {
+        let bundle = Bundle::parse(text, &terms.named_session_roles)?;
+        Ok(Self { bundle, default_duration: terms.default_duration })
+    }
+
+    /// The [digest](BundleText::digest) of the text it was loaded from.
+    #[must_use]
+    pub fn digest(&self) -> &str {
+        &self.bundle.digest
     }
 
     /// Remarks on a bundle that loads, such as a rule about a profile that does not exist.
@@ -91,36 +107,28 @@ impl Policy {
         };
         let (duration, clamped_by) = self.wished(request, profile);
         let circumstances = Circumstances { duration, device, now };
-        match self.evaluate(caller, &request.profile, profile, circumstances) {
-            Ok(permission) => {
-                let (duration, clamped_by) = permission.clamp(duration, clamped_by);
-                let rules = permission.rules;
-                let grant = Grant::new(caller, &request.profile, profile, request_id, duration, clamped_by, rules);
-                Decision::Allow(Box::new(grant))
-            }
-            Err(denial) => Decision::Deny(denial),
-        }
+        let granted = self.evaluate(caller, &request.profile, profile, circumstances).map(|permission| {
+            let clamped = permission.clamp(duration, clamped_by);
+            Grant::new(caller, (&request.profile, profile), request_id, clamped, permission)
+        });
+        granted.map_or_else(Decision::Deny, |grant| Decision::Allow(Box::new(grant)))
     }
 
     /// What the policies in shadow mode would change about a request.
     #[must_use]
     pub fn rehearse(&self, caller: &Caller, request: &VendRequest, device: Option<&Device>, now: UtcDateTime) -> Rehearsal {
-        let Some(profile) = self.bundle.catalogue.get(&request.profile).filter(|_| self.bundle.has_shadow()) else {
+        let (Some(profile), Some(rules)) = (self.bundle.catalogue.get(&request.profile), &self.bundle.with_shadow) else {
             return Rehearsal::Nothing;
         };
         let duration = self.wished(request, profile).0;
-        let Some((question, entities)) =
-            question::ask(caller, &request.profile, profile, Circumstances { duration, device, now })
-        else {
+        let Some(question) = Question::new(caller, &request.profile, profile, Circumstances { duration, device, now }) else {
             return Rehearsal::Nothing;
         };
-        let response = self.authorizer.is_authorized(&question, &self.bundle.with_shadow, &entities);
-        let is_shadow = |id: &&&PolicyId| self.bundle.with_shadow.policy(id).is_some_and(annotations::is_shadow);
-        let rules: Vec<String> = deciding(&response).iter().filter(is_shadow).map(|id| policy_name(id)).collect();
-        match refusal(&response) {
-            _ if rules.is_empty() => Rehearsal::Nothing,
-            None => Rehearsal::WouldAllow(rules),
-            Some(_) => Rehearsal::WouldDeny(rules),
+        let verdict = rules.judge(&question);
+        match (verdict.shadows(rules), verdict.refusal) {
+            (shadows, _) if shadows.is_empty() => Rehearsal::Nothing,
+            (shadows, None) => Rehearsal::WouldAllow(shadows),
+            (shadows, Some(_)) => Rehearsal::WouldDeny(shadows),
         }
     }
 
@@ -150,20 +158,21 @@ impl Policy {
         profile: &Profile,
         circumstances: Circumstances<'_>,
     ) -> Result<Permission, Denial> {
-        let Some((request, entities)) = question::ask(caller, name, profile, circumstances) else {
+        let Some(question) = Question::new(caller, name, profile, circumstances) else {
             return Err(Denial::new(Refusal::EvaluationFailed, Vec::new(), Vec::new()));
         };
-        let response = self.authorizer.is_authorized(&request, &self.bundle.policies, &entities);
-        let deciding = deciding(&response);
-        let rules = deciding.iter().map(|id| policy_name(id)).collect();
-        match refusal(&response) {
-            None => {
-                let permits = deciding.iter().filter_map(|id| self.bundle.policies.policy(id));
-                Ok(Permission { rules, longest: permits.map(longest_session).max().unwrap_or(SessionDuration::MIN) })
-            }
+        let verdict = self.bundle.rules.judge(&question);
+        let (rules, deciding) = (verdict.rules(), self.bundle.rules.named(&verdict.deciding));
+        match verdict.refusal {
+            None => match profile.scope.narrow(caller) {
+                Ok(scope) => {
+                    Ok(Permission { rules, scope, longest: deciding.map(longest_session).max().unwrap_or(SessionDuration::MIN) })
+                }
+                Err(why) => Err(Denial::unscopable(why, rules)),
+            },
             Some(Refusal::Forbidden) => {
-                let reason = |id: &&PolicyId| self.bundle.policies.policy(id)?.annotation("reason").map(str::to_owned);
-                Err(Denial::new(Refusal::Forbidden, rules, deciding.iter().filter_map(reason).collect()))
+                let reasons = deciding.filter_map(|forbid| forbid.annotation("reason").map(str::to_owned)).collect();
+                Err(Denial::new(Refusal::Forbidden, rules, reasons))
             }
             Some(refusal) => Err(Denial::new(refusal, rules, Vec::new())),
         }
@@ -173,6 +182,7 @@ impl Policy {
 /// What the matching permits allow together.
 struct Permission {
     rules: Vec<String>,
+    scope: SessionScope,
     /// The longest session that one of them gives.
     longest: SessionDuration,
 }
@@ -185,30 +195,6 @@ impl Permission {
 
 fn longest_session(permit: &cedar_policy::Policy) -> SessionDuration {
     annotations::max_duration(permit).unwrap_or(SessionDuration::CHAINED_MAX)
-}
-
-/// The policies that made the decision, in order: those that failed to evaluate, if any did.
-fn deciding(response: &Response) -> Vec<&PolicyId> {
-    let failed = response.diagnostics().errors().map(|AuthorizationError::PolicyEvaluationError(error)| error.policy_id());
-    let mut deciding: Vec<&PolicyId> = failed.collect();
-    if deciding.is_empty() {
-        deciding.extend(response.diagnostics().reason());
-    }
-    deciding.sort();
-    deciding
-}
-
-fn refusal(response: &Response) -> Option<Refusal> {
-    let diagnostics = response.diagnostics();
-    if diagnostics.errors().next().is_some() {
-        Some(Refusal::EvaluationFailed)
-    } else if response.decision() == cedar_policy::Decision::Allow {
-        None
-    } else if diagnostics.reason().next().is_some() {
-        Some(Refusal::Forbidden)
-    } else {
-        Some(Refusal::NoPermit)
-    }
 }
 
 /// The duration granted for a wish, and what shortened it.

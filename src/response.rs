@@ -5,6 +5,7 @@
 
 use crate::error::Error;
 use crate::policy::{Clamp, Explanation, ProfileSummary};
+use crate::policy_store::PolicyHealth;
 use crate::rate_limit::{Backend, Limit, LimiterHealth, Outcome, Standing, Tier};
 use crate::request::{RequestId, SessionDuration};
 use crate::sts::Credentials;
@@ -45,8 +46,8 @@ pub struct Vended {
 pub struct Health {
     /// The limiter: its limits, back end and breaker.
     pub limiter: LimiterHealth,
-    /// How many profiles the catalogue has.
-    pub profiles: usize,
+    /// The policy in force.
+    pub policy: PolicyHealth,
 }
 
 /// A reply in the form Lambda proxy integrations take.
@@ -143,7 +144,7 @@ impl Health {
                 "read": limit(Tier::Read),
                 "local_store": { "keys": usage.keys, "max_keys": usage.max_keys, "evictions": usage.evictions },
             },
-            "policy": { "source": "directory", "profiles": self.profiles },
+            "policy": self.policy,
         })
     }
 }

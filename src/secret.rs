@@ -11,6 +11,7 @@ mod source;
 pub use client_tokens::{ClientTokenInvalid, ClientTokens};
 pub use mdm_credential::MdmCredential;
 
+use crate::single_flight::SingleFlight;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 use serde::Serialize;
@@ -77,8 +78,7 @@ struct Inner<T> {
 
 struct State<T> {
     held: Option<Held<T>>,
-    /// The refresh under way, and when it began.
-    refreshing: Option<(Refresh<T>, UtcDateTime)>,
+    refreshing: SingleFlight<Result<Arc<T>, SecretError>>,
     failed_at: Option<(UtcDateTime, SecretError)>,
     forced_at: Option<UtcDateTime>,
 }
@@ -116,7 +116,7 @@ impl<T: FromSecret> CachedSecret<T> {
     }
 
     fn new(source: Source, ttl: Duration) -> Self {
-        let state = State { held: None, refreshing: None, failed_at: None, forced_at: None };
+        let state = State { held: None, refreshing: SingleFlight::new(ABANDONED), failed_at: None, forced_at: None };
         Self(Arc::new(Inner { source, ttl, state: Mutex::new(state) }))
     }
 
@@ -175,8 +175,7 @@ impl<T: FromSecret> Inner<T> {
             value.map(Arc::new).map_err(SecretError::Malformed)
         });
         let mut state = self.lock();
-        // Another may have begun meanwhile, if this one was held up.
-        state.refreshing = state.refreshing.take().filter(|(_, since)| *since != now);
+        state.refreshing.done(now);
         match &value {
             Ok(value) => {
                 state.held = Some(Held { value: Arc::clone(value), since: now });
@@ -196,16 +195,7 @@ impl<T: FromSecret> Inner<T> {
 }
 
 impl<T: FromSecret> State<T> {
-    /// The refresh that is under way, or a new one. One that began too long ago has been given up by those who waited for it, or
-    /// the process was frozen in the middle of it.
     fn join(&mut self, inner: &Arc<Inner<T>>, now: UtcDateTime) -> Refresh<T> {
-        if let Some((refresh, since)) = &self.refreshing
-            && now - *since < ABANDONED
-        {
-            return refresh.clone();
-        }
-        let refresh = Arc::clone(inner).fetch(now).boxed().shared();
-        self.refreshing = Some((refresh.clone(), now));
-        refresh
+        self.refreshing.join(now, || Arc::clone(inner).fetch(now).boxed())
     }
 }

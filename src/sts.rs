@@ -9,8 +9,9 @@ use crate::policy::Grant;
 use aws_sdk_sts::config::retry::RetryConfig;
 use aws_sdk_sts::config::timeout::TimeoutConfig;
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_sts::operation::assume_role::AssumeRoleOutput;
 use aws_sdk_sts::primitives::{DateTime, DateTimeFormat};
-use aws_sdk_sts::types::Tag;
+use aws_sdk_sts::types::{PolicyDescriptorType, Tag};
 use aws_sdk_sts::{Client, config};
 use secrecy::SecretString;
 use std::time::Duration;
@@ -31,6 +32,10 @@ pub struct Credentials {
     pub session_token: SecretString,
     /// RFC 3339, UTC (`Z`).
     pub expiration: String,
+    /// How much of what STS allows the session's policies and tags take once packed, in percent. STS refuses above 100.
+    pub packed_policy_size: Option<i32>,
+    /// How much of what STS allows the session token takes, in percent.
+    pub session_token_utilization: Option<i32>,
 }
 
 /// The client of STS.
@@ -63,7 +68,8 @@ impl Sts {
     /// # Errors
     /// [`Upstream::CredentialsRefused`] if STS says no, [`Upstream::Unavailable`] if it says nothing, fails or throttles.
     pub async fn assume_role(&self, grant: &Grant) -> Result<Credentials, Upstream> {
-        let tags = grant.tags().iter().map(|(key, value)| Tag::builder().key(key).value(value).build());
+        let scope = grant.scope();
+        let tags = scope.tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build());
         let tags = tags.collect::<Result<Vec<_>, _>>().map_err(|_| refused("InvalidTag"))?;
         let duration = i32::try_from(grant.duration().seconds()).map_err(|_| refused("InvalidDuration"))?;
         let output = self
@@ -74,15 +80,20 @@ impl Sts {
             .source_identity(grant.source_identity())
             .duration_seconds(duration)
             .set_tags(Some(tags))
+            .set_policy(scope.policy.clone())
+            .set_policy_arns(some(scope.policy_arns.iter().map(|arn| PolicyDescriptorType::builder().arn(arn).build())))
+            .set_transitive_tag_keys(some(scope.transitive_tags.iter().cloned()))
             .send()
             .await
             .map_err(|error| upstream(&error))?;
-        output.credentials.and_then(Credentials::from_sdk).ok_or_else(|| unavailable(MALFORMED))
+        Credentials::from_sdk(output).ok_or_else(|| unavailable(MALFORMED))
     }
 }
 
 impl Credentials {
-    fn from_sdk(issued: aws_sdk_sts::types::Credentials) -> Option<Self> {
+    #[expect(deprecated, reason = "STS goes on sending PackedPolicySize, the field that operators know")]
+    fn from_sdk(output: AssumeRoleOutput) -> Option<Self> {
+        let issued = output.credentials?;
         let whole_seconds = DateTime::from_secs(issued.expiration.secs());
         let parts = [&issued.access_key_id, &issued.secret_access_key, &issued.session_token];
         if parts.iter().any(|part| part.is_empty()) {
@@ -93,8 +104,16 @@ impl Credentials {
             access_key_id: issued.access_key_id,
             secret_access_key: issued.secret_access_key.into(),
             session_token: issued.session_token.into(),
+            packed_policy_size: output.packed_policy_size,
+            session_token_utilization: output.session_token_utilization,
         })
     }
+}
+
+/// An empty list is left out of the request.
+fn some<T>(items: impl Iterator<Item = T>) -> Option<Vec<T>> {
+    let items: Vec<T> = items.collect();
+    (!items.is_empty()).then_some(items)
 }
 
 fn upstream<E: ProvideErrorMetadata>(error: &SdkError<E>) -> Upstream {

@@ -170,6 +170,10 @@ pub(super) struct GrantedEntry {
     granted_seconds: SessionDuration,
     #[serde(skip_serializing_if = "Option::is_none")]
     clamped_by: Option<Clamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session_policy: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    policy_arns: Vec<String>,
 }
 
 impl GrantedEntry {
@@ -180,6 +184,8 @@ impl GrantedEntry {
             source_identity: grant.source_identity().to_owned(),
             granted_seconds: grant.duration(),
             clamped_by: grant.clamped_by(),
+            session_policy: grant.scope().policy.clone(),
+            policy_arns: grant.scope().policy_arns.clone(),
         }
     }
 }
@@ -188,11 +194,20 @@ impl GrantedEntry {
 pub(super) struct IssuedEntry {
     issued_access_key_id: String,
     expiration: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    packed_policy_size: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session_token_utilization: Option<i32>,
 }
 
 impl IssuedEntry {
     pub(super) fn of(credentials: &Credentials) -> Self {
-        Self { issued_access_key_id: credentials.access_key_id.clone(), expiration: credentials.expiration.clone() }
+        Self {
+            issued_access_key_id: credentials.access_key_id.clone(),
+            expiration: credentials.expiration.clone(),
+            packed_policy_size: credentials.packed_policy_size,
+            session_token_utilization: credentials.session_token_utilization,
+        }
     }
 }
 

@@ -37,7 +37,7 @@ impl<'a> Identity<'a> {
     fn parse(service: &str, resource: &'a str) -> Option<Self> {
         match (service, resource.split_once('/')) {
             ("iam", None) if resource == "root" => Some(Self::Root),
-            ("iam", Some(("user", path_and_name))) => name_after_path(path_and_name).map(|name| Self::User { name }),
+            ("iam", Some(("user", path_and_name))) => name_after_path(path_and_name, 64).map(|name| Self::User { name }),
             ("sts", Some(("assumed-role", role_and_session))) => {
                 let (role, session) = role_and_session.split_once('/')?;
                 (is_name(role, 1..=64) && is_name(session, 2..=64)).then_some(Self::AssumedRole { role, session })
@@ -48,13 +48,22 @@ impl<'a> Identity<'a> {
     }
 }
 
-/// The account of a role's ARN; none if `text` is not one with a literal account and name.
-pub(crate) fn role_account(text: &str) -> Option<&str> {
+/// The partition and account of a role's ARN; none if `text` is not one with a literal account and name.
+pub(crate) fn role_owner(text: &str) -> Option<(&str, &str)> {
+    iam_resource(text, "role/", 64).filter(|(_, account)| is_account(account))
+}
+
+/// The partition and account of a managed policy's ARN; the account is `aws` if AWS manages it.
+pub(crate) fn managed_policy_owner(text: &str) -> Option<(&str, &str)> {
+    iam_resource(text, "policy/", 128).filter(|(_, account)| is_account(account) || *account == "aws")
+}
+
+fn iam_resource<'a>(text: &'a str, kind: &str, longest_name: usize) -> Option<(&'a str, &'a str)> {
     let mut parts = text.splitn(6, ':');
     let [scheme, partition, service, region, account, resource] = std::array::from_fn(|_| parts.next().unwrap_or_default());
-    let known = scheme == "arn" && is_partition(partition) && service == "iam" && region.is_empty() && is_account(account);
-    let named = resource.strip_prefix("role/").and_then(name_after_path).is_some();
-    (known && named).then_some(account)
+    let known = scheme == "arn" && is_partition(partition) && service == "iam" && region.is_empty();
+    let named = resource.strip_prefix(kind).and_then(|rest| name_after_path(rest, longest_name)).is_some();
+    (known && named).then_some((partition, account))
 }
 
 /// Whether `text` can be a principal, where `named` are the roles whose sessions are principals of their own.
@@ -72,14 +81,14 @@ pub(crate) fn is_principal(text: &str, named: &NamedSessionRoles) -> bool {
 }
 
 /// The name in `name` or `some/path/name`. A path's segments are printable ASCII, at most 512 characters with all slashes.
-fn name_after_path(text: &str) -> Option<&str> {
+fn name_after_path(text: &str, longest_name: usize) -> Option<&str> {
     let is_segment = |segment: &str| !segment.is_empty() && segment.bytes().all(|byte| byte.is_ascii_graphic());
     let name = match text.rsplit_once('/') {
         None => text,
         Some((path, name)) if path.len() <= 510 && path.split('/').all(is_segment) => name,
         Some(_) => return None,
     };
-    is_name(name, 1..=64).then_some(name)
+    is_name(name, 1..=longest_name).then_some(name)
 }
 
 fn is_partition(text: &str) -> bool {

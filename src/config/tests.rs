@@ -9,6 +9,13 @@ fn read(variables: &[(&str, &str)]) -> Result<Config, Vec<String>> {
     Config::from_variables(variables.chain([runtime])).map_err(|error| error.0)
 }
 
+fn policy_of(config: &Config) -> &Policy {
+    match &config.policy {
+        PolicySetting::Directory(policy) => policy,
+        PolicySetting::Parameters { .. } => panic!("this is about a directory"),
+    }
+}
+
 fn quota(requests: u32, window: u32, burst: u32) -> Limit {
     let whole = |number| NonZeroU32::new(number).unwrap();
     Limit::Quota(Quota::new(whole(requests), whole(window), whole(burst)))
@@ -17,8 +24,8 @@ fn quota(requests: u32, window: u32, burst: u32) -> Limit {
 #[test]
 fn the_defaults_are_those_of_the_documentation() {
     let config = read(&[]).unwrap();
-    assert_eq!(config.policy.default_duration().seconds(), 900);
-    assert_eq!(config.policy.profile_count(), 3, "the starter bundle in policy/");
+    assert_eq!(policy_of(&config).default_duration().seconds(), 900);
+    assert_eq!(policy_of(&config).profile_count(), 3, "the starter bundle in policy/");
     assert_eq!(config.rate_limit.limits.vend, quota(100, 60, 100));
     assert_eq!(config.rate_limit.limits.read, quota(100, 60, 100));
     assert_eq!(config.rate_limit.limits.memory_max_keys.get(), 50_000);
@@ -44,13 +51,28 @@ fn every_variable_is_read() {
         ("LAMBDA_TASK_ROOT", "/var/task"),
     ])
     .unwrap();
-    assert_eq!(config.policy.default_duration().seconds(), 3_600);
-    assert_eq!(config.policy.profile_count(), 7, "the bundle of tests/api");
+    assert_eq!(policy_of(&config).default_duration().seconds(), 3_600);
+    assert_eq!(policy_of(&config).profile_count(), 7, "the bundle of tests/api");
     assert_eq!(config.rate_limit.limits.vend, quota(5, 10, 2));
     assert_eq!(config.rate_limit.limits.read, Limit::Off);
     assert_eq!(config.rate_limit.limits.memory_max_keys.get(), 7);
     assert_eq!(config.named_session_roles.to_string(), "Okta-*,Exact");
     assert_eq!(config.log_level, LevelFilter::ERROR);
+}
+
+#[test]
+fn a_parameter_path_wins_over_the_directory() {
+    let path = ("SENTINEL_POLICY_PARAMETER", "/sentinel/policy");
+    let both = read(&[path, ("SENTINEL_POLICY_DIR", "/nowhere"), ("SENTINEL_POLICY_TTL", "5")]).unwrap();
+    let PolicySetting::Parameters { path, ttl, .. } = both.policy else { panic!("the path wins") };
+    assert_eq!((path, ttl.whole_seconds()), (ParameterPath::parse("/sentinel/policy").unwrap(), 5));
+    let alone = read(&[("SENTINEL_POLICY_PARAMETER", "/p")]).unwrap();
+    assert!(matches!(alone.policy, PolicySetting::Parameters { ttl, .. } if ttl.whole_seconds() == 30));
+    for bad in ["sentinel", "/", "/a/", "/a//b", "/a b", "/aws/x", "/SSM", "/a/*"] {
+        let problems = read(&[("SENTINEL_POLICY_PARAMETER", bad)]).unwrap_err();
+        assert!(problems.len() == 1 && problems[0].starts_with("SENTINEL_POLICY_PARAMETER is not a path"), "{problems:?}");
+    }
+    assert_eq!(read(&[("SENTINEL_POLICY_TTL", "0")]).unwrap_err(), ["SENTINEL_POLICY_TTL is not a whole number from 1 to 3600"]);
 }
 
 #[test]

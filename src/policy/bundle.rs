@@ -1,13 +1,12 @@
 //! Reading and checking a policy bundle, as a whole or not at all.
 
 use super::catalogue::{self, Catalogue};
-use super::{annotations, dangling};
+use super::rules::Rules;
+use super::{BundleText, annotations, dangling};
 use crate::caller::NamedSessionRoles;
 use cedar_policy::{Effect, PolicyId, PolicySet, Schema, ValidationMode, ValidationWarning, Validator};
 use miette::Diagnostic;
 use std::collections::HashMap;
-use std::fs;
-use std::path::Path;
 use std::str::FromStr;
 
 /// The schema that every policy must satisfy. Inside the program, so that a changed bundle cannot loosen it.
@@ -15,11 +14,13 @@ const SCHEMA: &str = include_str!("../../policy/sentinel.cedarschema");
 
 #[derive(Debug)]
 pub(super) struct Bundle {
+    /// Of the text it was read from.
+    pub(super) digest: String,
     pub(super) catalogue: Catalogue,
     /// What decides.
-    pub(super) policies: PolicySet,
-    /// The same with the policies that are only rehearsed.
-    pub(super) with_shadow: PolicySet,
+    pub(super) rules: Rules,
+    /// The same with the policies that are only rehearsed, if there are any.
+    pub(super) with_shadow: Option<Rules>,
     /// Whether any policy looks at the time.
     pub(super) time_matters: bool,
     pub(super) warnings: Vec<String>,
@@ -30,22 +31,14 @@ pub(super) struct Bundle {
 #[error("{}", .0.join("\n"))]
 pub struct BundleError(pub Vec<String>);
 
-/// A policy file: its name and text.
-type Source = (String, String);
-
 impl Bundle {
-    pub(super) fn from_directory(directory: &Path, named: &NamedSessionRoles) -> Result<Self, BundleError> {
-        let (profiles, sources) = read(directory).map_err(|problem| BundleError(vec![problem]))?;
-        Self::parse(&profiles, &sources, named)
-    }
-
-    pub(super) fn parse(profiles: &str, sources: &[Source], named: &NamedSessionRoles) -> Result<Self, BundleError> {
+    pub(super) fn parse(text: &BundleText, named: &NamedSessionRoles) -> Result<Self, BundleError> {
         let mut problems = Vec::new();
-        let catalogue = catalogue::parse(profiles).unwrap_or_else(|found| {
-            problems.extend(found.into_iter().map(|problem| format!("profiles.toml: {problem}")));
+        let catalogue = catalogue::parse(text.catalogue()).unwrap_or_else(|found| {
+            problems.extend(found);
             Catalogue::new()
         });
-        let Policies { set: policies, files } = parse_policies(sources, &mut problems);
+        let Policies { set: policies, files } = parse_policies(text, &mut problems);
         let mut warnings = validate(&policies, &files, &mut problems);
         for (effect, remark) in dangling::remarks(&policies, &catalogue, named) {
             match effect {
@@ -58,12 +51,15 @@ impl Bundle {
         }
         warnings.extend(dangling::unused_groups(&policies, &catalogue));
         let time_matters = policies.policies().any(|policy| mentions_time(&policy.to_string()));
-        Ok(Self { catalogue, policies: annotations::enforced(&policies), with_shadow: policies, time_matters, warnings })
-    }
-
-    /// Whether any policy is only rehearsed.
-    pub(super) fn has_shadow(&self) -> bool {
-        self.with_shadow.num_of_policies() > self.policies.num_of_policies()
+        let has_shadow = policies.policies().any(annotations::is_shadow);
+        Ok(Self {
+            digest: text.digest(),
+            catalogue,
+            rules: Rules::new(annotations::enforced(&policies)),
+            with_shadow: has_shadow.then(|| Rules::new(policies)),
+            time_matters,
+            warnings,
+        })
     }
 }
 
@@ -77,22 +73,6 @@ pub(super) fn policy_name(id: &PolicyId) -> String {
     id.to_owned()
 }
 
-fn read(directory: &Path) -> Result<(String, Vec<Source>), String> {
-    let problem = |path: &Path, error: std::io::Error| format!("{}: {error}", path.display());
-    let profiles = directory.join("profiles.toml");
-    let profiles = fs::read_to_string(&profiles).map_err(|error| problem(&profiles, error))?;
-    let mut sources = Vec::new();
-    for entry in fs::read_dir(directory).map_err(|error| problem(directory, error))? {
-        let path = entry.map_err(|error| problem(directory, error))?.path();
-        if path.extension().is_some_and(|extension| extension == "cedar") {
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            sources.push((name, fs::read_to_string(&path).map_err(|error| problem(&path, error))?));
-        }
-    }
-    sources.sort();
-    Ok((profiles, sources))
-}
-
 /// All policies, and the file that each is in.
 #[derive(Default)]
 struct Policies {
@@ -100,9 +80,9 @@ struct Policies {
     files: HashMap<PolicyId, String>,
 }
 
-fn parse_policies(sources: &[Source], problems: &mut Vec<String>) -> Policies {
+fn parse_policies(text: &BundleText, problems: &mut Vec<String>) -> Policies {
     let mut all = Policies::default();
-    for (file, text) in sources {
+    for (file, text) in text.policies() {
         match PolicySet::from_str(text) {
             Ok(set) => collect(file, &set, &mut all, problems),
             Err(errors) => problems.extend(errors.iter().map(|error| located(file, text, error))),

@@ -1,6 +1,7 @@
-//! The catalogue of profiles, and STS's limits on what they may say.
+//! The catalogue of profiles.
 
-use crate::caller::role_account;
+use super::scope::{ProfileScope, ScopeSettings};
+use crate::caller::role_owner;
 use crate::request::{ProfileName, SessionDuration};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -14,7 +15,7 @@ pub(super) struct Profile {
     pub(super) account: String,
     pub(super) description: String,
     pub(super) groups: Vec<String>,
-    pub(super) tags: BTreeMap<String, String>,
+    pub(super) scope: ProfileScope,
     max_duration: SessionDuration,
 }
 
@@ -36,85 +37,76 @@ struct ProfileToml {
     groups: Vec<String>,
     #[serde(default)]
     tags: BTreeMap<String, String>,
+    #[serde(default)]
+    transitive_tags: Vec<String>,
+    session_policy: Option<String>,
+    #[serde(default)]
+    policy_arns: Vec<String>,
+    #[serde(default)]
+    bind_source_ip: bool,
 }
 
-/// Parses `profiles.toml`; every problem is told with the profile's name.
-pub(super) fn parse(text: &str) -> Result<Catalogue, Vec<String>> {
-    let raw: BTreeMap<ProfileName, ProfileToml> =
-        toml::from_str(text).map_err(|error| vec![error.to_string().trim().replace('\n', " ")])?;
-    if raw.is_empty() {
-        return Err(vec!["there is no profile".to_owned()]);
-    }
-    let mut problems = Vec::new();
-    let mut catalogue = Catalogue::new();
-    for (name, profile) in raw {
-        let found = profile.problems();
-        problems.extend(found.into_iter().map(|problem| format!("[{name}] {problem}")));
-        if let Some(profile) = profile.checked() {
-            catalogue.insert(name, profile);
+/// Parses the catalogue's files; every problem is told with the file's and the profile's name.
+pub(super) fn parse<'a>(files: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Catalogue, Vec<String>> {
+    let (mut catalogue, mut problems) = (Catalogue::new(), Vec::new());
+    for (file, text) in files {
+        match toml::from_str::<BTreeMap<ProfileName, ProfileToml>>(text) {
+            Ok(raw) => add(&mut catalogue, raw, file, &mut problems),
+            Err(error) => problems.push(format!("{file}: {}", error.to_string().trim().replace('\n', " "))),
         }
+    }
+    if catalogue.is_empty() && problems.is_empty() {
+        problems.push("profiles.toml: there is no profile".to_owned());
     }
     if problems.is_empty() { Ok(catalogue) } else { Err(problems) }
 }
 
+fn add(catalogue: &mut Catalogue, raw: BTreeMap<ProfileName, ProfileToml>, file: &str, problems: &mut Vec<String>) {
+    for (name, profile) in raw {
+        let (profile, mut found) = profile.check();
+        if catalogue.contains_key(&name) {
+            found.push("is in another file, too".to_owned());
+        }
+        problems.extend(found.into_iter().map(|problem| format!("{file}: [{name}] {problem}")));
+        catalogue.insert(name, profile);
+    }
+}
+
 impl ProfileToml {
-    fn problems(&self) -> Vec<String> {
-        let mut problems = Vec::new();
-        if role_account(&self.role_arn).is_none() {
+    /// The profile, and what is wrong with it.
+    fn check(self) -> (Profile, Vec<String>) {
+        let account = role_owner(&self.role_arn).map(|(_, account)| account.to_owned());
+        let max_duration = self.max_duration();
+        let scope = ScopeSettings {
+            tags: self.tags,
+            transitive_tags: self.transitive_tags,
+            session_policy: self.session_policy,
+            policy_arns: self.policy_arns,
+            bind_source_ip: self.bind_source_ip,
+        };
+        let (scope, mut problems) = scope.check(&self.role_arn);
+        if account.is_none() {
             problems.push("role_arn is not arn:PARTITION:iam::ACCOUNT:role/NAME".to_owned());
         }
-        if self.max_duration().is_none() {
+        if max_duration.is_none() {
             problems.push("max_duration is not a number of seconds from 900 to 3600".to_owned());
         }
         if self.groups.iter().any(String::is_empty) {
             problems.push("groups has an empty name".to_owned());
         }
-        problems.extend(tag_problems(&self.tags));
-        problems
+        let profile = Profile {
+            account: account.unwrap_or_default(),
+            max_duration: max_duration.unwrap_or(SessionDuration::MIN),
+            role_arn: self.role_arn,
+            description: self.description,
+            groups: self.groups,
+            scope,
+        };
+        (profile, problems)
     }
 
     fn max_duration(&self) -> Option<SessionDuration> {
         let seconds = self.max_duration.unwrap_or(SessionDuration::CHAINED_MAX.seconds());
         SessionDuration::from_seconds(seconds).filter(|duration| *duration <= SessionDuration::CHAINED_MAX)
     }
-
-    fn checked(self) -> Option<Profile> {
-        Some(Profile {
-            account: role_account(&self.role_arn)?.to_owned(),
-            max_duration: self.max_duration()?,
-            role_arn: self.role_arn,
-            description: self.description,
-            groups: self.groups,
-            tags: self.tags,
-        })
-    }
-}
-
-/// STS's limits on session tags: 50, keys of 1 to 128 and values of 0 to 256 characters, keys unique without regard to case
-/// and not beginning `aws:`. STS takes letters and digits of any script; this takes ASCII, which covers what tags are for.
-/// Source: the STS API reference on `Tag` and `AssumeRole`, as in the aws-sdk-sts model.
-fn tag_problems(tags: &BTreeMap<String, String>) -> Vec<String> {
-    let mut problems = Vec::new();
-    let mut seen = vec!["sentinelprofile".to_owned(), "sentinelrequestid".to_owned()];
-    if tags.len() + seen.len() > 50 {
-        problems.push("there are more than 48 tags".to_owned());
-    }
-    for (key, value) in tags {
-        let folded = key.to_ascii_lowercase();
-        if !(1..=128).contains(&key.len()) || !is_tag_text(key) || folded.starts_with("aws:") {
-            problems.push(format!("the tag key {key:?} is not 1 to 128 of A-Z a-z 0-9 blank _ . : / = + - @, or begins aws:"));
-        }
-        if value.len() > 256 || !is_tag_text(value) {
-            problems.push(format!("the value of the tag {key:?} is not 0 to 256 of A-Z a-z 0-9 blank _ . : / = + - @"));
-        }
-        if seen.contains(&folded) {
-            problems.push(format!("the tag key {key:?} is taken (upper and lower case count as the same)"));
-        }
-        seen.push(folded);
-    }
-    problems
-}
-
-fn is_tag_text(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b" _.:/=+-@".contains(&byte))
 }

@@ -1,6 +1,8 @@
 //! What a decision is made of. Only the parent module makes grants.
 
+use super::Permission;
 use super::catalogue::Profile;
+use super::scope::{SessionScope, Unscopable};
 use crate::caller::Caller;
 use crate::request::{ProfileName, RequestId, SessionDuration};
 use serde::Serialize;
@@ -54,7 +56,7 @@ pub struct Grant {
     account: String,
     session_name: String,
     source_identity: String,
-    tags: Vec<(String, String)>,
+    scope: SessionScope,
     duration: SessionDuration,
     clamped_by: Option<Clamp>,
     rules: Vec<String>,
@@ -87,24 +89,20 @@ impl Clamp {
 impl Grant {
     pub(super) fn new(
         caller: &Caller,
-        name: &ProfileName,
-        profile: &Profile,
+        (name, profile): (&ProfileName, &Profile),
         request_id: &RequestId,
-        duration: SessionDuration,
-        clamped_by: Option<Clamp>,
-        rules: Vec<String>,
+        (duration, clamped_by): (SessionDuration, Option<Clamp>),
+        permission: Permission,
     ) -> Self {
-        let own = [("SentinelProfile", name.as_str()), ("SentinelRequestId", request_id.as_str())];
-        let own = own.map(|(key, value)| (key.to_owned(), value.to_owned()));
         Self {
             role_arn: profile.role_arn.clone(),
             account: profile.account.clone(),
             session_name: caller.session_name_for(request_id.short()),
             source_identity: caller.source_identity(),
-            tags: own.into_iter().chain(profile.tags.clone()).collect(),
+            scope: permission.scope.marked(name, request_id),
             duration,
             clamped_by,
-            rules,
+            rules: permission.rules,
         }
     }
 
@@ -132,10 +130,10 @@ impl Grant {
         &self.source_identity
     }
 
-    /// The session tags, as key and value.
+    /// What narrows and marks the session.
     #[must_use]
-    pub fn tags(&self) -> &[(String, String)] {
-        &self.tags
+    pub fn scope(&self) -> &SessionScope {
+        &self.scope
     }
 
     /// How long the session lasts.
@@ -152,8 +150,7 @@ impl Grant {
 }
 
 /// Why the policy refuses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, thiserror::Error)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// The catalogue has no such profile.
     #[error("no such profile")]
@@ -167,6 +164,9 @@ pub enum Refusal {
     /// A policy could not be evaluated on this request.
     #[error("a policy failed to evaluate")]
     EvaluationFailed,
+    /// It is permitted, but the session cannot be scoped for this caller as the profile says.
+    #[error("{0}")]
+    Unscopable(Unscopable),
 }
 
 /// A refusal with what may be told of it.
@@ -181,6 +181,11 @@ pub struct Denial {
 impl Denial {
     pub(super) fn new(refusal: Refusal, rules: Vec<String>, reasons: Vec<String>) -> Self {
         Self { refusal, rules, reasons }
+    }
+
+    pub(super) fn unscopable(why: Unscopable, rules: Vec<String>) -> Self {
+        let reason = "This profile cannot be given to you as it is set up. Tell your administrators the RequestId.";
+        Self::new(Refusal::Unscopable(why), rules, vec![reason.to_owned()])
     }
 
     /// Why.

@@ -36,23 +36,47 @@ pub(super) struct Circumstances<'a> {
     pub(super) now: UtcDateTime,
 }
 
-/// The question in Cedar's terms. None if Cedar does not take it, which the schema's own tests exclude.
-pub(super) fn ask(
-    caller: &Caller,
-    name: &ProfileName,
-    profile: &Profile,
-    circumstances: Circumstances<'_>,
-) -> Option<(Request, Entities)> {
-    let principal = uid(&CALLER, caller.principal().as_str())?;
-    let resource = uid(&PROFILE, name.as_str())?;
-    let groups: HashSet<EntityUid> = profile.groups.iter().map(|group| uid(&GROUP, group)).collect::<Option<_>>()?;
-    let entities = [
-        Entity::new(principal.clone(), caller_attributes(caller), HashSet::new()).ok()?,
-        Entity::new_no_attrs(resource.clone(), groups),
-    ];
-    let context = Context::from_pairs(context_attributes(caller, circumstances)?).ok()?;
-    let request = Request::new(principal, uid(&ACTION, "vend")?, resource, context, None).ok()?;
-    Some((request, Entities::from_entities(entities, None).ok()?))
+/// A request in Cedar's terms.
+#[derive(Debug)]
+pub(super) struct Question {
+    request: Request,
+    entities: Entities,
+    principal: EntityUid,
+    /// The profile, and the groups it is in.
+    resources: Vec<EntityUid>,
+}
+
+impl Question {
+    /// None if Cedar does not take it, which the schema's own tests exclude.
+    pub(super) fn new(caller: &Caller, name: &ProfileName, profile: &Profile, circumstances: Circumstances<'_>) -> Option<Self> {
+        let principal = uid(&CALLER, caller.principal().as_str())?;
+        let resource = uid(&PROFILE, name.as_str())?;
+        let groups: HashSet<EntityUid> = profile.groups.iter().map(|group| uid(&GROUP, group)).collect::<Option<_>>()?;
+        let resources = std::iter::once(&resource).chain(&groups).cloned().collect();
+        let entities = [
+            Entity::new(principal.clone(), caller_attributes(caller), HashSet::new()).ok()?,
+            Entity::new_no_attrs(resource.clone(), groups),
+        ];
+        let context = Context::from_pairs(context_attributes(caller, circumstances)?).ok()?;
+        let request = Request::new(principal.clone(), uid(&ACTION, "vend")?, resource, context, None).ok()?;
+        Some(Self { request, entities: Entities::from_entities(entities, None).ok()?, principal, resources })
+    }
+
+    pub(super) fn request(&self) -> &Request {
+        &self.request
+    }
+
+    pub(super) fn entities(&self) -> &Entities {
+        &self.entities
+    }
+
+    /// Every principal and resource that a policy about this request may name in its scope; none stands for any.
+    pub(super) fn scopes(&self) -> impl Iterator<Item = (Option<EntityUid>, Option<EntityUid>)> {
+        let resources = || std::iter::once(None).chain(self.resources.iter().cloned().map(Some));
+        [None, Some(&self.principal)]
+            .into_iter()
+            .flat_map(move |principal| resources().map(move |resource| (principal.cloned(), resource)))
+    }
 }
 
 fn caller_attributes(caller: &Caller) -> HashMap<String, RestrictedExpression> {

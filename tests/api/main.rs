@@ -13,6 +13,7 @@ mod mdm;
 mod outcomes;
 mod policy;
 mod process;
+mod reload;
 mod robustness;
 mod secrets;
 mod security;

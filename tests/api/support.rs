@@ -3,12 +3,14 @@
 mod call;
 mod dynamo;
 mod jamf;
+pub(crate) mod parameters;
 mod secrets;
 mod sts;
 
 pub(crate) use call::{Call, EVENTS};
 pub(crate) use dynamo::{Dynamo, Front, TABLE};
 pub(crate) use jamf::FakeJamf;
+use parameters::FakeParameters;
 pub(crate) use secrets::FakeSecrets;
 pub(crate) use sts::FakeSts;
 
@@ -59,13 +61,26 @@ impl Api {
 
     /// With some settings changed.
     pub(crate) async fn with(variables: &[(&str, &str)]) -> Self {
-        let sts = FakeSts::start().await;
         let secrets = FakeSecrets::holding("not a secret that is used").await;
+        let aws = sdk_config(&secrets.uri()).await;
+        Self::open(variables, &aws, secrets).await
+    }
+
+    /// With the policy that `store` holds, and some settings changed.
+    pub(crate) async fn with_parameters(store: &FakeParameters, variables: &[(&str, &str)]) -> Self {
+        let secrets = FakeSecrets::holding("not a secret that is used").await;
+        let path = [("SENTINEL_POLICY_PARAMETER", parameters::PATH)];
+        Self::open(&[&path, variables].concat(), &sdk_config(&store.uri()).await, secrets).await
+    }
+
+    /// With `aws` for everything but STS.
+    async fn open(variables: &[(&str, &str)], aws: &aws_config::SdkConfig, secrets: FakeSecrets) -> Self {
+        let sts = FakeSts::start().await;
         let lines = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&lines);
         let audit = Box::new(move |line: &str| sink.lock().unwrap().push(line.to_owned()));
         let config = config(variables);
-        let elsewhere = Adapters::new(&config, &sdk_config(&secrets.uri()).await).unwrap();
+        let elsewhere = Adapters::open(&config, aws, wednesday_morning()).await.unwrap();
         let adapters = Adapters { sts: Sts::new(&sdk_config(&sts.uri()).await), ..elsewhere };
         let app = App::new(config, adapters, audit);
         Self { app, sts, secrets, lines, now: wednesday_morning(), time_left: std::time::Duration::from_mins(1) }
@@ -86,11 +101,12 @@ impl Api {
         let audit: Value = serde_json::from_str(&line).unwrap();
         assert_eq!(audit["request_id"], REQUEST_ID);
         assert_eq!(audit["status"], response.status_code);
+        assert_eq!(audit["policy_digest"].as_str().map(str::len), Some(64), "which policy was in force");
         Answer { response, audit }
     }
 }
 
-fn config(variables: &[(&str, &str)]) -> Config {
+pub(crate) fn config(variables: &[(&str, &str)]) -> Config {
     let bundle = bundle().to_string_lossy().into_owned();
     let needed = [("SENTINEL_POLICY_DIR", bundle.as_str()), ("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:1")];
     let variables = needed.iter().chain(variables).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
@@ -137,6 +153,7 @@ impl Answer {
         let mut audit = self.audit.clone();
         let fields = audit.as_object_mut().unwrap();
         assert!(fields.remove("Latency").unwrap().as_f64().unwrap() >= 0.0);
+        fields.remove("policy_digest").unwrap();
         let durations = fields.remove("durations_ms").unwrap();
         let stages: Vec<&String> = durations.as_object().unwrap().keys().collect();
         fields.insert("stages".to_owned(), serde_json::to_value(stages).unwrap());

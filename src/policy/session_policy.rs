@@ -1,0 +1,258 @@
+//! Session policies: IAM policies that narrow what the role gives to one session.
+//!
+//! A template is checked as a whole when it is loaded, by IAM's grammar of identity-based policies. Placeholders may stand in
+//! resources and in the values of conditions, nowhere else. Invariant: a caller's attribute can change neither the JSON, which
+//! is written anew around it, nor the meaning: IAM's wildcards and variables in it are escaped.
+//!
+//! Source: "IAM JSON policy elements reference" and "Grammar of the IAM JSON policy language" in the IAM user guide; `${*}`,
+//! `${?}` and `${$}` stand for the characters themselves in policies of the version 2012-10-17.
+
+use super::template::{Attribute, Lookup, Template};
+use super::unique::{OneOrMany, UniqueMap};
+use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+
+/// A policy document; `T` is a [`Template`], or the text made from it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "PascalCase")]
+struct Document<T> {
+    version: Version,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
+    statement: OneOrMany<Statement<T>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+enum Version {
+    /// The only one that knows policy variables, and so escapes.
+    #[serde(rename = "2012-10-17")]
+    V2012,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, rename_all = "PascalCase")]
+struct Statement<T> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sid: Option<String>,
+    effect: Effect,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    action: Option<OneOrMany<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_action: Option<OneOrMany<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resource: Option<OneOrMany<T>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_resource: Option<OneOrMany<T>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    condition: Option<UniqueMap<UniqueMap<OneOrMany<T>>>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+enum Effect {
+    Allow,
+    Deny,
+}
+
+/// A checked template of a session policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct SessionPolicy(Document<Template>);
+
+impl SessionPolicy {
+    /// Parses and checks a template.
+    pub(super) fn parse(text: &str) -> Result<Self, Vec<String>> {
+        let document: Document<Template> = serde_json::from_str(text).map_err(|error| vec![error.to_string()])?;
+        let problems = problems(&document);
+        if problems.is_empty() { Ok(Self(document)) } else { Err(problems) }
+    }
+
+    /// The policy as JSON, its placeholders filled by `lookup`, and held to `source_ip` if there is one.
+    pub(super) fn fill(&self, lookup: Lookup<'_>, source_ip: Option<IpAddr>) -> Result<String, Attribute> {
+        let mut filled = Document {
+            version: self.0.version,
+            id: self.0.id.clone(),
+            statement: self.0.statement.try_map(|statement| statement.fill(lookup))?,
+        };
+        filled.statement.extend(source_ip.map(deny_elsewhere));
+        Ok(filled.to_json())
+    }
+
+    /// A policy that does nothing but hold the session to `source_ip`.
+    ///
+    /// What a session may do is what the role and the session's policies *both* allow. So alone it must allow everything, while
+    /// beside managed policies it must not: those are then what allows.
+    pub(super) fn only_from(source_ip: IpAddr, beside: Beside) -> String {
+        let allow_all = match beside {
+            Beside::Nothing => Some(Statement::everything(Effect::Allow, None)),
+            Beside::ManagedPolicies => None,
+        };
+        let statement = OneOrMany::Many(allow_all.into_iter().chain([deny_elsewhere(source_ip)]).collect());
+        Document { version: Version::V2012, id: None, statement }.to_json()
+    }
+}
+
+/// What else narrows a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Beside {
+    Nothing,
+    ManagedPolicies,
+}
+
+impl Document<String> {
+    fn to_json(&self) -> String {
+        // Only maps with keys that are not text would fail.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+impl Statement<String> {
+    fn everything(effect: Effect, condition: Option<UniqueMap<UniqueMap<OneOrMany<String>>>>) -> Self {
+        let all = || Some(OneOrMany::One("*".to_owned()));
+        Self { sid: None, effect, action: all(), not_action: None, resource: all(), not_resource: None, condition }
+    }
+}
+
+/// Requests that AWS services make for the session (`aws:ViaAWSService`) come from other addresses. A request without
+/// `aws:SourceIp`, as through a VPC end point, is denied: a negated operator holds for a key that is not there.
+fn deny_elsewhere(source_ip: IpAddr) -> Statement<String> {
+    let length = if source_ip.is_ipv4() { 32 } else { 128 };
+    let one = |key: &str, value: String| UniqueMap::from([(key.to_owned(), OneOrMany::One(value))]);
+    let condition = UniqueMap::from([
+        ("NotIpAddress".to_owned(), one("aws:SourceIp", format!("{source_ip}/{length}"))),
+        ("Bool".to_owned(), one("aws:ViaAWSService", "false".to_owned())),
+    ]);
+    Statement::everything(Effect::Deny, Some(condition))
+}
+
+impl Statement<Template> {
+    fn fill(&self, lookup: Lookup<'_>) -> Result<Statement<String>, Attribute> {
+        let escaped = |attribute| lookup(attribute).map(|text| escape(&text));
+        let fill = |template: &Template| template.fill(&escaped);
+        let fill_all = |templates: &OneOrMany<Template>| templates.try_map(fill);
+        Ok(Statement {
+            sid: self.sid.clone(),
+            effect: self.effect,
+            action: self.action.clone(),
+            not_action: self.not_action.clone(),
+            resource: self.resource.as_ref().map(fill_all).transpose()?,
+            not_resource: self.not_resource.as_ref().map(fill_all).transpose()?,
+            condition: match &self.condition {
+                Some(condition) => Some(condition.try_map(|keys| keys.try_map(fill_all))?),
+                None => None,
+            },
+        })
+    }
+}
+
+/// Wildcards and the sign of variables as IAM takes them for themselves.
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '*' | '?' | '$' => escaped.extend(['$', '{', character, '}']),
+            _ => escaped.push(character),
+        }
+    }
+    escaped
+}
+
+fn problems(document: &Document<Template>) -> Vec<String> {
+    let mut problems = Vec::new();
+    let mut sids = Vec::new();
+    let statements: Vec<&Statement<Template>> = document.statement.iter().collect();
+    if statements.is_empty() {
+        problems.push("Statement is empty".to_owned());
+    }
+    for (index, statement) in statements.into_iter().enumerate() {
+        problems.extend(statement.problems().map(|problem| format!("statement {}: {problem}", index + 1)));
+        if let Some(sid) = &statement.sid {
+            if sids.contains(sid) {
+                problems.push(format!("the Sid {sid:?} is used twice"));
+            }
+            sids.push(sid.clone());
+        }
+    }
+    problems
+}
+
+impl Statement<Template> {
+    fn problems(&self) -> impl Iterator<Item = &'static str> {
+        let one_of = |one: bool, other: bool| one != other;
+        let actions: Vec<&String> = self.action.iter().chain(&self.not_action).flat_map(OneOrMany::iter).collect();
+        let resources = self.resource.iter().chain(&self.not_resource).flat_map(OneOrMany::iter);
+        let resources: Vec<String> =
+            resources.filter_map(|template| template.fill(&|attribute| Some(attribute.longest())).ok()).collect();
+        let keys = || self.condition.iter().flat_map(UniqueMap::iter).flat_map(|(_, keys)| keys.iter());
+        let found = [
+            (self.sid.as_ref().is_some_and(|sid| !is_alphanumeric(sid)), "Sid is not letters and digits"),
+            (!one_of(self.action.is_some(), self.not_action.is_some()), "needs either Action or NotAction"),
+            (!one_of(self.resource.is_some(), self.not_resource.is_some()), "needs either Resource or NotResource"),
+            (actions.is_empty() || !actions.iter().all(|action| is_action(action)), "an action is not SERVICE:NAME or *"),
+            (resources.is_empty() || !resources.iter().all(|text| is_resource(text)), "a resource is not an ARN or *"),
+            (self.condition.iter().flat_map(UniqueMap::iter).any(|(name, _)| !is_operator(name)), "unknown condition operator"),
+            (
+                self.condition.iter().flat_map(UniqueMap::iter).any(|(_, keys)| keys.iter().next().is_none()),
+                "a condition operator has no key",
+            ),
+            (keys().any(|(key, _)| !is_condition_key(key)), "a condition key is not PREFIX:NAME"),
+            (keys().any(|(_, values)| values.iter().next().is_none()), "a condition key has no value"),
+        ];
+        found.into_iter().filter_map(|(wrong, problem)| wrong.then_some(problem))
+    }
+}
+
+fn is_alphanumeric(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+/// `s3:Get*`. The service's prefix has no wildcard.
+fn is_action(text: &str) -> bool {
+    let service = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    let name = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"*?".contains(&byte));
+    text == "*" || text.split_once(':').is_some_and(|(prefix, action)| service(prefix) && name(action))
+}
+
+/// `*`, or an ARN of six parts.
+fn is_resource(text: &str) -> bool {
+    text == "*"
+        || (text.starts_with("arn:") && text.splitn(6, ':').filter(|part| !part.contains(char::is_whitespace)).count() == 6)
+}
+
+/// `aws:SourceIp`, `aws:PrincipalTag/Team`, `s3:prefix`.
+fn is_condition_key(text: &str) -> bool {
+    text.split_once(':').is_some_and(|(prefix, name)| !prefix.is_empty() && !name.is_empty()) && !text.contains("{{")
+}
+
+/// Source: "IAM JSON policy elements: Condition operators" in the IAM user guide.
+fn is_operator(text: &str) -> bool {
+    let text = text.strip_prefix("ForAllValues:").or_else(|| text.strip_prefix("ForAnyValue:")).unwrap_or(text);
+    let plain = text.strip_suffix("IfExists").unwrap_or(text);
+    let known = [
+        "StringEquals",
+        "StringNotEquals",
+        "StringEqualsIgnoreCase",
+        "StringNotEqualsIgnoreCase",
+        "StringLike",
+        "StringNotLike",
+        "NumericEquals",
+        "NumericNotEquals",
+        "NumericLessThan",
+        "NumericLessThanEquals",
+        "NumericGreaterThan",
+        "NumericGreaterThanEquals",
+        "DateEquals",
+        "DateNotEquals",
+        "DateLessThan",
+        "DateLessThanEquals",
+        "DateGreaterThan",
+        "DateGreaterThanEquals",
+        "Bool",
+        "BinaryEquals",
+        "IpAddress",
+        "NotIpAddress",
+        "ArnEquals",
+        "ArnLike",
+        "ArnNotEquals",
+        "ArnNotLike",
+    ];
+    known.contains(&plain) || text == "Null"
+}

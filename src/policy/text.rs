@@ -1,0 +1,175 @@
+//! The text of a bundle, wherever it is kept: a directory, or parameters of SSM Parameter Store.
+//!
+//! | file | parameter below the path | what |
+//! |---|---|---|
+//! | `profiles.toml`, `profiles/NAME.toml` | `profiles`, `profiles/NAME` | the catalogue |
+//! | `NAME.cedar` | `policies/NAME` | policies |
+//! | – | `digest` | of all the others, if it is there |
+//!
+//! Invariant: a bundle is taken as a whole or not at all. Parameters are written one by one, so a reader may see some of the old
+//! and some of the new; where there is a `digest`, such a mixture is refused.
+
+use super::BundleError;
+use crate::digest::digest;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+const CATALOGUE: &str = "profiles";
+const DIGEST: &str = "digest";
+
+/// The files of a bundle, by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BundleText(BTreeMap<String, String>);
+
+impl BundleText {
+    /// Reads `profiles.toml`, `profiles/*.toml` and `*.cedar` in `directory`.
+    pub fn from_directory(directory: &Path) -> Result<Self, BundleError> {
+        let mut files = BTreeMap::new();
+        let whole = (|| {
+            add(&mut files, &directory.join("profiles.toml"), "profiles.toml".to_owned())?;
+            add_all(&mut files, directory, "", "cedar")?;
+            let more = directory.join(CATALOGUE);
+            if more.is_dir() { add_all(&mut files, &more, "profiles/", "toml") } else { Ok(()) }
+        })();
+        whole.map(|()| Self(files)).map_err(|problem| BundleError(vec![problem]))
+    }
+
+    /// Takes the parameters below a path, by their names without the path.
+    pub fn from_parameters(parameters: impl IntoIterator<Item = (String, String)>) -> Result<Self, BundleError> {
+        let (mut files, mut digest, mut problems) = (BTreeMap::new(), None, Vec::new());
+        for (parameter, text) in parameters {
+            match file_name(&parameter) {
+                _ if parameter == DIGEST => digest = Some(text),
+                Some(file) => {
+                    if files.insert(file, text).is_some() {
+                        problems.push(format!("{parameter}: there are two parameters of this name, with and without suffix"));
+                    }
+                }
+                None => problems.push(format!("{parameter}: is neither profiles, profiles/NAME, policies/NAME nor digest")),
+            }
+        }
+        let bundle = Self(files);
+        if bundle.0.is_empty() {
+            problems.push("there is no parameter below the path".to_owned());
+        } else if digest.is_some_and(|digest| digest.trim() != bundle.digest()) {
+            problems.push(
+                "digest: is not that of the other parameters: a change is under way, or was made by hand (then delete `digest`)"
+                    .to_owned(),
+            );
+        }
+        if problems.is_empty() { Ok(bundle) } else { Err(BundleError(problems)) }
+    }
+
+    /// The parameters that hold this bundle, by their names without the path; `digest` is among them.
+    #[must_use]
+    pub fn parameters(&self) -> BTreeMap<String, String> {
+        let digest = (DIGEST.to_owned(), self.digest());
+        self.0.iter().map(|(file, text)| (parameter_name(file), text.clone())).chain([digest]).collect()
+    }
+
+    /// SHA-256, in hexadecimal, of the files as a compact JSON object of names and texts, sorted by name.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        digest(&serde_json::to_vec(&self.0).unwrap_or_default())
+    }
+
+    /// The names and texts of the catalogue's files.
+    pub(super) fn catalogue(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.ending(".toml")
+    }
+
+    /// The names and texts of the policy files.
+    pub(super) fn policies(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.ending(".cedar")
+    }
+
+    fn ending(&self, suffix: &'static str) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().filter(move |(file, _)| file.ends_with(suffix)).map(|(file, text)| (file.as_str(), text.as_str()))
+    }
+}
+
+/// The file that a parameter stands for; its own suffix, if it has one, is not doubled.
+fn file_name(parameter: &str) -> Option<String> {
+    let named = |name: &str, suffix: &str| (!name.is_empty()).then(|| format!("{}{suffix}", name.trim_end_matches(suffix)));
+    if parameter == CATALOGUE {
+        return Some("profiles.toml".to_owned());
+    }
+    match parameter.split_once('/')? {
+        (CATALOGUE, name) => Some(format!("profiles/{}", named(name, ".toml")?)),
+        ("policies", name) => named(name, ".cedar"),
+        _ => None,
+    }
+}
+
+fn parameter_name(file: &str) -> String {
+    match file.strip_suffix(".cedar") {
+        Some(name) => format!("policies/{name}"),
+        None => file.trim_end_matches(".toml").to_owned(),
+    }
+}
+
+fn add(files: &mut BTreeMap<String, String>, path: &Path, name: String) -> Result<(), String> {
+    files.insert(name, fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?);
+    Ok(())
+}
+
+/// Adds the files in `directory` with this extension, under their names after `prefix`.
+fn add_all(files: &mut BTreeMap<String, String>, directory: &Path, prefix: &str, extension: &str) -> Result<(), String> {
+    let problem = |error| format!("{}: {error}", directory.display());
+    for entry in fs::read_dir(directory).map_err(problem)? {
+        let path = entry.map_err(problem)?.path();
+        if path.extension().is_some_and(|own| own == extension) {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            add(files, &path, format!("{prefix}{name}"))?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parameters(named: &[(&str, &str)]) -> Result<BundleText, BundleError> {
+        BundleText::from_parameters(named.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())))
+    }
+
+    fn problem(named: &[(&str, &str)]) -> String {
+        parameters(named).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn parameters_and_files_stand_for_each_other() {
+        let bundle =
+            parameters(&[("profiles", "a"), ("profiles/team", "b"), ("policies/access", "c"), ("policies/x/y", "d")]).unwrap();
+        let files: Vec<&str> = bundle.0.keys().map(String::as_str).collect();
+        assert_eq!(files, ["access.cedar", "profiles.toml", "profiles/team.toml", "x/y.cedar"]);
+        assert_eq!(BundleText::from_parameters(bundle.parameters()), Ok(bundle));
+        assert_eq!(parameters(&[("policies/access.cedar", "")]), parameters(&[("policies/access", "")]));
+    }
+
+    #[test]
+    fn the_digest_is_that_of_the_documented_json() {
+        let bundle = parameters(&[("profiles", "a\n"), ("policies/access", "\"")]).unwrap();
+        // printf '{"access.cedar":"\\"","profiles.toml":"a\\n"}' | sha256sum
+        assert_eq!(bundle.digest(), "70975775900192d7b49d57a8463d62805759f61fa8755d812d7be6493a71519c");
+    }
+
+    /// THREAT: a reload falls between two writes of an update, and takes the new permit without the new forbid; or a misspelt
+    /// name hides a forbid.
+    /// PREVENTION: a digest that is not that of the rest, and a parameter of an unknown name, keep the bundle from loading.
+    #[test]
+    fn security_a_mixture_and_an_unknown_parameter_do_not_load() {
+        let mut mixed = parameters(&[("profiles", "a"), ("policies/access", "c")]).unwrap().parameters();
+        mixed.insert("profiles".to_owned(), "b".to_owned());
+        assert!(BundleText::from_parameters(mixed).is_err());
+        assert!(problem(&[("profiles", "a"), ("digest", "")]).starts_with("digest: "));
+        for unknown in ["polices/access", "policies", "policies/", "profiles/", "", "Profiles", "tests"] {
+            assert!(problem(&[("profiles", "a"), (unknown, "")]).contains("is neither"), "{unknown}");
+        }
+        assert!(problem(&[("policies/a", ""), ("policies/a.cedar", "")]).contains("two parameters"));
+        assert!(problem(&[]).contains("no parameter"));
+        assert!(problem(&[("digest", "0")]).contains("no parameter"));
+    }
+}

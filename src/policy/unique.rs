@@ -1,0 +1,138 @@
+//! JSON as policy documents have it: one thing or a list of them, and objects in which no name occurs twice.
+//!
+//! `serde_json` would take the last of two members with one name, and so drop a condition silently.
+
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{Error, IntoDeserializer, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
+
+/// `"a"` or `["a", "b"]`. Numbers and booleans are taken for their text, as IAM takes them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub(super) enum OneOrMany<T> {
+    One(T),
+    Many(Vec<T>),
+}
+
+impl<T> OneOrMany<T> {
+    pub(super) fn iter(&self) -> std::slice::Iter<'_, T> {
+        match self {
+            Self::One(one) => std::slice::from_ref(one).iter(),
+            Self::Many(many) => many.iter(),
+        }
+    }
+
+    pub(super) fn try_map<U, E>(&self, change: impl FnMut(&T) -> Result<U, E>) -> Result<OneOrMany<U>, E> {
+        let mut changed: Vec<U> = self.iter().map(change).collect::<Result<_, _>>()?;
+        match (self, changed.pop()) {
+            (Self::One(_), Some(one)) => Ok(OneOrMany::One(one)),
+            (_, last) => Ok(OneOrMany::Many(changed.into_iter().chain(last).collect())),
+        }
+    }
+
+    pub(super) fn extend(&mut self, more: impl IntoIterator<Item = T>) {
+        let own = std::mem::replace(self, Self::Many(Vec::new()));
+        let mut all = match own {
+            Self::One(one) => vec![one],
+            Self::Many(many) => many,
+        };
+        all.extend(more);
+        *self = Self::Many(all);
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for OneOrMany<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(OneOrManyVisitor(PhantomData))
+    }
+}
+
+struct OneOrManyVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> OneOrManyVisitor<T> {
+    fn one<E: Error>(text: &str) -> Result<OneOrMany<T>, E> {
+        T::deserialize(text.into_deserializer()).map(OneOrMany::One)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for OneOrManyVisitor<T> {
+    type Value = OneOrMany<T>;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("one or a list")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+        Self::one(text)
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Self::Value, E> {
+        Self::one(&value.to_string())
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Self::Value, E> {
+        Self::one(&value.to_string())
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Self::Value, E> {
+        Self::one(&value.to_string())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {
+        Vec::deserialize(SeqAccessDeserializer::new(list)).map(OneOrMany::Many)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<Self::Value, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(object)).map(OneOrMany::One)
+    }
+}
+
+/// An object in which no name occurs twice.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct UniqueMap<T>(BTreeMap<String, T>);
+
+impl<T, const N: usize> From<[(String, T); N]> for UniqueMap<T> {
+    fn from(members: [(String, T); N]) -> Self {
+        Self(members.into())
+    }
+}
+
+impl<T> UniqueMap<T> {
+    pub(super) fn iter(&self) -> std::collections::btree_map::Iter<'_, String, T> {
+        self.0.iter()
+    }
+
+    pub(super) fn try_map<U, E>(&self, mut change: impl FnMut(&T) -> Result<U, E>) -> Result<UniqueMap<U>, E> {
+        self.0.iter().map(|(name, value)| Ok((name.clone(), change(value)?))).collect::<Result<_, _>>().map(UniqueMap)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for UniqueMap<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(UniqueMapVisitor(PhantomData))
+    }
+}
+
+struct UniqueMapVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for UniqueMapVisitor<T> {
+    type Value = UniqueMap<T>;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Self::Value, A::Error> {
+        let mut members = BTreeMap::new();
+        while let Some((name, value)) = object.next_entry::<String, T>()? {
+            if members.contains_key(&name) {
+                return Err(A::Error::custom(format_args!("{name:?} occurs twice")));
+            }
+            members.insert(name, value);
+        }
+        Ok(UniqueMap(members))
+    }
+}

@@ -1,0 +1,85 @@
+//! A Parameter Store on loopback, with pages of two parameters.
+
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use wiremock::matchers::{header, method};
+use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
+
+/// The path that everything is below.
+pub(crate) const PATH: &str = "/sentinel/policy";
+const PAGE: usize = 2;
+
+pub(crate) struct FakeParameters {
+    server: MockServer,
+    held: Held,
+}
+
+/// The parameters by their names below the path.
+type Held = Arc<Mutex<BTreeMap<String, String>>>;
+
+impl FakeParameters {
+    /// One that holds these parameters.
+    pub(crate) async fn holding(parameters: &[(&str, &str)]) -> Self {
+        let store = Self { server: MockServer::start().await, held: Held::default() };
+        store.put(parameters);
+        store.answer().await;
+        store
+    }
+
+    pub(crate) fn uri(&self) -> String {
+        self.server.uri()
+    }
+
+    pub(crate) fn put(&self, parameters: &[(&str, &str)]) {
+        let named = parameters.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
+        self.held.lock().unwrap().extend(named);
+    }
+
+    pub(crate) fn delete(&self, name: &str) {
+        self.held.lock().unwrap().remove(name).unwrap();
+    }
+
+    /// From now on it answers again; forgets what was asked so far.
+    pub(crate) async fn answer(&self) {
+        self.respond(Pages(Arc::clone(&self.held))).await;
+    }
+
+    /// From now on every request fails.
+    pub(crate) async fn fail(&self, status: u16, code: &str) {
+        self.respond(ResponseTemplate::new(status).set_body_json(json!({ "__type": code, "message": "CANARY" }))).await;
+    }
+
+    /// From now on no answer comes in time.
+    pub(crate) async fn hang(&self) {
+        self.respond(ResponseTemplate::new(200).set_delay(Duration::from_mins(1))).await;
+    }
+
+    /// How many pages have been asked for since the last change of how it answers.
+    pub(crate) async fn pages(&self) -> usize {
+        self.server.received_requests().await.unwrap().len()
+    }
+
+    async fn respond(&self, response: impl Respond + 'static) {
+        self.server.reset().await;
+        let asked = Mock::given(method("POST")).and(header("x-amz-target", "AmazonSSM.GetParametersByPath"));
+        asked.respond_with(response).mount(&self.server).await;
+    }
+}
+
+struct Pages(Held);
+
+impl Respond for Pages {
+    fn respond(&self, request: &Request) -> ResponseTemplate {
+        let asked: Value = serde_json::from_slice(&request.body).unwrap();
+        assert_eq!((&asked["Path"], &asked["Recursive"], &asked["WithDecryption"]), (&json!(PATH), &json!(true), &json!(true)));
+        let start = asked["NextToken"].as_str().map_or(0, |token| token.parse().unwrap());
+        let held = self.0.lock().unwrap();
+        let parameter =
+            |(name, text): (&String, &String)| json!({ "Name": format!("{PATH}/{name}"), "Type": "String", "Value": text });
+        let page: Vec<Value> = held.iter().skip(start).take(PAGE).map(parameter).collect();
+        let next = (start + PAGE < held.len()).then(|| (start + PAGE).to_string());
+        ResponseTemplate::new(200).set_body_json(json!({ "Parameters": page, "NextToken": next }))
+    }
+}
