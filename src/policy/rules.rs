@@ -101,3 +101,6 @@ impl Verdict {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

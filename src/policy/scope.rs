@@ -226,3 +226,6 @@ fn is_tag_value(text: &str) -> bool {
 fn is_tag_text(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b" _.:/=+-@".contains(&byte))
 }
+
+#[cfg(test)]
+mod tests;

@@ -67,13 +67,12 @@ impl SessionPolicy {
 
     /// The policy as JSON, its placeholders filled by `lookup`, and held to `source_ip` if there is one.
     pub(super) fn fill(&self, lookup: Lookup<'_>, source_ip: Option<IpAddr>) -> Result<String, Attribute> {
-        let mut filled = Document {
-            version: self.0.version,
-            id: self.0.id.clone(),
-            statement: self.0.statement.try_map(|statement| statement.fill(lookup))?,
+        let filled = self.0.statement.try_map(|statement| statement.fill(lookup))?;
+        let statement = match source_ip {
+            Some(source_ip) => filled.and(deny_elsewhere(source_ip)),
+            None => filled,
         };
-        filled.statement.extend(source_ip.map(deny_elsewhere));
-        Ok(filled.to_json())
+        Ok(Document { version: self.0.version, id: self.0.id.clone(), statement }.to_json())
     }
 
     /// A policy that does nothing but hold the session to `source_ip`.

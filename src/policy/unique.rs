@@ -33,14 +33,12 @@ impl<T> OneOrMany<T> {
         }
     }
 
-    pub(super) fn extend(&mut self, more: impl IntoIterator<Item = T>) {
-        let own = std::mem::replace(self, Self::Many(Vec::new()));
-        let mut all = match own {
-            Self::One(one) => vec![one],
-            Self::Many(many) => many,
-        };
-        all.extend(more);
-        *self = Self::Many(all);
+    /// All of them and one more.
+    pub(super) fn and(self, more: T) -> Self {
+        match self {
+            Self::One(one) => Self::Many(vec![one, more]),
+            Self::Many(many) => Self::Many(many.into_iter().chain([more]).collect()),
+        }
     }
 }
 
