@@ -10,9 +10,11 @@ ARCH ?= arm64
 EVENT ?= function-url-identity-center
 ROLE_ARN ?=
 
+CARGO_AUDIT := 0.22.2
 CARGO_DENY := 0.20.2
 CLIENT := .venv/client/bin
 EMULATOR := .venv/emulator/bin
+SCAN := .venv/scan/bin
 TEMPLATES := .venv/templates/bin
 LOCAL_STACK := cargo $(CLIENT)/.installed $(EMULATOR)/.installed
 # So that cargo finds cargo-lambda, cargo-lambda finds zig, and sam finds both.
@@ -75,7 +77,7 @@ bench: cargo ## Benches, each beside something to compare with
 ##@ Checks and tests
 
 .PHONY: check
-check: fmt clippy doc cargo-test deny validate ## All checks and tests, but for the end-to-end ones
+check: fmt clippy doc cargo-test deny scan validate ## All checks and tests, but for the end-to-end ones
 
 .PHONY: test
 test: cargo-test e2e ## All tests, the end-to-end ones included
@@ -98,10 +100,31 @@ cargo-test: cargo
 	cargo test --locked --doc
 
 .PHONY: deny
-deny: cargo ## Licences, bans and sources of all dependencies
+deny: cargo-deny ## Licences, bans and sources of all dependencies
+	cargo deny --locked check bans licenses sources
+
+.PHONY: audit
+audit: cargo-deny ## Known weaknesses of all dependencies; needs the network
+	@[[ $$(cargo audit --version 2>/dev/null) == 'cargo-audit-audit $(CARGO_AUDIT)' ]] || \
+		cargo install --locked cargo-audit --version $(CARGO_AUDIT)
+	cargo deny --locked check advisories
+	cargo audit --deny unsound --deny yanked
+
+.PHONY: cargo-deny
+cargo-deny: cargo
 	@[[ $$(cargo deny --version 2>/dev/null) == 'cargo-deny $(CARGO_DENY)' ]] || \
 		cargo install --locked cargo-deny --version $(CARGO_DENY)
-	cargo deny --locked check bans licenses sources
+
+# The access key ids left out are those of AWS's documentation and the canary of the tests. What the detectors left out look for,
+# names like "secret" and random-looking text, is all over a program that hands out secrets.
+.PHONY: scan
+scan: $(SCAN)/.installed ## Weaknesses in workflows and templates, secrets in the tree
+	$(SCAN)/zizmor --offline --quiet --persona=pedantic --strict-collection .github
+	$(SCAN)/checkov --framework cloudformation --skip-download --quiet --compact --file template.yaml deploy/*.yaml
+	find . -type d \( -name .git -o -name .venv -o -name .local -o -name .aws-sam -o -name target -o -name __pycache__ \) -prune \
+		-o -type f -print0 | xargs -0 $(SCAN)/detect-secrets-hook --no-verify \
+		--disable-plugin Base64HighEntropyString --disable-plugin HexHighEntropyString --disable-plugin KeywordDetector \
+		--exclude-secrets '^A[KS]IA(IOSFODNN7EXAMPLE|ISSUEDTOCALLER00)$$'
 
 .PHONY: validate
 validate: $(TEMPLATES)/.installed ## Lint and test the CloudFormation templates
