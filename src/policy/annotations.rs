@@ -5,9 +5,9 @@
 use crate::request::SessionDuration;
 use cedar_policy::{Effect, Policy, PolicySet};
 
-/// What is wrong with a policy's annotations.
-pub(super) fn problems(policy: &Policy) -> Vec<String> {
-    policy.annotations().filter_map(|(key, value)| problem(policy, key, value)).collect()
+/// What is wrong with a policy's annotations, each with its key.
+pub(super) fn problems(policy: &Policy) -> impl Iterator<Item = (&str, String)> {
+    policy.annotations().filter_map(|(key, value)| Some((key, problem(policy, key, value)?)))
 }
 
 fn problem(policy: &Policy, key: &str, value: &str) -> Option<String> {

@@ -1,6 +1,7 @@
 //! Reading and checking a policy bundle, as a whole or not at all.
 
 use super::catalogue::{self, Catalogue};
+use super::dangling::Dangling;
 use super::rules::Rules;
 use super::{BundleText, annotations, dangling};
 use crate::caller::NamedSessionRoles;
@@ -38,14 +39,16 @@ impl Bundle {
             problems.extend(found);
             Catalogue::new()
         });
-        let Policies { set: policies, files } = parse_policies(text, &mut problems);
-        let mut warnings = validate(&policies, &files, &mut problems);
-        for (effect, remark) in dangling::remarks(&policies, &catalogue, named) {
-            match effect {
+        let policies = parse_policies(text, &mut problems);
+        let mut warnings = validate(&policies, &mut problems);
+        for Dangling { policy, literal, problem } in dangling::all(&policies.set, &catalogue, named) {
+            let remark = policies.at_literal(policy.id(), &literal, &problem);
+            match policy.effect() {
                 Effect::Forbid => problems.push(remark),
                 Effect::Permit => warnings.push(remark),
             }
         }
+        let policies = policies.set;
         if !problems.is_empty() {
             return Err(BundleError(problems));
         }
@@ -73,19 +76,37 @@ pub(super) fn policy_name(id: &PolicyId) -> String {
     id.to_owned()
 }
 
-/// All policies, and the file that each is in.
+/// All policies, and the file that each is in: its name and text.
 #[derive(Default)]
-struct Policies {
+struct Policies<'a> {
     set: PolicySet,
-    files: HashMap<PolicyId, String>,
+    files: HashMap<PolicyId, (&'a str, &'a str)>,
 }
 
-fn parse_policies(text: &BundleText, problems: &mut Vec<String>) -> Policies {
+impl Policies<'_> {
+    /// What is wrong with a policy, where `literal` first stands in its file.
+    fn at_literal(&self, policy: &PolicyId, literal: &str, problem: &str) -> String {
+        let (file, text) = self.file(policy);
+        located(file, text, text.find(literal).unwrap_or_default(), &format!("{}: {problem}", policy_name(policy)))
+    }
+
+    /// What Cedar says of a policy, where it says so.
+    fn at_label(&self, policy: &PolicyId, error: &impl Diagnostic) -> String {
+        let (file, text) = self.file(policy);
+        labelled(file, text, error)
+    }
+
+    fn file(&self, policy: &PolicyId) -> (&str, &str) {
+        self.files.get(policy).copied().unwrap_or(("*.cedar", ""))
+    }
+}
+
+fn parse_policies<'a>(text: &'a BundleText, problems: &mut Vec<String>) -> Policies<'a> {
     let mut all = Policies::default();
     for (file, text) in text.policies() {
         match PolicySet::from_str(text) {
-            Ok(set) => collect(file, &set, &mut all, problems),
-            Err(errors) => problems.extend(errors.iter().map(|error| located(file, text, error))),
+            Ok(set) => collect(file, text, &set, &mut all, problems),
+            Err(errors) => problems.extend(errors.iter().map(|error| labelled(file, text, error))),
         }
     }
     if all.set.is_empty() && problems.is_empty() {
@@ -94,30 +115,39 @@ fn parse_policies(text: &BundleText, problems: &mut Vec<String>) -> Policies {
     all
 }
 
-/// A syntax error with its place, as an editor takes it: `file:line:column`.
-fn located(file: &str, text: &str, error: &impl Diagnostic) -> String {
+/// An error with its place and help.
+fn labelled(file: &str, text: &str, error: &impl Diagnostic) -> String {
     let offset = error.labels().and_then(|mut labels| labels.next()).map_or(0, |label| label.offset());
-    let before = text.get(..offset).unwrap_or_default();
-    let (line, column) = (before.matches('\n').count() + 1, before.chars().rev().take_while(|c| *c != '\n').count() + 1);
     let help = error.help().map(|help| format!(" ({help})")).unwrap_or_default();
-    format!("{file}:{line}:{column}: {error}{help}")
+    located(file, text, offset, &format!("{error}{help}"))
 }
 
-fn collect(file: &str, set: &PolicySet, all: &mut Policies, problems: &mut Vec<String>) {
+/// A problem with its place, as an editor takes it: `file:line:column`.
+fn located(file: &str, text: &str, offset: usize, problem: &str) -> String {
+    let before = text.get(..offset).unwrap_or_default();
+    let (line, column) = (before.matches('\n').count() + 1, before.chars().rev().take_while(|c| *c != '\n').count() + 1);
+    format!("{file}:{line}:{column}: {problem}")
+}
+
+fn collect<'a>(file: &'a str, text: &'a str, set: &PolicySet, all: &mut Policies<'a>, problems: &mut Vec<String>) {
     if set.templates().next().is_some() {
-        problems.push(format!("{file}: policy templates (?principal, ?resource) are not supported"));
+        let slot = text.find("?principal").or_else(|| text.find("?resource")).unwrap_or_default();
+        problems.push(located(file, text, slot, "policy templates (?principal, ?resource) are not supported"));
     }
     for policy in set.policies() {
         let name = policy.annotation("id").map_or_else(|| format!("{file}#{}", policy.id()), str::to_owned);
-        problems.extend(annotations::problems(policy).into_iter().map(|problem| format!("{file}: {name}: {problem}")));
-        all.files.insert(PolicyId::new(&name), file.to_owned());
-        if all.set.add(policy.new_id(PolicyId::new(&name))).is_err() {
-            problems.push(format!("{file}: the @id {name:?} is used twice"));
+        let id = PolicyId::new(&name);
+        let known = all.files.insert(id.clone(), (file, text)).is_some();
+        for (key, problem) in annotations::problems(policy) {
+            problems.push(all.at_literal(&id, &format!("@{key}"), &problem));
+        }
+        if known || all.set.add(policy.new_id(id.clone())).is_err() {
+            problems.push(all.at_literal(&id, &format!("{name:?}"), "this @id is used twice"));
         }
     }
 }
 
-fn validate(policies: &PolicySet, files: &HashMap<PolicyId, String>, problems: &mut Vec<String>) -> Vec<String> {
+fn validate(policies: &Policies<'_>, problems: &mut Vec<String>) -> Vec<String> {
     let schema = match Schema::from_cedarschema_str(SCHEMA) {
         Ok((schema, _)) => schema,
         Err(error) => {
@@ -125,13 +155,12 @@ fn validate(policies: &PolicySet, files: &HashMap<PolicyId, String>, problems: &
             return Vec::new();
         }
     };
-    let result = Validator::new(schema).validate(policies, ValidationMode::Strict);
-    let file = |id| files.get(id).map_or("*.cedar", String::as_str);
-    problems.extend(result.validation_errors().map(|error| format!("{}: {error}", file(error.policy_id()))));
+    let result = Validator::new(schema).validate(&policies.set, ValidationMode::Strict);
+    problems.extend(result.validation_errors().map(|error| policies.at_label(error.policy_id(), error)));
     let mut warnings = Vec::new();
     for warning in result.validation_warnings() {
-        let remark = format!("{}: {warning}", file(warning.policy_id()));
-        let forbids = policies.policy(warning.policy_id()).is_some_and(|policy| policy.effect() == Effect::Forbid);
+        let remark = policies.at_label(warning.policy_id(), warning);
+        let forbids = policies.set.policy(warning.policy_id()).is_some_and(|policy| policy.effect() == Effect::Forbid);
         // A forbid that can never apply is a hole in the fence.
         if forbids && matches!(warning, ValidationWarning::ImpossiblePolicy(_)) {
             problems.push(remark);

@@ -3,18 +3,25 @@
 //! A `permit` about something that does not exist permits nothing, which is worth a warning. A `forbid` about it forbids nothing,
 //! which is a hole in the fence: the bundle does not load.
 
-use super::bundle::policy_name;
 use super::catalogue::Catalogue;
 use crate::caller::{NamedSessionRoles, is_principal};
 use crate::request::ProfileName;
-use cedar_policy::{Effect, EntityUid, PolicySet};
+use cedar_policy::{EntityUid, Policy, PolicySet};
 use std::collections::BTreeSet;
 
-/// The remarks on names that nothing bears, each with the effect of its policy.
-pub(super) fn remarks(policies: &PolicySet, catalogue: &Catalogue, named: &NamedSessionRoles) -> Vec<(Effect, String)> {
+/// A name that nothing bears.
+pub(super) struct Dangling<'a> {
+    /// The policy that it is in.
+    pub(super) policy: &'a Policy,
+    /// As it stands there: `Sentinel::Profile::"dve"`.
+    pub(super) literal: String,
+    pub(super) problem: String,
+}
+
+pub(super) fn all<'a>(policies: &'a PolicySet, catalogue: &Catalogue, named: &NamedSessionRoles) -> Vec<Dangling<'a>> {
     let groups = groups(catalogue);
     let profiles: BTreeSet<&str> = catalogue.keys().map(ProfileName::as_str).collect();
-    let remark = |uid: &EntityUid| {
+    let problem = |uid: &EntityUid| {
         let id = uid.id();
         let id: &str = id.unescaped();
         match uid.type_name().basename() {
@@ -26,16 +33,16 @@ pub(super) fn remarks(policies: &PolicySet, catalogue: &Catalogue, named: &Named
             _ => None,
         }
     };
-    let of_policy = |policy: &cedar_policy::Policy| {
-        let (name, effect) = (policy_name(policy.id()), policy.effect());
-        policy.entity_literals().iter().filter_map(remark).map(|remark| (effect, format!("{name}: {remark}"))).collect::<Vec<_>>()
+    let of_policy = |policy: &'a Policy| {
+        let found = policy.entity_literals().into_iter().filter_map(|uid| Some((uid.to_string(), problem(&uid)?)));
+        found.map(|(literal, problem)| Dangling { policy, literal, problem }).collect::<Vec<_>>()
     };
     policies.policies().flat_map(of_policy).collect()
 }
 
 /// Groups in the catalogue that no policy names, which may be misspelt.
 pub(super) fn unused_groups(policies: &PolicySet, catalogue: &Catalogue) -> Vec<String> {
-    let literals: Vec<EntityUid> = policies.policies().flat_map(cedar_policy::Policy::entity_literals).collect();
+    let literals: Vec<EntityUid> = policies.policies().flat_map(Policy::entity_literals).collect();
     let named: BTreeSet<&str> =
         literals.iter().filter(|uid| uid.type_name().basename() == "ProfileGroup").map(|uid| uid.id().unescaped()).collect();
     let unused = groups(catalogue).into_iter().filter(|group| !named.contains(group));

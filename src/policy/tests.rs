@@ -90,7 +90,18 @@ fn each_policy_problem_is_named() {
 }
 
 #[test]
-fn a_syntax_error_has_its_place() {
+fn each_error_has_its_place() {
+    problem(PROFILES, "permit (principal, action, resource)\nwhen { principal.nmae == \"a\" };", "a.cedar:2:8: ");
+    problem(
+        PROFILES,
+        "permit (principal, action, resource);\n@reson(\"x\")\nforbid (principal, action, resource);",
+        "a.cedar:2:1: ",
+    );
+    problem(
+        PROFILES,
+        "permit (principal, action, resource);\npermit (principal == ?principal, action, resource);",
+        "a.cedar:2:22: ",
+    );
     problem(PROFILES, "@id(\"x\")\npermit (principal, action, resource)\nwhen { principal.name == \"a };", "a.cedar:3:26: ");
     problem(PROFILES, "permit (principal, action, resource in);", "a.cedar:1:39: ");
     problem(PROFILES, "permit (principal, action, resource)", "a.cedar:1:37: ");
@@ -110,8 +121,9 @@ fn a_permit_about_nothing_is_remarked_and_so_is_a_group_without_a_rule() {
     let mut warnings = load(PROFILES, cedar).unwrap().warnings;
     warnings.sort();
     assert_eq!(warnings.len(), 3, "{warnings:?}");
-    assert!(warnings[0].starts_with("profiles.toml: no policy names the group \"g\""), "{warnings:?}");
-    assert!(warnings[1].starts_with("x: ") && warnings[2].starts_with("y: "), "{warnings:?}");
+    assert!(warnings[0].starts_with("a.cedar:1:49: x: no profile is in the group"), "{warnings:?}");
+    assert!(warnings[1].starts_with("a.cedar:2:57: y: there is no profile"), "{warnings:?}");
+    assert!(warnings[2].starts_with("profiles.toml: no policy names the group \"g\""), "{warnings:?}");
 }
 
 /// THREAT: a forbid with a misspelt profile, group or caller never applies, and nobody notices.
@@ -127,10 +139,10 @@ fn security_a_forbid_about_nothing_does_not_load() {
         r#"principal == Sentinel::Caller::"arn:aws:sts::123456789012:assumed-role/ci/build-1", action, resource"#,
         r#"principal == Sentinel::Caller::"arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_Dev_01", action, resource"#,
     ] {
-        problem(PROFILES, &format!("@id(\"x\") forbid ({scope});"), "x: ");
+        problem(PROFILES, &format!("@id(\"x\") forbid ({scope});"), ": x: ");
     }
     let impossible = r#"@id("x") forbid (principal, action, resource) when { context has devcie };"#;
-    problem(PROFILES, impossible, "a.cedar: ");
+    problem(PROFILES, impossible, "a.cedar:1:");
     for principal in [
         "sts::123456789012:assumed-role/AWSReservedSSO_Dev_01/a@b",
         "iam::123456789012:user/a/b",

@@ -20,7 +20,7 @@ fn tag(key: &str, value: &str) -> BTreeMap<String, String> {
     BTreeMap::from([(key.to_owned(), value.to_owned())])
 }
 
-fn statement(statement: Value) -> String {
+fn statement(statement: &Value) -> String {
     json!({ "Version": "2012-10-17", "Statement": statement }).to_string()
 }
 
@@ -60,7 +60,7 @@ fn policy_for(settings: ScopeSettings, caller: &Caller) -> Value {
 
 #[test]
 fn a_session_policy_is_filled_with_the_callers_attributes() {
-    let template = statement(json!([{
+    let template = statement(&json!([{
         "Sid": "Home", "Effect": "Allow", "Action": ["s3:GetObject", "s3:PutObject"],
         "Resource": "arn:aws:s3:::homes/{{caller.account}}/{{ caller.name }}/*",
         "Condition": { "StringEquals": { "aws:PrincipalTag/Arn": ["{{caller.arn}}", "x"] }, "Bool": { "aws:SecureTransport": true } },
@@ -103,7 +103,7 @@ fn security_a_bound_session_works_only_from_the_callers_address() {
     assert_eq!(policy_for(bound(), &alice())["Statement"], json!([everything, deny]));
     let managed = ScopeSettings { policy_arns: vec!["arn:aws:iam::aws:policy/ReadOnlyAccess".to_owned()], ..bound() };
     assert_eq!(policy_for(managed, &alice())["Statement"], json!([deny]), "the managed policies are what allows");
-    let inline = ScopeSettings { session_policy: Some(statement(allow("*"))), ..bound() };
+    let inline = ScopeSettings { session_policy: Some(statement(&allow("*"))), ..bound() };
     assert_eq!(policy_for(inline, &alice())["Statement"], json!([allow("*"), deny]));
     let ipv6 = event("arn:aws:iam::123456789012:user/a", None, Some("2001:db8::7")).unwrap();
     let condition = policy_for(bound(), &ipv6)["Statement"][1]["Condition"]["NotIpAddress"].clone();
@@ -119,7 +119,7 @@ fn security_a_bound_session_works_only_from_the_callers_address() {
 fn security_a_caller_whom_a_template_does_not_fit_is_refused() {
     let bob = event("arn:aws:iam::123456789012:user/b,o,b", None, None).unwrap();
     let refused = |settings| scope(settings).narrow(&bob).unwrap_err();
-    let policy = |resource: &str| ScopeSettings { session_policy: Some(statement(allow(resource))), ..settings() };
+    let policy = |resource: &str| ScopeSettings { session_policy: Some(statement(&allow(resource))), ..settings() };
     assert_eq!(refused(policy("arn:aws:s3:::x/{{caller.org}}/*")), Unscopable::Missing("caller.org"));
     assert_eq!(refused(policy("arn:aws:s3:::x/{{caller.session_name}}/*")), Unscopable::Missing("caller.session_name"));
     assert_eq!(refused(ScopeSettings { tags: tag("Org", "{{caller.org}}"), ..settings() }), Unscopable::Missing("caller.org"));
@@ -157,7 +157,7 @@ fn a_session_policy_that_sts_would_refuse_does_not_load() {
     let change = |key: &str, value: Value| {
         let mut changed = allow("*");
         changed[key] = value;
-        statement(changed)
+        statement(&changed)
     };
     for (text, words) in [
         ("", "session_policy: "),
@@ -218,7 +218,7 @@ fn arns() -> impl Strategy<Value = String> {
     let name = "[A-Za-z0-9_+=,.@-]{2,64}";
     prop_oneof![
         (prop::collection::vec("[!-~]{1,40}", 0..4), name).prop_map(|(path, name)| {
-            let path: String = path.iter().map(|segment| format!("{}/", segment.replace('/', "_"))).collect();
+            let path: String = path.iter().flat_map(|segment| [segment.replace('/', "_"), "/".to_owned()]).collect();
             format!("arn:aws:iam::123456789012:user/{path}{name}")
         }),
         (name, name).prop_map(|(role, session)| format!("arn:aws:sts::123456789012:assumed-role/{role}/{session}")),
@@ -275,7 +275,7 @@ proptest! {
         changed["Condition"] = json!({ "StringEquals": { "aws:PrincipalTag/x": value } });
         let (profile, problems) = ScopeSettings {
             tags: tag("Owner", &tag_value),
-            session_policy: Some(statement(changed)),
+            session_policy: Some(statement(&changed)),
             bind_source_ip: bound,
             ..settings()
         }.check(ROLE);

@@ -1,0 +1,220 @@
+//! `tests.toml`: what is to be decided, written down so that it can be checked.
+//!
+//! ```toml
+//! named_session_roles = "AWSReservedSSO_*"   # as the function has them; these are the defaults
+//! default_duration = 900
+//!
+//! [[test]]
+//! name = "operators get production on a working day"
+//! caller = "arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_Operator_0123456789abcdef/ann@example.com"
+//! profile = "production"
+//! now = 2026-03-02T12:00:00Z                  # the default, a Monday
+//! source_ip = "198.51.100.7"                  # optional, and so are org and duration
+//! device = { owner = "ann@example.com", last_seen = 2026-03-02T11:00:00Z }
+//! expect = "allow"                            # or "deny"
+//! rules = ["operators-may-operate"]           # optional: exactly these decide
+//! reason = "…"                                # optional: what the caller is told, of a "deny"
+//! seconds = 900                               # optional: of an "allow", and so are tags and session_policy
+//! tags = { Team = "blue" }                    # these among others
+//! session_policy = "bucket/ann"               # this text in it
+//! ```
+
+use sentinel_tvm::{
+    Caller, Decision, Device, Event, Grant, NamedSessionRoles, Policy, ProfileName, RequestId, SessionDuration, Terms,
+    VendRequest,
+};
+use serde::Deserialize;
+use serde_json::json;
+use std::collections::BTreeMap;
+use time::UtcDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// All expectations of a bundle.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Expectations {
+    #[serde(default)]
+    named_session_roles: Option<String>,
+    #[serde(default)]
+    default_duration: Option<u32>,
+    #[serde(default, rename = "test")]
+    tests: Vec<Expectation>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Expectation {
+    name: String,
+    caller: String,
+    org: Option<String>,
+    source_ip: Option<String>,
+    profile: String,
+    duration: Option<u32>,
+    now: Option<toml::value::Datetime>,
+    device: Option<DeviceToml>,
+    expect: Outcome,
+    rules: Option<Vec<String>>,
+    reason: Option<String>,
+    seconds: Option<u32>,
+    #[serde(default)]
+    tags: BTreeMap<String, String>,
+    session_policy: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Outcome {
+    Allow,
+    Deny,
+}
+
+/// A device; one that is in order but for what it says.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DeviceToml {
+    managed: Option<bool>,
+    compliant: Option<bool>,
+    owner: Option<String>,
+    last_seen: Option<toml::value::Datetime>,
+    os_version: Option<String>,
+    provider: Option<String>,
+}
+
+/// How an expectation fares.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Met,
+    Unmet(String),
+}
+
+impl Expectations {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let parsed: Self = toml::from_str(text).map_err(|error| format!("tests.toml: {}", error.to_string().trim()))?;
+        let roles = parsed.named_session_roles.as_deref().map(NamedSessionRoles::parse).transpose();
+        roles.map_err(|error| format!("tests.toml: named_session_roles {error}"))?;
+        if parsed.default_duration.is_some_and(|seconds| !(900..=3_600).contains(&seconds)) {
+            return Err("tests.toml: default_duration is not from 900 to 3600".to_owned());
+        }
+        Ok(parsed)
+    }
+
+    /// What the bundle is loaded with.
+    pub(crate) fn terms(&self) -> Terms {
+        Terms {
+            default_duration: self.default_duration.and_then(SessionDuration::from_seconds).unwrap_or(SessionDuration::MIN),
+            named_session_roles: self.roles(),
+        }
+    }
+
+    /// Each expectation's name, and how it fares with `policy`.
+    pub(crate) fn run(&self, policy: &Policy) -> impl Iterator<Item = (&str, Verdict)> {
+        let roles = self.roles();
+        self.tests.iter().map(move |test| {
+            let verdict = test.decide(policy, &roles).and_then(|decision| test.compare(decision));
+            (test.name.as_str(), verdict.map_or_else(Verdict::Unmet, |()| Verdict::Met))
+        })
+    }
+
+    /// What the expectations are.
+    #[cfg(test)]
+    pub(crate) fn outcomes(&self) -> impl Iterator<Item = Outcome> {
+        self.tests.iter().map(|test| test.expect)
+    }
+
+    fn roles(&self) -> NamedSessionRoles {
+        self.named_session_roles.as_deref().and_then(|text| NamedSessionRoles::parse(text).ok()).unwrap_or_default()
+    }
+}
+
+impl Expectation {
+    fn decide(&self, policy: &Policy, roles: &NamedSessionRoles) -> Result<Decision, String> {
+        let duration = match self.duration {
+            Some(seconds) => Some(SessionDuration::from_seconds(seconds).ok_or("duration is not from 900 to 129600")?),
+            None => None,
+        };
+        let profile = ProfileName::try_from(self.profile.clone()).map_err(|problem| format!("profile: {problem}"))?;
+        let device = self.device.as_ref().map(DeviceToml::device).transpose()?;
+        let now = self.now.as_ref().map_or(Ok(MONDAY_NOON), moment)?;
+        let request = VendRequest { profile, duration, device: None };
+        let id = RequestId::new("00000000-0000-0000-0000-000000000000");
+        Ok(policy.decide(&self.caller(roles)?, &request, device.as_ref(), &id, now))
+    }
+
+    fn caller(&self, roles: &NamedSessionRoles) -> Result<Caller, String> {
+        let iam = json!({ "userArn": self.caller, "principalOrgId": self.org });
+        let context = json!({ "authorizer": { "iam": iam }, "http": { "sourceIp": self.source_ip } });
+        let caller = Caller::from_event(&Event::new(json!({ "requestContext": context })), roles);
+        let caller = caller.map_err(|error| format!("caller: {error}"))?;
+        if self.source_ip.is_some() && caller.source_ip().is_none() {
+            return Err("source_ip is not an address".to_owned());
+        }
+        Ok(caller)
+    }
+
+    fn compare(&self, decision: Decision) -> Result<(), String> {
+        let rules = decision.rules().to_vec();
+        let by = format!("by {rules:?}");
+        match (decision.into_grant(), self.expect) {
+            (Ok(_), Outcome::Deny) => return Err(format!("allowed {by}")),
+            (Err(denial), Outcome::Allow) => return Err(format!("{denial} {by}: {}", denial.public_message())),
+            (Ok(grant), Outcome::Allow) => self.compare_grant(&grant)?,
+            (Err(denial), Outcome::Deny) => same("reason", self.reason.as_deref(), &denial.public_message().into_owned())?,
+        }
+        same("rules", self.rules.as_ref(), &rules)
+    }
+
+    fn compare_grant(&self, grant: &Grant) -> Result<(), String> {
+        let (scope, seconds) = (grant.scope(), grant.duration().seconds());
+        same("seconds", self.seconds.as_ref(), &seconds)?;
+        for (key, expected) in &self.tags {
+            let tag = scope.tags.iter().find(|(known, _)| known == key).map(|(_, value)| value.as_str());
+            same(&format!("the tag {key:?}"), Some(&Some(expected.as_str())), &tag)?;
+        }
+        let policy = scope.policy.as_deref().unwrap_or_default();
+        match &self.session_policy {
+            Some(part) if !policy.contains(part.as_str()) => Err(format!("the session policy is without {part:?}: {policy}")),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl DeviceToml {
+    fn device(&self) -> Result<Device, String> {
+        Ok(Device {
+            managed: self.managed.unwrap_or(true),
+            compliant: self.compliant.unwrap_or(true),
+            owner: self.owner.as_ref().map(|owner| owner.to_ascii_lowercase()),
+            last_seen: self.last_seen.as_ref().map(moment).transpose()?,
+            os_version: self.os_version.clone(),
+            provider: match self.provider.as_deref() {
+                None | Some("jamf") => "jamf",
+                Some("intune") => "intune",
+                Some("kandji") => "kandji",
+                Some(_) => return Err("device.provider is none of jamf, intune and kandji".to_owned()),
+            },
+        })
+    }
+}
+
+/// Monday, 2 March 2026, 12:00 UTC.
+const MONDAY_NOON: UtcDateTime = match UtcDateTime::from_unix_timestamp(1_772_452_800) {
+    Ok(noon) => noon,
+    Err(_) => UtcDateTime::UNIX_EPOCH,
+};
+
+fn moment(text: &toml::value::Datetime) -> Result<UtcDateTime, String> {
+    UtcDateTime::parse(&text.to_string(), &Rfc3339)
+        .map_err(|_| format!("{text} is not a date and time with its zone, as in 2026-03-02T12:00:00Z"))
+}
+
+/// Nothing expected is as good as the same.
+fn same<T: PartialEq<U> + std::fmt::Debug + ?Sized, U: std::fmt::Debug>(
+    what: &str,
+    expected: Option<&T>,
+    found: &U,
+) -> Result<(), String> {
+    match expected {
+        Some(expected) if expected != found => Err(format!("{what}: expected {expected:?}, found {found:?}")),
+        _ => Ok(()),
+    }
+}

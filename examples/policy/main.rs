@@ -1,0 +1,90 @@
+//! A policy bundle, checked with the code that the function itself loads and decides with; nothing leaves this machine.
+//!
+//! - `policy check DIRECTORY` tells every problem with its file, line and column, and runs the expectations in the directory's
+//!   `tests.toml`, which says of callers, profiles and circumstances what is to be decided.
+//! - `policy parameters DIRECTORY` checks, and prints the bundle as the parameters that hold it in Parameter Store: a JSON object of
+//!   names, without the path, and texts.
+//!
+//! `make policy-check` and `make policy-push` run it. It ends with 1 if anything is wrong.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
+
+mod expectations;
+#[cfg(test)]
+mod guide;
+
+use expectations::{Expectations, Verdict};
+use sentinel_tvm::{BundleError, BundleText, Policy};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+const USAGE: &str = "usage: policy check|parameters DIRECTORY";
+
+/// Everything that is wrong, one line each.
+type Problems = Vec<String>;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let outcome = match &arguments[..] {
+        [command, directory] if command == "check" => check(Path::new(directory)).map(drop),
+        [command, directory] if command == "parameters" => parameters(Path::new(directory)),
+        _ => Err(vec![USAGE.to_owned()]),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problems) => {
+            problems.iter().for_each(|problem| eprintln!("{problem}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Checks the bundle in `directory` and runs its expectations.
+fn check(directory: &Path) -> Result<BundleText, Problems> {
+    let in_directory = |problem: &String| format!("{}/{problem}", directory.display());
+    let placed = |BundleError(problems): BundleError| problems.iter().map(in_directory).collect::<Problems>();
+    let expectations = Expectations::parse(&tests(directory)?).map_err(|problem| vec![in_directory(&problem)])?;
+    let text = BundleText::from_directory(directory).map_err(|BundleError(problems)| problems)?;
+    let policy = Policy::load(&text, &expectations.terms()).map_err(placed)?;
+    policy.warnings().iter().for_each(|warning| eprintln!("warning: {}", in_directory(warning)));
+    eprintln!("{}: {} profiles, digest {}", directory.display(), policy.profile_count(), policy.digest());
+    report(&expectations, &policy)?;
+    Ok(text)
+}
+
+/// The text of `tests.toml`; empty if there is none.
+fn tests(directory: &Path) -> Result<String, Problems> {
+    let file: PathBuf = directory.join("tests.toml");
+    if !file.exists() {
+        eprintln!("warning: {} does not exist: nothing is expected of these policies", file.display());
+        return Ok(String::new());
+    }
+    fs::read_to_string(&file).map_err(|error| vec![format!("{}: {error}", file.display())])
+}
+
+/// Runs the expectations and tells how each fares.
+fn report(expectations: &Expectations, policy: &Policy) -> Result<(), Problems> {
+    let mut unmet = 0;
+    for (name, verdict) in expectations.run(policy) {
+        match verdict {
+            Verdict::Met => eprintln!("  ok    {name}"),
+            Verdict::Unmet(why) => {
+                unmet += 1;
+                eprintln!("  FAIL  {name}: {why}");
+            }
+        }
+    }
+    match unmet {
+        0 => Ok(()),
+        unmet => {
+            Err(vec![format!("{unmet} of the expectations in tests.toml are not met: mend the policies, or the expectations")])
+        }
+    }
+}
+
+fn parameters(directory: &Path) -> Result<(), Problems> {
+    let json = serde_json::to_string(&check(directory)?.parameters()).map_err(|error| vec![error.to_string()])?;
+    println!("{json}");
+    Ok(())
+}
