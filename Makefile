@@ -9,6 +9,9 @@ PYTHON ?= python3
 ARCH ?= arm64
 EVENT ?= function-url-identity-center
 ROLE_ARN ?=
+POLICY ?= policy
+PARAMETER ?=
+KEY ?=
 
 CARGO_AUDIT := 0.22.2
 CARGO_DENY := 0.20.2
@@ -30,6 +33,8 @@ help:
 	@echo '  PYTHON=python3     all that need .venv: Python 3.11 or newer, to install it with'
 	@echo '  ARCH=arm64         build, deploy, deploy-sam: processor of the function, arm64 or x86_64'
 	@echo '  ROLE_ARN=          deploy: the execution role; needed the first time'
+	@echo '  POLICY=policy      policy-check, policy-push: the directory of the bundle'
+	@echo '  PARAMETER=/a/path  policy-push: where it goes, as in SENTINEL_POLICY_PARAMETER; KEY=alias/... encrypts it'
 	@echo '  EVENT=NAME         invoke: the event in tests/events/NAME.json'
 	@echo '  URL=https://...    limits: a deployed Function URL, with AWS credentials in the environment'
 	@echo '  SENTINEL_...       run, demo: settings of the function, as in docs/configuration.md'
@@ -77,7 +82,7 @@ bench: cargo ## Benches, each beside something to compare with
 ##@ Checks and tests
 
 .PHONY: check
-check: fmt clippy doc cargo-test deny scan validate ## All checks and tests, but for the end-to-end ones
+check: fmt clippy doc cargo-test policy-check deny scan validate ## All checks and tests, but for the end-to-end ones
 
 .PHONY: test
 test: cargo-test e2e ## All tests, the end-to-end ones included
@@ -98,6 +103,10 @@ doc: cargo ## Does the documentation build? A warning is an error
 cargo-test: cargo
 	cargo test --locked --lib --bins --tests --examples
 	cargo test --locked --doc
+
+.PHONY: policy-check
+policy-check: cargo ## Does the policy load, and decide as its tests.toml expects?
+	cargo run --quiet --locked --example policy -- check $(POLICY)
 
 .PHONY: deny
 deny: cargo-deny ## Licences, bans and sources of all dependencies
@@ -153,6 +162,12 @@ deploy: cargo $(CLIENT)/.installed ## Build, deploy with cargo lambda, and make 
 deploy-sam: cargo $(CLIENT)/.installed $(TEMPLATES)/.installed ## Build, and deploy template.yaml with SAM
 	$(WITH_TOOLS) $(TEMPLATES)/sam build --parameter-overrides Architecture=$(ARCH)
 	$(TEMPLATES)/sam deploy $(if $(wildcard samconfig.toml),,--guided) --parameter-overrides Architecture=$(ARCH)
+
+.PHONY: policy-push
+policy-push: cargo $(CLIENT)/.installed ## Check the policy and write it to Parameter Store
+	@[[ -n '$(PARAMETER)' ]] || { \
+		echo 'Say where: make policy-push PARAMETER=/sentinel/policy, as the function has it in SENTINEL_POLICY_PARAMETER.' >&2; exit 1; }
+	$(CLIENT)/python scripts/policy_push.py $(POLICY) $(PARAMETER) $(KEY)
 
 ##@ Housekeeping
 

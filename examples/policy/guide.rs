@@ -80,8 +80,3 @@ fn an_expectation_that_is_not_met_says_why() {
     assert!(why.starts_with("caller: "), "{why}");
     assert!(Expectations::parse("[[test]]\nexpct = 1").is_err());
 }
-
-#[test]
-fn the_starter_bundle_passes_its_own_check() {
-    check(&Path::new(env!("CARGO_MANIFEST_DIR")).join("policy")).unwrap();
-}

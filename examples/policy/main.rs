@@ -34,7 +34,9 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(problems) => {
-            problems.iter().for_each(|problem| eprintln!("{problem}"));
+            for problem in problems {
+                eprintln!("{problem}");
+            }
             ExitCode::FAILURE
         }
     }
@@ -47,7 +49,9 @@ fn check(directory: &Path) -> Result<BundleText, Problems> {
     let expectations = Expectations::parse(&tests(directory)?).map_err(|problem| vec![in_directory(&problem)])?;
     let text = BundleText::from_directory(directory).map_err(|BundleError(problems)| problems)?;
     let policy = Policy::load(&text, &expectations.terms()).map_err(placed)?;
-    policy.warnings().iter().for_each(|warning| eprintln!("warning: {}", in_directory(warning)));
+    for warning in policy.warnings() {
+        eprintln!("warning: {}", in_directory(warning));
+    }
     eprintln!("{}: {} profiles, digest {}", directory.display(), policy.profile_count(), policy.digest());
     report(&expectations, &policy)?;
     Ok(text)

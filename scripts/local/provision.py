@@ -15,6 +15,7 @@ CALLER_ROLE = "AWSReservedSSO_Developer_0123456789abcdef"
 PROTECTED_ROLES = ("vended-development", "vended-customer-data", "vended-production")
 MDM_TOKEN = "the-token-of-the-stand-in-for-jamf"
 TABLE = "sentinel-rate-limit"
+POLICY_PARAMETER = "/sentinel/policy"
 VEND_ACTIONS = ["sts:AssumeRole", "sts:SetSourceIdentity", "sts:TagSession"]
 
 HOURS_12 = 12 * 3600
@@ -91,6 +92,9 @@ def _function_role(iam):
     iam.put_role_policy(RoleName=FUNCTION_ROLE, PolicyName="vend", PolicyDocument=vend)
     count = _allow(["dynamodb:UpdateItem"], Resource=f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{TABLE}")
     iam.put_role_policy(RoleName=FUNCTION_ROLE, PolicyName="count", PolicyDocument=count)
+    # AWS checks this action on the path; the emulator knows no resource for it.
+    read = _allow(["ssm:GetParametersByPath"], Resource="*")
+    iam.put_role_policy(RoleName=FUNCTION_ROLE, PolicyName="read-policy", PolicyDocument=read)
     return arn
 
 

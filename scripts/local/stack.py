@@ -19,7 +19,7 @@ from local.errors import StackError
 from local.mdm import StandInJamf
 from local.ports import HOST
 from local.processes import Process
-from local.provision import ACCOUNT, MDM_TOKEN, REGION, TABLE, provision
+from local.provision import ACCOUNT, MDM_TOKEN, POLICY_PARAMETER, REGION, ROOT, TABLE, provision
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 VENV = REPOSITORY / ".venv"
@@ -36,7 +36,7 @@ class LocalStack:
         self.endpoint = f"http://{HOST}:{ports.emulator}"
         self.url = f"http://{HOST}:{ports.url}"
         self._ports = ports
-        self._policy = policy
+        self.policy = policy
         self._settings = settings or {}
         self._reload = reload
         self._processes = []
@@ -89,6 +89,16 @@ class LocalStack:
         program = ["env", f"AWS_PROFILE={caller}", str(CLIENT_BIN / "awscurl")]
         return [*program, "--service", "lambda", "--region", REGION, "--fail-with-body", f"{self.url}{path}"]
 
+    def push_policy(self, directory):
+        """Writes a bundle to Parameter Store, as an operator does."""
+        root = {"AWS_ACCESS_KEY_ID": ROOT.access_key_id, "AWS_SECRET_ACCESS_KEY": ROOT.secret_access_key}
+        env = {**os.environ, **root, "AWS_DEFAULT_REGION": REGION, "AWS_ENDPOINT_URL": self.endpoint}
+        program = [str(CLIENT_BIN / "python"), str(REPOSITORY / "scripts" / "policy_push.py")]
+        pushed = subprocess.run([*program, str(directory), POLICY_PARAMETER], env=env, capture_output=True, text=True)
+        if pushed.returncode:
+            raise StackError(f"the policy could not be pushed: {pushed.stderr}")
+        return pushed.stdout
+
     def check(self):
         """Raises if a process of the stack has ended, and tells of a function that did not start after a change."""
         for process in self._processes:
@@ -140,13 +150,15 @@ class LocalStack:
 
     def _start_function(self):
         function = self.provisioned.function
+        if "SENTINEL_POLICY_PARAMETER" in self._settings:
+            self.push_policy(self.policy)
         env = {
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_REGION": REGION,
             "AWS_ACCESS_KEY_ID": function.access_key_id,
             "AWS_SECRET_ACCESS_KEY": function.secret_access_key,
             "AWS_SESSION_TOKEN": function.session_token,
-            "SENTINEL_POLICY_DIR": str(self._policy),
+            "SENTINEL_POLICY_DIR": str(self.policy),
             "SENTINEL_RATE_LIMIT_TABLE": TABLE,
             "SENTINEL_MDM_PROVIDER": "jamf",
             "SENTINEL_MDM_BASE_URL": self.mdm.url,

@@ -25,7 +25,7 @@ fn quota(requests: u32, window: u32, burst: u32) -> Limit {
 fn the_defaults_are_those_of_the_documentation() {
     let config = read(&[]).unwrap();
     assert_eq!(policy_of(&config).default_duration().seconds(), 900);
-    assert_eq!(policy_of(&config).profile_count(), 3, "the starter bundle in policy/");
+    assert!(policy_of(&config).profile_count() > 0, "the bundle in policy/, whatever you have made of it");
     assert_eq!(config.rate_limit.limits.vend, quota(100, 60, 100));
     assert_eq!(config.rate_limit.limits.read, quota(100, 60, 100));
     assert_eq!(config.rate_limit.limits.memory_max_keys.get(), 50_000);

@@ -12,7 +12,7 @@ sys.path.insert(0, str(REPOSITORY / "scripts"))
 from local import client  # noqa: E402
 from local.environment import isolate  # noqa: E402
 from local.ports import Ports  # noqa: E402
-from local.provision import ACCOUNT, ROOT, protected_role  # noqa: E402
+from local.provision import ACCOUNT, POLICY_PARAMETER, ROOT, protected_role  # noqa: E402
 from local.stack import LocalStack  # noqa: E402
 
 UNTRUSTED = f"""
@@ -25,15 +25,19 @@ groups = ["development"]
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory):
-    """The running stack, with the starter policy and one more profile: `untrusted`."""
+    """The running stack, with the starter policy in Parameter Store, and one more profile: `untrusted`."""
     isolate("SENTINEL_", "MDM_")
     home = tmp_path_factory.mktemp("stack")
     policy = home / "policy"
     shutil.copytree(REPOSITORY / "policy", policy)
     with open(policy / "profiles.toml", "a", encoding="utf-8") as catalogue:
         catalogue.write(UNTRUSTED)
-    # Every look-up of a device reaches the stand-in for Jamf.
-    settings = {"SENTINEL_MDM_POSTURE_TTL": "0"}
+    settings = {
+        # Every look-up of a device reaches the stand-in for Jamf.
+        "SENTINEL_MDM_POSTURE_TTL": "0",
+        "SENTINEL_POLICY_PARAMETER": POLICY_PARAMETER,
+        "SENTINEL_POLICY_TTL": "1",
+    }
     with LocalStack(home / "state", Ports.free(), policy=policy, settings=settings) as running:
         iam = ROOT.client("iam", running.endpoint)
         protected_role(iam, "vended-untrusted", running.callers["bob"].arn)
@@ -48,3 +52,12 @@ def call(stack):
         return client.call(stack.callers[caller], method, stack.url + target, body, headers)
 
     return send
+
+
+@pytest.fixture
+def policy(stack, tmp_path):
+    """A copy of the bundle in force, to change; what is pushed of it is taken back afterwards."""
+    changed = tmp_path / "policy"
+    shutil.copytree(stack.policy, changed)
+    yield changed
+    stack.push_policy(stack.policy)

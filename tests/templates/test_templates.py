@@ -24,8 +24,67 @@ MDM_SECRET = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:sentinel-t
 TOKENS_SECRET = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:sentinel-tvm/clients-dEf456"
 JAMF = {"MdmProvider": "jamf", "MdmBaseUrl": "https://mdm.example.com", "MdmSecretArn": MDM_SECRET}
 INTUNE = {"MdmProvider": "intune", "MdmTenantId": "example.com", "MdmSecretArn": MDM_SECRET}
+POLICY_PATH = "/sentinel/policy"
+POLICY_ARN = {"Fn::Sub": "arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}:parameter${PolicyParameter}"}
+TOPIC = "arn:aws:sns:eu-central-1:123456789012:sentinel-alarms"
 # What the function's name is in each of the two.
 NAMES = {"template.yaml": "${AWS::StackName}", "deploy/permissions.yaml": "${FunctionName}"}
+
+# The function's own metrics, as in docs/operations.md: the dimensions that each has beside `function`.
+NAMESPACE = "Sentinel/TVM"
+METRICS = {
+    "Requests": [{"code"}, {"profile", "code"}],
+    "Latency": [{"code"}],
+    "LimiterDecisions": [{"limiter"}],
+    "DevicePostures": [{"posture"}],
+} | {
+    name: [set()]
+    for name in [
+        "AdmitLatency",
+        "ClientTokenLatency",
+        "DeviceLatency",
+        "PolicyLatency",
+        "DecideLatency",
+        "AssumeRoleLatency",
+        "LimiterDegraded",
+        "LocalRefusals",
+        "BreakerOpen",
+        "BreakerTransitions",
+        "StoreEvictions",
+        "SecretAge",
+        "SecretRefreshFailures",
+        "ShadowDenials",
+        "PolicyAge",
+        "PolicyReloadFailures",
+    ]
+}
+# The codes of refusals and failures, as in docs/api.md, and their statuses.
+STATUSES = {
+    "MISSING_PROFILE": 400,
+    "INVALID_PROFILE": 400,
+    "INVALID_DURATION": 400,
+    "INVALID_DEVICE": 400,
+    "INVALID_REQUEST": 400,
+    "CLIENT_TOKEN_INVALID": 401,
+    "IAM_AUTH_REQUIRED": 403,
+    "DEVICE_REQUIRED": 403,
+    "DEVICE_VERIFICATION_FAILED": 403,
+    "POLICY_DENY": 403,
+    "NOT_FOUND": 404,
+    "METHOD_NOT_ALLOWED": 405,
+    "REQUEST_TOO_LARGE": 413,
+    "RATE_LIMITED": 429,
+    "INTERNAL_ERROR": 500,
+    "CREDENTIAL_ERROR": 502,
+    "SERVICE_UNAVAILABLE": 503,
+    "RATE_LIMITER_UNAVAILABLE": 503,
+}
+DIMENSION_VALUES = {
+    "code": {"OK", *STATUSES},
+    "limiter": {"dynamodb", "mirror", "memory", "open", "closed", "off"},
+    "posture": {"compliant", "noncompliant", "unmanaged", "refused", "unavailable"},
+}
+LAMBDA_METRICS = {"ConcurrentExecutions", "Duration", "Errors", "Throttles"}
 
 
 class NoManagedPolicies:
@@ -125,7 +184,10 @@ def deployed(path, **parameters):
             return [resolved for child in node if (resolved := resolve(child)) != NO_VALUE]
         return node
 
-    return parsed | {"Resources": resolve(parsed["Resources"])}
+    def exists(resource):
+        return "Condition" not in resource or holds(parsed, parameters, {"Condition": resource["Condition"]})
+
+    return parsed | {"Resources": {n: resolve(r) for n, r in parsed["Resources"].items() if exists(r)}}
 
 
 def refusals(path, **parameters):
@@ -197,6 +259,8 @@ def test_security_nobody_is_let_in_by_the_function_itself():
     PREVENTION: no permission at all on function or layer; callers come by the callers' policy only."""
     kinds = {resource["Type"] for resource in template("template.yaml")["Resources"].values()}
     assert kinds == {
+        "AWS::CloudWatch::Alarm",
+        "AWS::CloudWatch::Dashboard",
         "AWS::DynamoDB::Table",
         "AWS::IAM::ManagedPolicy",
         "AWS::IAM::Role",
@@ -204,6 +268,7 @@ def test_security_nobody_is_let_in_by_the_function_itself():
         "AWS::Lambda::LayerVersion",
         "AWS::Lambda::Url",
         "AWS::Logs::LogGroup",
+        "AWS::Logs::QueryDefinition",
     }
     # This test would see what SAM adds.
     public = template("template.yaml", FunctionUrlConfig={"AuthType": "NONE"})
@@ -224,8 +289,8 @@ def test_security_no_policy_of_stars(path):
 def test_security_function_may_do_what_it_does_and_no_more(path):
     """THREAT: a flaw in the function becomes whatever its role may do: to read who calls, to delete everyone's counters, or
     to read other people's secrets.
-    PREVENTION: its own log group, one action on its own table and on each secret it is given, and three STS actions on the
-    protected roles."""
+    PREVENTION: its own log group, one action on its own table, on each secret it is given and on the policy's path, and three
+    STS actions on the protected roles."""
     role = only(of_type(template(path), "AWS::IAM::Role"))
     assert "ManagedPolicyArns" not in role
     (policy,) = role["Policies"]
@@ -238,6 +303,8 @@ def test_security_function_may_do_what_it_does_and_no_more(path):
         "ReadMdmSecret": ("secretsmanager:GetSecretValue", {"Ref": "MdmSecretArn"}),
         "ReadClientTokens": ("secretsmanager:GetSecretValue", {"Ref": "ClientTokenSecretArn"}),
         "OpenTheSecrets": ("kms:Decrypt", {"Ref": "SecretKeyArn"}),
+        "ReadPolicy": ("ssm:GetParametersByPath", POLICY_ARN),
+        "OpenThePolicy": ("kms:Decrypt", {"Ref": "PolicyKeyArn"}),
         "AssumeProtectedRoles": (ASSUME, here),
         "AssumeProtectedRolesElsewhere": (ASSUME, {"Ref": "ProtectedRolesElsewhere"}),
     }
@@ -246,11 +313,12 @@ def test_security_function_may_do_what_it_does_and_no_more(path):
 @pytest.mark.parametrize("path", STACKS)
 def test_security_only_this_function_gets_to_protected_roles_and_secrets(path):
     """THREAT: somebody with iam:PassRole gives the function's role to a function of their own, which then assumes protected
-    roles without asking any policy, or reads the secrets.
+    roles without asking any policy, or reads the secrets or the policy.
     PREVENTION: each statement that lets the role do so demands that this very function asks."""
     condition = {"ArnEquals": {"lambda:SourceFunctionArn": function_arn(path)}}
-    valuable = [s for s in grants(template(path)) if listed(s["Action"])[0].startswith(("sts:", "secretsmanager:"))]
-    assert [s["Condition"] for s in valuable] == [condition] * 4
+    services = ("sts:", "secretsmanager:", "ssm:")
+    valuable = [s for s in grants(template(path)) if listed(s["Action"])[0].startswith(services)]
+    assert [s["Condition"] for s in valuable] == [condition] * 5
 
 
 @pytest.mark.parametrize("path", STACKS)
@@ -298,6 +366,78 @@ def test_security_a_key_without_secrets_is_refused(path):
 
 
 @pytest.mark.parametrize("path", STACKS)
+def test_security_policy_and_its_key_only_as_far_as_given(path):
+    """THREAT: a flaw in the function reads other people's parameters, or decrypts them with a key that others share.
+    PREVENTION: nothing unless a path is given; then that path alone; the key only if given, only through Parameter Store,
+    only for what is below the path."""
+    assert not [s for s in grants(deployed(path)) if re.search("ssm|kms", json.dumps(s))]
+    (read,) = [s for s in grants(deployed(path, PolicyParameter=POLICY_PATH)) if re.search("ssm|kms", json.dumps(s))]
+    assert (read["Action"], read["Resource"]) == ("ssm:GetParametersByPath", POLICY_ARN)
+    parameters = {"PolicyParameter": POLICY_PATH, "PolicyKeyArn": KEY_ARN}
+    (statement,) = [s for s in grants(deployed(path, **parameters)) if "kms:" in json.dumps(s)]
+    assert statement["Action"] == "kms:Decrypt"
+    assert statement["Resource"] == {"Ref": "PolicyKeyArn"}
+    assert statement["Condition"] == {
+        "StringEquals": {"kms:ViaService": {"Fn::Sub": "ssm.${AWS::Region}.${AWS::URLSuffix}"}},
+        "StringLike": {"kms:EncryptionContext:PARAMETER_ARN": {"Fn::Sub": POLICY_ARN["Fn::Sub"] + "/*"}},
+    }
+
+
+@pytest.mark.parametrize("path", STACKS)
+def test_security_a_policy_key_without_policy_is_refused(path):
+    """THREAT: without a path, the key could be used for the parameters of everybody.
+    PREVENTION: a rule refuses the key without the path."""
+    (refusal,) = refusals(path, PolicyKeyArn=KEY_ARN)
+    assert refusal.startswith("PolicyKeyArn ")
+    assert not refusals(path, PolicyKeyArn=KEY_ARN, PolicyParameter=POLICY_PATH)
+
+
+@pytest.mark.parametrize("path", STACKS)
+def test_security_the_path_of_the_policy_is_one_path(path):
+    """THREAT: `/` or a pattern as the path: the function may read every parameter, and takes anybody's for its policy.
+    PREVENTION: CloudFormation refuses all but nothing, and one path of one's own."""
+    definition = source(path)["Parameters"]["PolicyParameter"]
+    assert definition["Default"] == ""
+    takes(definition, ["", POLICY_PATH, "/sentinel", "/a/B_c/d.e-f", "/a" * 13])
+    refuses(definition, [
+        "/",
+        "*",
+        "/*",
+        "/sentinel/*",
+        "/sentinel/polic?",
+        "/sentinel/policy/",
+        "//sentinel",
+        "sentinel/policy",
+        "/sentinel policy",
+        "/aws/sentinel",
+        "/AWS-sentinel",
+        "/ssm/sentinel",
+        "/a" * 14,
+        "/sentinel,/other",
+    ])
+
+
+@pytest.mark.parametrize(
+    ("parameters", "expected"),
+    [
+        ({}, {"SENTINEL_POLICY_DIR": "/opt"}),
+        ({"PolicyTtl": "60"}, {"SENTINEL_POLICY_DIR": "/opt"}),
+        (
+            {"PolicyParameter": POLICY_PATH, "PolicyTtl": "60"},
+            {
+                "SENTINEL_POLICY_DIR": "/opt",
+                "SENTINEL_POLICY_PARAMETER": POLICY_PATH,
+                "SENTINEL_POLICY_TTL": "60",
+            },
+        ),
+    ],
+)
+def test_policy_is_where_the_parameters_say(parameters, expected):
+    variables = settings(**parameters)
+    assert {name: value for name, value in variables.items() if name.startswith("SENTINEL_POLICY_")} == expected
+
+
+@pytest.mark.parametrize("path", STACKS)
 @pytest.mark.parametrize("parameter", ["MdmSecretArn", "ClientTokenSecretArn"])
 def test_security_a_secret_is_its_full_arn(path, parameter):
     """THREAT: `*`, or a name without the random end, which IAM would take for a pattern or for another secret.
@@ -320,10 +460,11 @@ def test_security_a_secret_is_its_full_arn(path, parameter):
 
 
 @pytest.mark.parametrize("path", STACKS)
-def test_security_the_key_of_secrets_is_its_arn(path):
+@pytest.mark.parametrize("parameter", ["SecretKeyArn", "PolicyKeyArn", "LogKeyArn"])
+def test_security_an_optional_key_is_its_arn(path, parameter):
     """THREAT: `*` or an alias as the key: too much is granted, or nothing.
     PREVENTION: CloudFormation refuses all but nothing, and a key's full ARN."""
-    definition = source(path)["Parameters"]["SecretKeyArn"]
+    definition = source(path)["Parameters"][parameter]
     assert definition["Default"] == ""
     takes(definition, ["", KEY_ARN])
     refuses(definition, ["*", "aws-managed", "arn:aws:kms:eu-central-1:123456789012:alias/secrets", f"{KEY_ARN[:-36]}*"])
@@ -635,13 +776,221 @@ def test_security_callers_cannot_forge_an_event(path):
 def test_security_audit_trail_is_kept(path):
     """THREAT: who got which credentials is forgotten: logs that expire unseen, or go with a deleted stack.
     PREVENTION: a log group of a known name, with a retention, that outlives the stack."""
-    group = template(path)["Resources"]["LogGroup"]
-    assert group["Properties"] == {
+    group = deployed(path)["Resources"]["LogGroup"]
+    properties = {
         "LogGroupName": {"Fn::Sub": f"/aws/lambda/{NAMES[path]}"},
         "RetentionInDays": {"Ref": "LogRetentionDays"},
     }
+    assert group["Properties"] == properties
+    under_key = deployed(path, LogKeyArn=KEY_ARN)["Resources"]["LogGroup"]
+    assert under_key["Properties"] == properties | {"KmsKeyId": {"Ref": "LogKeyArn"}}
     assert group["DeletionPolicy"] == "RetainExceptOnCreate"
     assert group["UpdateReplacePolicy"] == "Retain"
+
+
+def alarms(**parameters):
+    return of_type(deployed("template.yaml", **parameters), "AWS::CloudWatch::Alarm")
+
+
+def watched(alarm):
+    """The metrics of an alarm: namespace, name, dimensions."""
+    metrics = [m["MetricStat"]["Metric"] for m in alarm["Metrics"] if "MetricStat" in m] if "Metrics" in alarm else [alarm]
+    for metric in metrics:
+        yield metric["Namespace"], metric["MetricName"], {d["Name"]: d["Value"] for d in metric["Dimensions"]}
+
+
+def assert_documented(namespace, name, dimensions, function):
+    """A metric that is somewhere documented, of this function."""
+    others = dict(dimensions)
+    if namespace == "AWS/Lambda":
+        assert name in LAMBDA_METRICS
+        assert others == {"FunctionName": function}
+        return
+    assert namespace == NAMESPACE
+    assert others.pop("function") == function
+    assert others.keys() in METRICS[name], name
+    for dimension, value in others.items():
+        assert value in DIMENSION_VALUES[dimension], value
+
+
+def substituted(sub, parsed, parameters):
+    """What Fn::Sub makes of a text: names in the place of values."""
+    text, given = sub["Fn::Sub"] if isinstance(sub["Fn::Sub"], list) else (sub["Fn::Sub"], {})
+    given = {name: value if isinstance(value, str) else substituted(value, parsed, parameters) for name, value in given.items()}
+    known = {*parsed["Resources"], *parsed["Parameters"]}
+
+    def put(match):
+        name = match[1]
+        if name.startswith("!"):
+            return f"${{{name[1:]}}}"
+        assert name in given or name.startswith("AWS::") or name.split(".")[0] in known, name
+        return given.get(name, name)
+
+    return re.sub(r"\$\{([^}]*)\}", put, text)
+
+
+def widgets(**parameters):
+    """The dashboard's widgets with these parameters."""
+    parsed = deployed("template.yaml", **parameters)
+    body = only(of_type(parsed, "AWS::CloudWatch::Dashboard"))["DashboardBody"]
+    return json.loads(substituted(body, parsed, parameters))["widgets"]
+
+
+POLICY_SOURCES = [{}, {"PolicyParameter": POLICY_PATH}]
+
+
+def test_codes_are_those_of_the_documentation():
+    rows = re.findall(r"^\| (\d{3}) \| ([^|]+)", (ROOT / "docs/api.md").read_text(), re.MULTILINE)
+    documented = {code: int(status) for status, codes in rows for code in re.findall("`([A-Z_]+)`", codes)}
+    assert documented == STATUSES
+
+
+def test_alarms_watch_documented_metrics():
+    for alarm in alarms(PolicyParameter=POLICY_PATH).values():
+        for metric in watched(alarm):
+            assert_documented(*metric, function={"Ref": "Function"})
+
+
+def test_alarms_are_there_for_each_kind_of_trouble():
+    always = {
+        "ErrorsAlarm": {"Errors"},
+        "ThrottlesAlarm": {"Throttles"},
+        "FailuresAlarm": {"Requests"},
+        "RefusalsAlarm": {"Requests"},
+        "LatencyAlarm": {"Latency"},
+        "BreakerAlarm": {"BreakerOpen"},
+        "LimiterDegradedAlarm": {"LimiterDegraded"},
+        "SecretRefreshAlarm": {"SecretRefreshFailures"},
+    }
+    of_parameters = {"PolicyReloadAlarm": {"PolicyReloadFailures"}, "PolicyAgeAlarm": {"PolicyAge"}}
+
+    def metrics(**parameters):
+        return {name: {metric for _, metric, _ in watched(alarm)} for name, alarm in alarms(**parameters).items()}
+
+    assert metrics() == always
+    assert metrics(PolicyParameter=POLICY_PATH) == always | of_parameters
+
+
+@pytest.mark.parametrize(
+    ("name", "statuses", "threshold"),
+    [
+        ("FailuresAlarm", range(500, 600), 0),
+        ("RefusalsAlarm", [401, 403, 429], {"Ref": "RefusalAlarmThreshold"}),
+    ],
+)
+def test_alarms_on_answers_sum_every_code(name, statuses, threshold):
+    alarm = alarms()[name]
+    total, *parts = alarm["Metrics"]
+    assert {dimensions["code"] for _, _, dimensions in watched(alarm)} == {
+        code for code, status in STATUSES.items() if status in statuses
+    }
+    # A metric without data would take the whole sum's.
+    filled = ", ".join(f"FILL({part['Id']}, 0)" for part in parts)
+    assert total["Expression"] == f"SUM([{filled}])"
+    assert [part["ReturnData"] for part in parts] == [False] * len(parts)
+    assert {(part["MetricStat"]["Stat"], part["MetricStat"]["Period"]) for part in parts} == {("Sum", 300)}
+    assert alarm["Threshold"] == threshold
+
+
+@pytest.mark.parametrize("parameters", POLICY_SOURCES)
+def test_alarms_tell_the_topic_and_what_to_do(parameters):
+    for name, alarm in alarms(**parameters).items():
+        assert not {"AlarmActions", "OKActions", "InsufficientDataActions"} & alarm.keys(), name
+    for name, alarm in alarms(AlarmTopicArn=TOPIC, **parameters).items():
+        assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": "AlarmTopicArn"}], name
+        # Where nobody calls there are no metrics, and that is fine.
+        assert alarm["TreatMissingData"] == "notBreaching", name
+        assert alarm["ComparisonOperator"] == "GreaterThanThreshold", name
+        assert alarm.get("DatapointsToAlarm", 1) <= alarm["EvaluationPeriods"], name
+        assert "First " in alarm["AlarmDescription"], name
+        assert alarm["AlarmDescription"].endswith('See "Alarms" in docs/operations.md.'), name
+        assert len(alarm["AlarmDescription"]) <= 1024, name
+    topic = source("template.yaml")["Parameters"]["AlarmTopicArn"]
+    takes(topic, ["", TOPIC])
+    refuses(topic, ["sentinel-alarms", TOPIC + ".fifo", TOPIC + ",x", "arn:aws:sqs:eu-central-1:123456789012:alarms"])
+
+
+def test_dashboard_can_be_left_out():
+    assert not of_type(deployed("template.yaml", Dashboard="false"), "AWS::CloudWatch::Dashboard")
+    assert widgets()
+
+
+@pytest.mark.parametrize("parameters", POLICY_SOURCES)
+def test_dashboard_shows_every_alarm(parameters):
+    (widget,) = [w for w in widgets(**parameters) if w["type"] == "alarm"]
+    assert sorted(widget["properties"]["alarms"]) == sorted(f"{name}.Arn" for name in alarms(**parameters))
+
+
+def test_dashboard_shows_every_metric_and_no_other():
+    shown = set()
+    for widget in widgets():
+        for row in widget["properties"].get("metrics", []):
+            if isinstance(row[0], dict):
+                found = re.fullmatch(
+                    r"""SEARCH\('\{"([^"]+)",([a-z,]+)\} MetricName="(\w+)" function="Function"', '(Sum)', 300\)""",
+                    row[0]["expression"],
+                )
+                namespace, dimensions, name = found[1], found[2].split(","), found[3]
+                assert namespace == NAMESPACE
+                assert {*dimensions} - {"function"} in METRICS[name]
+                assert {f"Dim.{dimension}" for dimension in dimensions[1:]} == {*re.findall(r"PROP\('([^']+)'\)", row[0]["label"])}
+            else:
+                namespace, name, *dimensions = [part for part in row if isinstance(part, str)]
+                names, dimension_values = dimensions[::2], dimensions[1::2]
+                assert_documented(namespace, name, dict(zip(names, dimension_values, strict=True)), function="Function")
+            shown.add(name)
+    assert shown == METRICS.keys() | LAMBDA_METRICS
+
+
+def test_dashboard_is_laid_out_without_overlap():
+    cells = [
+        (x, y)
+        for w in widgets()
+        for x in range(w["x"], w["x"] + w["width"])
+        for y in range(w["y"], w["y"] + w["height"])
+    ]
+    assert len(cells) == len({*cells})
+    assert {x for x, _ in cells} <= {*range(24)}
+    for widget in widgets():
+        assert widget["type"] == "alarm" or widget["properties"]["region"] == "AWS::Region"
+
+
+def queries():
+    """Each query, those of the dashboard included."""
+    parsed = template("template.yaml")
+    for query in of_type(parsed, "AWS::Logs::QueryDefinition").values():
+        assert query["LogGroupNames"] == [{"Ref": "LogGroup"}]
+        assert query["Name"]["Fn::Sub"].startswith("${AWS::StackName}/")
+        yield query["QueryString"]
+    for widget in widgets():
+        if widget["type"] == "log":
+            group, query = widget["properties"]["query"].split(" | ", 1)
+            assert group == "SOURCE 'LogGroup'"
+            yield query.replace(" | ", "\n| ")
+
+
+def test_queries_ask_for_documented_fields_of_audit_lines():
+    words = {"and", "or", "like", "as", "by", "desc", "asc"}
+    documented = {*re.findall(r"`(\w+)`", (ROOT / "docs/operations.md").read_text())}
+    assert len([*queries()]) == 8
+    for query in queries():
+        lines = [line.removeprefix("| ") for line in query.splitlines() if not line.startswith("#")]
+        commands = [line.split()[0] for line in lines]
+        assert {*commands} <= {"fields", "filter", "stats", "sort", "limit"}
+        assert any(line.startswith('filter type = "audit" and ') for line in lines)
+        assert commands[-1] == "limit"
+        text = re.sub(r'"[^"]*"|\b\w+(?=\()|\b\d\w*|@timestamp', " ", " ".join(line.split(" ", 1)[1] for line in lines))
+        named = {*re.findall(r"\bas (\w+)", text)} | words
+        for field in {*re.findall(r"[a-z_]+(?:\.[a-z_]+)*", text)} - named:
+            assert {*field.split(".")} <= documented | {"type"}, field
+
+
+@pytest.mark.parametrize("path", TEMPLATES)
+def test_checks_are_skipped_for_a_reason(path):
+    for name, resource in source(path)["Resources"].items():
+        for skipped in resource.get("Metadata", {}).get("checkov", {}).get("skip", []):
+            assert re.fullmatch(r"CKV_AWS_\d+", skipped["id"]), name
+            assert skipped["comment"].endswith("."), name
 
 
 def test_security_protected_role_trusts_the_function_on_its_terms():
