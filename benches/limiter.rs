@@ -5,48 +5,28 @@
 //!
 //! `make bench` runs it. Times differ between machines and moments; the ratios are what to look at.
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a program for the terminal")]
+#![expect(clippy::unwrap_used, reason = "a program for the terminal")]
+
+mod pair;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_sdk_dynamodb::types::AttributeValue;
 use dynoxide::Database;
 use governor::clock::FakeRelativeClock;
+use pair::pair;
 use sentinel_tvm::{
     BreakerSettings, Caller, DecidedBy, DynamoTable, Event, FailureMode, Limit, Limits, NamedSessionRoles, Principal, Quota,
     RateLimiter, SharedSettings, Tier,
 };
 use serde_json::json;
 use std::num::{NonZeroU32, NonZeroUsize};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use time::UtcDateTime;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
-const ROUNDS: usize = 31;
 const CALLERS: usize = 10_000;
-
-/// Runs both in turn, `times` each per round, and prints the median time of each and the median ratio of a round.
-fn pair(title: &str, times: u32, (ours, mut one): (&str, impl FnMut()), (theirs, mut other): (&str, impl FnMut())) {
-    let mut rounds: Vec<(f64, f64)> = (0..ROUNDS).map(|_| (measure(times, &mut one), measure(times, &mut other))).collect();
-    rounds.remove(0); // the warm-up
-    let median = |value: fn(&(f64, f64)) -> f64| {
-        let mut values: Vec<f64> = rounds.iter().map(value).collect();
-        values.sort_by(f64::total_cmp);
-        values[values.len() / 2]
-    };
-    println!("{title}\n  {ours:<32} {:>10.3} us", median(|round| round.0));
-    println!("  {theirs:<32} {:>10.3} us", median(|round| round.1));
-    println!("  {:<32} {:>10.2}\n", "ratio", median(|round| round.0 / round.1));
-}
-
-/// Microseconds per call.
-#[expect(clippy::disallowed_methods, reason = "a bench measures time")]
-fn measure(times: u32, work: &mut impl FnMut()) -> f64 {
-    let start = Instant::now();
-    (0..times).for_each(|_| work());
-    start.elapsed().as_secs_f64() * 1e6 / f64::from(times)
-}
 
 fn main() {
     let runtime = Runtime::new().unwrap();
@@ -92,7 +72,12 @@ fn local(runtime: &Runtime) {
         clock.advance(Duration::from_micros(1));
         let _ = std::hint::black_box(governor.check_key(&format!("RL#vend#{}", callers[their_turn])));
     };
-    pair("local store, 10 000 principals", 20_000, ("sentinel-tvm (bounded LRU)", ours), ("governor (unbounded map)", theirs));
+    let _ = pair(
+        "local store, 10 000 principals",
+        20_000,
+        ("sentinel-tvm (bounded LRU)", ours),
+        ("governor (unbounded map)", theirs),
+    );
 }
 
 fn shared(runtime: &Runtime) {
@@ -114,7 +99,7 @@ fn shared(runtime: &Runtime) {
             update.update_expression("ADD N :one").expression_attribute_values(":one", AttributeValue::N("1".to_owned()));
         runtime.block_on(update.send()).unwrap();
     };
-    pair("shared store, over HTTP", 500, ("one decision", ours), ("a bare UpdateItem", theirs));
+    let _ = pair("shared store, over HTTP", 500, ("one decision", ours), ("a bare UpdateItem", theirs));
 }
 
 /// An embedded DynamoDB with one table.

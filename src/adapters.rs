@@ -2,9 +2,11 @@
 
 mod client_tokens;
 mod devices;
+mod readings;
 
 pub use client_tokens::{ClientTokenCheck, ClientTokenSetting};
 pub use devices::{DeviceCheck, DeviceLookUp, DeviceRefused};
+pub(crate) use readings::Told;
 
 use crate::config::{Config, ConfigError};
 use crate::policy_store::PolicyStore;

@@ -3,7 +3,7 @@
 //! Invariants: every event gets a [`Response`] and leaves one audit line, whatever happens, a panic included; each stage takes
 //! what the one before it made, so none can be skipped; a refused request does no later step.
 
-use crate::adapters::Adapters;
+use crate::adapters::{Adapters, Told};
 use crate::audit::AuditRecord;
 use crate::caller::{Caller, NamedSessionRoles};
 use crate::config::Config;
@@ -29,6 +29,9 @@ pub struct App {
     named_session_roles: NamedSessionRoles,
     adapters: Adapters,
     audit: AuditSink,
+    /// The function's name.
+    name: String,
+    told: Told,
 }
 
 impl fmt::Debug for App {
@@ -41,7 +44,13 @@ impl App {
     /// The function as `config` has it, its audit lines going to `audit`.
     #[must_use]
     pub fn new(config: Config, adapters: Adapters, audit: AuditSink) -> Self {
-        Self { named_session_roles: config.named_session_roles, adapters, audit }
+        Self {
+            named_session_roles: config.named_session_roles,
+            adapters,
+            audit,
+            name: config.function_name,
+            told: Told::default(),
+        }
     }
 
     /// Answers one invocation.
@@ -52,7 +61,7 @@ impl App {
         let request_id = RequestId::new(invocation.request_id);
         let now = invocation.now;
         let mut request = InFlight {
-            record: AuditRecord::open(request_id.clone(), &event, now),
+            record: AuditRecord::open(&self.name, request_id.clone(), &event, now),
             quota: Outcome::Uncounted,
             request_id,
             event,
@@ -68,7 +77,8 @@ impl App {
         if let (500.., Err(error)) = (response.status_code, &outcome) {
             tracing::error!(request_id = request.request_id.as_str(), "{error}");
         }
-        (self.audit)(&request.record.close(outcome.as_ref().err()));
+        let readings = self.adapters.readings(&self.told, now);
+        (self.audit)(&request.record.close(outcome.as_ref().err(), &readings));
         response
     }
 
@@ -108,7 +118,7 @@ impl App {
     /// The policy that decides this request.
     async fn policy(&self, request: &mut InFlight) -> Arc<Policy> {
         let policy = self.adapters.policies.current(request.now).await;
-        request.record.policy(&policy);
+        request.record.policy(&policy, self.adapters.policies.age(request.now));
         policy
     }
 

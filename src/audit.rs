@@ -4,13 +4,17 @@
 //! can neither flood the log nor forge a line. The line is also a CloudWatch metric (embedded metric format).
 
 mod entries;
+mod metrics;
 mod stopwatch;
 
-use crate::adapters::DeviceLookUp;
+pub use metrics::Readings;
+
+use crate::adapters::{DeviceLookUp, DeviceRefused};
 use crate::caller::Caller;
 use crate::error::Error;
 use crate::event::Event;
-use crate::policy::{Decision, Grant, Policy, Rehearsal};
+use crate::mdm::PostureError;
+use crate::policy::{Decision, Grant, Policy, Refusal, Rehearsal};
 use crate::rate_limit::Admission;
 use crate::request::{RequestId, VendRequest};
 use crate::sts::Credentials;
@@ -51,6 +55,14 @@ pub struct AuditRecord {
     issued: Option<IssuedEntry>,
     /// Milliseconds per stage, in the order of the request's way.
     durations_ms: BTreeMap<&'static str, f64>,
+    /// The function's name: what metrics go by.
+    function: String,
+    #[serde(skip)]
+    profile_exists: bool,
+    #[serde(skip)]
+    posture: Option<&'static str>,
+    #[serde(skip)]
+    policy_age: Option<u64>,
     #[serde(skip)]
     clock: Stopwatch,
     #[serde(skip)]
@@ -60,7 +72,7 @@ pub struct AuditRecord {
 impl AuditRecord {
     /// Opens the record of a request that arrived at `now`.
     #[must_use]
-    pub fn open(request_id: RequestId, event: &Event, now: UtcDateTime) -> Self {
+    pub fn open(function: &str, request_id: RequestId, event: &Event, now: UtcDateTime) -> Self {
         Self {
             kind: "audit",
             time: now.format(&Rfc3339).unwrap_or_default(),
@@ -76,6 +88,10 @@ impl AuditRecord {
             granted: None,
             issued: None,
             durations_ms: BTreeMap::new(),
+            function: function.to_owned(),
+            profile_exists: false,
+            posture: None,
+            policy_age: None,
             clock: Stopwatch::start(),
             unix_ms: now.unix_timestamp_nanos() / 1_000_000,
         }
@@ -111,6 +127,7 @@ impl AuditRecord {
             Ok(DeviceLookUp::Unknown(error)) => Some(DeviceEntry::unknown(error)),
             Ok(DeviceLookUp::None) | Err(_) => None,
         };
+        self.posture = posture(looked_up);
         self.lap("device");
     }
 
@@ -119,15 +136,17 @@ impl AuditRecord {
         self.policy_digest = Some(policy.digest().to_owned());
     }
 
-    /// Which policy decides, once it is up to date.
-    pub fn policy(&mut self, policy: &Policy) {
+    /// Which policy decides, once it is up to date, and how old it is in seconds if it may change.
+    pub fn policy(&mut self, policy: &Policy, age: Option<u64>) {
         self.policy_in_force(policy);
+        self.policy_age = age;
         self.lap("policy");
     }
 
     /// What the policy decided, and by which rules.
     pub fn decision(&mut self, decision: &Decision) {
         self.rules = Some(decision.rules().to_vec());
+        self.profile_exists = !matches!(decision, Decision::Deny(denial) if denial.refusal() == Refusal::UnknownProfile);
         self.lap("decide");
     }
 
@@ -149,7 +168,7 @@ impl AuditRecord {
 
     /// The finished line, without a line feed. An outcome without an error is an `OK`.
     #[must_use]
-    pub fn close(mut self, error: Option<&Error>) -> String {
+    pub fn close(mut self, error: Option<&Error>, readings: &Readings) -> String {
         let total = self.clock.total_ms();
         self.durations_ms.insert("total", total);
         let public = error.map(Error::public);
@@ -162,25 +181,30 @@ impl AuditRecord {
         if let Some(error) = error {
             line.insert("detail".to_owned(), error.to_string().into());
         }
-        line.extend(self.metrics(total));
+        line.extend(self.metrics(readings, total));
         Value::Object(line).to_string()
-    }
-
-    /// CloudWatch's embedded metric format. The only dimension is the code, of which there are few.
-    fn metrics(&self, total_ms: f64) -> [(String, Value); 3] {
-        let directive = json!({
-            "Timestamp": i64::try_from(self.unix_ms).unwrap_or_default(),
-            "CloudWatchMetrics": [{
-                "Namespace": "Sentinel/TVM",
-                "Dimensions": [["code"]],
-                "Metrics": [{ "Name": "Requests", "Unit": "Count" }, { "Name": "Latency", "Unit": "Milliseconds" }],
-            }],
-        });
-        [("_aws".to_owned(), directive), ("Requests".to_owned(), 1.into()), ("Latency".to_owned(), total_ms.into())]
     }
 
     fn lap(&mut self, stage: &'static str) {
         let elapsed = self.clock.lap_ms();
         self.durations_ms.insert(stage, elapsed);
+    }
+}
+
+/// What came of a device, in a word that metrics can go by; none if none was looked for.
+fn posture(looked_up: &Result<DeviceLookUp, Error>) -> Option<&'static str> {
+    match looked_up {
+        Ok(DeviceLookUp::None) => None,
+        Ok(DeviceLookUp::Known(posture)) if !posture.device.managed => Some("unmanaged"),
+        Ok(DeviceLookUp::Known(posture)) if !posture.device.compliant => Some("noncompliant"),
+        Ok(DeviceLookUp::Known(_)) => Some("compliant"),
+        Ok(DeviceLookUp::Unknown(PostureError::UnknownDevice | PostureError::AmbiguousDevice)) => Some("unknown"),
+        Err(Error::Device(refused)) => Some(match refused {
+            DeviceRefused::Missing => "missing",
+            DeviceRefused::Unverified(_) => "unknown",
+            DeviceRefused::Unmanaged => "unmanaged",
+            DeviceRefused::NotCompliant => "noncompliant",
+        }),
+        Ok(DeviceLookUp::Unknown(_)) | Err(_) => Some("unavailable"),
     }
 }

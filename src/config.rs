@@ -36,6 +36,8 @@ pub struct Config {
     pub client_token: ClientTokenSetting,
     /// `SENTINEL_NAMED_SESSION_ROLES`: whose session names identify a person.
     pub named_session_roles: NamedSessionRoles,
+    /// `AWS_LAMBDA_FUNCTION_NAME`, which Lambda sets: what metrics go by.
+    pub function_name: String,
     /// `AWS_LAMBDA_LOG_LEVEL`, else `RUST_LOG`: how much this program logs.
     pub log_level: LevelFilter,
 }
@@ -63,6 +65,7 @@ impl Config {
         let client_token = client_token(&mut variables);
         let named_session_roles = named_session_roles(&mut variables);
         let log_level = log_level(&mut variables);
+        let function_name = variables.text("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_else(|| env!("CARGO_PKG_NAME").to_owned());
         let terms =
             Terms { default_duration: default_duration(&mut variables), named_session_roles: named_session_roles.clone() };
         let policy = policy(&mut variables, terms);
@@ -70,7 +73,7 @@ impl Config {
         let mut problems = variables.into_problems();
         match policy {
             Ok(policy) if problems.is_empty() => {
-                Ok(Self { policy, rate_limit, device, client_token, named_session_roles, log_level })
+                Ok(Self { policy, rate_limit, device, client_token, named_session_roles, function_name, log_level })
             }
             policy => {
                 problems.extend(policy.err().into_iter().flat_map(|error| error.0));

@@ -49,7 +49,7 @@ pub mod telemetry;
 
 pub use adapters::{Adapters, ClientTokenCheck, ClientTokenSetting, DeviceCheck, DeviceLookUp, DeviceRefused};
 pub use app::{App, AuditSink, Invocation};
-pub use audit::AuditRecord;
+pub use audit::{AuditRecord, Readings};
 pub use caller::{Caller, CallerKind, InvalidPattern, NamedSessionRoles, Principal, Unauthenticated};
 pub use config::{Config, ConfigError, DeviceSetting, MdmSecret};
 pub use device::Device;

@@ -104,6 +104,11 @@ impl Mdm {
         Ok(Self { settings, secret, token_endpoint, access_tokens: AccessTokens::default(), http, remembered })
     }
 
+    /// What the system is asked with.
+    pub(crate) fn secret(&self) -> &CachedSecret<MdmCredential> {
+        &self.secret
+    }
+
     /// Loads the secret, and an access token where one is needed, ahead of the first request. A failure is only logged: the
     /// first request tries again.
     pub async fn warm(&self, now: UtcDateTime) {

@@ -161,10 +161,19 @@ impl PolicyStore {
         }
     }
 
-    /// How many reloads have failed since this was last asked.
+    /// Seconds, at `now`, since the policy in force was last known to be what Parameter Store has; none of a directory.
     #[must_use]
-    pub fn take_failures(&self) -> u64 {
-        self.0.failures.swap(0, Ordering::Relaxed)
+    pub fn age(&self, now: UtcDateTime) -> Option<u64> {
+        match self.0.source {
+            Source::Directory => None,
+            Source::Parameters { .. } => Some(self.health(now).age_seconds),
+        }
+    }
+
+    /// How many reloads have failed since the start.
+    #[must_use]
+    pub fn failures(&self) -> u64 {
+        self.0.failures.load(Ordering::Relaxed)
     }
 
     /// The reload under way, or a new one; none if it is not time for one.

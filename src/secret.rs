@@ -17,6 +17,7 @@ use futures_util::future::{BoxFuture, Shared};
 use serde::Serialize;
 use source::Source;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use time::{Duration, UtcDateTime};
 
@@ -74,6 +75,7 @@ struct Inner<T> {
     source: Source,
     ttl: Duration,
     state: Mutex<State<T>>,
+    failures: AtomicU64,
 }
 
 struct State<T> {
@@ -117,7 +119,7 @@ impl<T: FromSecret> CachedSecret<T> {
 
     fn new(source: Source, ttl: Duration) -> Self {
         let state = State { held: None, refreshing: SingleFlight::new(ABANDONED), failed_at: None, forced_at: None };
-        Self(Arc::new(Inner { source, ttl, state: Mutex::new(state) }))
+        Self(Arc::new(Inner { source, ttl, state: Mutex::new(state), failures: AtomicU64::new(0) }))
     }
 
     /// The value at `now`.
@@ -133,6 +135,17 @@ impl<T: FromSecret> CachedSecret<T> {
             state.join(&self.0, now)
         };
         self.settled(refresh, now).await
+    }
+
+    /// Seconds, at `now`, since the value that is held was read; none if there is none, or if it does not change.
+    pub(crate) fn age(&self, now: UtcDateTime) -> Option<u64> {
+        let since = self.0.lock().held.as_ref().map(|held| held.since).filter(|_| self.0.source.changes())?;
+        Some(u64::try_from((now - since).whole_seconds()).unwrap_or(0))
+    }
+
+    /// How often it could not be read, since the start.
+    pub(crate) fn failures(&self) -> u64 {
+        self.0.failures.load(Ordering::Relaxed)
     }
 
     /// The value, asked for anew because somebody has found the cached one rejected. At most once a minute; in between, the
@@ -182,6 +195,7 @@ impl<T: FromSecret> Inner<T> {
                 state.failed_at = None;
             }
             Err(error) => {
+                self.failures.fetch_add(1, Ordering::Relaxed);
                 tracing::warn!(%error, secret = self.source.name(), "a secret could not be refreshed; the old value serves for a while");
                 state.failed_at = Some((now, error.clone()));
             }

@@ -9,7 +9,7 @@ use crate::device::Device;
 use crate::error::{Error, Upstream};
 use crate::mdm::{Mdm, MdmSettings, Posture, PostureError};
 use crate::request::DeviceId;
-use crate::secret::CachedSecret;
+use crate::secret::{CachedSecret, MdmCredential};
 use time::UtcDateTime;
 
 /// What is asked of devices.
@@ -74,6 +74,14 @@ impl DeviceCheck {
     pub(super) async fn warm(&self, now: UtcDateTime) {
         if let Self::Optional(mdm) | Self::Required(mdm) = self {
             mdm.warm(now).await;
+        }
+    }
+
+    /// What the device management is asked with, if there is one.
+    pub(super) fn secret(&self) -> Option<&CachedSecret<MdmCredential>> {
+        match self {
+            Self::Disabled => None,
+            Self::Optional(mdm) | Self::Required(mdm) => Some(mdm.secret()),
         }
     }
 

@@ -73,6 +73,20 @@ pub(super) struct RateLimitEntry {
 }
 
 impl RateLimitEntry {
+    pub(super) fn decided_by(&self) -> &'static str {
+        self.decided_by
+    }
+
+    /// Whether the table should have decided, and did not.
+    pub(super) fn is_degraded(&self) -> bool {
+        self.degraded.is_some()
+    }
+
+    /// Whether a flood was refused without asking the table.
+    pub(super) fn is_local_refusal(&self) -> bool {
+        self.retry_after.is_some() && self.writes == 0
+    }
+
     pub(super) fn of(admission: &Admission) -> Self {
         let (standing, retry_after) = match &admission.outcome {
             Outcome::Uncounted | Outcome::Unavailable => (None, None),
@@ -153,6 +167,10 @@ pub(super) struct ShadowEntry {
 }
 
 impl ShadowEntry {
+    pub(super) fn would_deny(&self) -> bool {
+        self.would == "deny"
+    }
+
     pub(super) fn of(rehearsal: Rehearsal) -> Option<Self> {
         match rehearsal {
             Rehearsal::Nothing => None,

@@ -34,6 +34,11 @@ impl Source {
         }
     }
 
+    /// Whether it may change while the function runs.
+    pub(super) fn changes(&self) -> bool {
+        matches!(self, Self::SecretsManager { .. })
+    }
+
     pub(super) async fn text(&self) -> Result<SecretString, SecretError> {
         let (client, id) = match self {
             Self::SecretsManager { client, id } => (client, id),

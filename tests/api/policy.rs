@@ -71,9 +71,9 @@ async fn profiles_lists_what_this_caller_could_be_granted_now() {
     let names =
         |answer: Answer| answer.body()["profiles"].as_array().unwrap().iter().map(|p| p["name"].clone()).collect::<Vec<_>>();
     let user = Call::event("function-url-user").target("GET", "/v1/profiles");
-    assert_eq!(names(api.send(user.clone()).await), ["capped", "development", "hours", "office"]);
+    assert_eq!(names(api.send(user.clone()).await), ["capped", "development", "hours", "office", "rehearsed", "scoped"]);
     api.now += Duration::hours(10);
-    assert_eq!(names(api.send(user).await), ["capped", "development", "office"]);
+    assert_eq!(names(api.send(user).await), ["capped", "development", "office", "rehearsed", "scoped"]);
 }
 
 /// What `/v1/explain` says of a profile: the body without its name.

@@ -82,7 +82,7 @@ STATUSES = {
 DIMENSION_VALUES = {
     "code": {"OK", *STATUSES},
     "limiter": {"dynamodb", "mirror", "memory", "open", "closed", "off"},
-    "posture": {"compliant", "noncompliant", "unmanaged", "refused", "unavailable"},
+    "posture": {"compliant", "noncompliant", "unmanaged", "unknown", "missing", "unavailable"},
 }
 LAMBDA_METRICS = {"ConcurrentExecutions", "Duration", "Errors", "Throttles"}
 

@@ -60,6 +60,7 @@ fn granted() -> String {
      <AccessKeyId>ASIAISSUEDTOCALLER00</AccessKeyId><SecretAccessKey>CANARY-issued-secret</SecretAccessKey>\
      <SessionToken>CANARY-issued-token</SessionToken><Expiration>2026-03-04T10:45:00.25Z</Expiration></Credentials>\
      <AssumedRoleUser><AssumedRoleId>AROA:x</AssumedRoleId><Arn>arn:aws:sts::222222222222:assumed-role/r/s</Arn></AssumedRoleUser>\
+     <PackedPolicySize>6</PackedPolicySize>\
      </AssumeRoleResult><ResponseMetadata><RequestId>id</RequestId></ResponseMetadata></AssumeRoleResponse>"
         .to_owned()
 }

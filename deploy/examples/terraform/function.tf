@@ -1,0 +1,155 @@
+# The function with Terraform, for those who have neither SAM nor cargo lambda. `make build` makes the zip, the policy directory
+# in it. What template.yaml has besides (alarms, dashboard, saved queries) is not here.
+
+terraform {
+  required_version = ">= 1.5"
+  required_providers {
+    aws = {
+      source  = "hashicorp/aws"
+      version = "~> 5.40"
+    }
+  }
+}
+
+variable "function_name" {
+  type    = string
+  default = "sentinel-tvm"
+}
+
+variable "protected_roles" {
+  description = "Roles that the function may assume: ARNs, with one star at the end at most."
+  type        = list(string)
+  default     = []
+}
+
+variable "settings" {
+  description = "More environment variables, as in docs/configuration.md."
+  type        = map(string)
+  default     = {}
+}
+
+data "aws_caller_identity" "current" {}
+data "aws_partition" "current" {}
+data "aws_region" "current" {}
+
+locals {
+  # Spelt out, because the role is needed before the function.
+  function_arn = join(":", [
+    "arn", data.aws_partition.current.partition, "lambda", data.aws_region.current.name,
+    data.aws_caller_identity.current.account_id, "function", var.function_name,
+  ])
+}
+
+resource "aws_cloudwatch_log_group" "trail" {
+  name              = "/aws/lambda/${var.function_name}"
+  retention_in_days = 365
+}
+
+resource "aws_iam_role" "function" {
+  name = "${var.function_name}-function"
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Principal = { Service = "lambda.amazonaws.com" }
+      Action    = "sts:AssumeRole"
+    }]
+  })
+}
+
+resource "aws_iam_role_policy" "vend" {
+  name = "vend"
+  role = aws_iam_role.function.id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = concat(
+      [
+        {
+          Sid      = "WriteOwnLog"
+          Effect   = "Allow"
+          Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+          Resource = "${aws_cloudwatch_log_group.trail.arn}:*"
+        },
+        {
+          Sid      = "CountRequests"
+          Effect   = "Allow"
+          Action   = "dynamodb:UpdateItem"
+          Resource = aws_dynamodb_table.rate_limit.arn
+        },
+      ],
+      length(var.protected_roles) == 0 ? [] : [
+        {
+          Sid       = "AssumeProtectedRoles"
+          Effect    = "Allow"
+          Action    = ["sts:AssumeRole", "sts:SetSourceIdentity", "sts:TagSession"]
+          Resource  = var.protected_roles
+          Condition = { ArnEquals = { "lambda:SourceFunctionArn" = local.function_arn } }
+        },
+      ],
+    )
+  })
+}
+
+resource "aws_lambda_function" "sentinel" {
+  function_name    = var.function_name
+  description      = "Vends short-lived credentials to callers that IAM has identified."
+  role             = aws_iam_role.function.arn
+  runtime          = "provided.al2023"
+  handler          = "bootstrap"
+  architectures    = ["arm64"]
+  filename         = "${path.module}/../../../target/lambda/sentinel-tvm/bootstrap.zip"
+  source_code_hash = filebase64sha256("${path.module}/../../../target/lambda/sentinel-tvm/bootstrap.zip")
+  memory_size      = 128
+  timeout          = 10
+
+  environment {
+    variables = merge(
+      { SENTINEL_RATE_LIMIT_TABLE = aws_dynamodb_table.rate_limit.name },
+      local.device_settings,
+      var.settings,
+    )
+  }
+
+  # No application log level above INFO: Lambda would drop the audit lines.
+  logging_config {
+    log_format = "JSON"
+    log_group  = aws_cloudwatch_log_group.trail.name
+  }
+}
+
+resource "aws_lambda_function_url" "sentinel" {
+  function_name      = aws_lambda_function.sentinel.function_name
+  authorization_type = "AWS_IAM"
+}
+
+# Both statements are needed, each held to the URL. Never grant lambda:InvokeFunction without its condition.
+resource "aws_iam_policy" "callers" {
+  name = "${var.function_name}-callers"
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid       = "CallTheUrl"
+        Effect    = "Allow"
+        Action    = "lambda:InvokeFunctionUrl"
+        Resource  = local.function_arn
+        Condition = { StringEquals = { "lambda:FunctionUrlAuthType" = "AWS_IAM" } }
+      },
+      {
+        Sid       = "InvokeOnlyThroughTheUrl"
+        Effect    = "Allow"
+        Action    = "lambda:InvokeFunction"
+        Resource  = local.function_arn
+        Condition = { Bool = { "lambda:InvokedViaFunctionUrl" = "true" } }
+      },
+    ]
+  })
+}
+
+output "function_url" {
+  value = aws_lambda_function_url.sentinel.function_url
+}
+
+output "function_role_arn" {
+  value = aws_iam_role.function.arn
+}

@@ -1,0 +1,42 @@
+# A protected role, as in deploy/protected-role.yaml. In another account, give it the ARN of the function's role there.
+
+resource "aws_iam_role" "vended_development" {
+  name                 = "vended-development"
+  max_session_duration = 3600
+  # One statement for each action, because each knows its own condition keys. All three are checked for one AssumeRole.
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid       = "AssumeForThisProfile"
+        Effect    = "Allow"
+        Principal = { AWS = aws_iam_role.function.arn }
+        Action    = "sts:AssumeRole"
+        Condition = {
+          StringLike   = { "sts:SourceIdentity" = "sentinel-*" }
+          StringEquals = { "aws:RequestTag/SentinelProfile" = "development" }
+        }
+      },
+      {
+        Sid       = "SayOnWhoseBehalf"
+        Effect    = "Allow"
+        Principal = { AWS = aws_iam_role.function.arn }
+        Action    = "sts:SetSourceIdentity"
+        Condition = { StringLike = { "sts:SourceIdentity" = "sentinel-*" } }
+      },
+      {
+        Sid       = "TagWithThisProfile"
+        Effect    = "Allow"
+        Principal = { AWS = aws_iam_role.function.arn }
+        Action    = "sts:TagSession"
+        Condition = { StringEquals = { "aws:RequestTag/SentinelProfile" = "development" } }
+      },
+    ]
+  })
+}
+
+# The example: list and describe resources, read no data. Replace it with what the profile is for.
+resource "aws_iam_role_policy_attachment" "vended_development" {
+  role       = aws_iam_role.vended_development.name
+  policy_arn = "arn:${data.aws_partition.current.partition}:iam::aws:policy/job-function/ViewOnlyAccess"
+}

@@ -1,0 +1,55 @@
+# The table that counts requests for all instances, and what encrypts it.
+
+variable "rate_limit_table_key" {
+  description = "aws-owned, aws-managed, or the ARN of a customer managed key: symmetric, and of this region."
+  type        = string
+  default     = "aws-owned"
+}
+
+locals {
+  table_has_customer_key = !contains(["aws-owned", "aws-managed"], var.rate_limit_table_key)
+}
+
+resource "aws_dynamodb_table" "rate_limit" {
+  name         = "${var.function_name}-rate-limit"
+  billing_mode = "PAY_PER_REQUEST"
+  hash_key     = "PK"
+
+  attribute {
+    name = "PK"
+    type = "S"
+  }
+
+  ttl {
+    attribute_name = "TTL"
+    enabled        = true
+  }
+
+  # Not enabled does not mean not encrypted: DynamoDB then uses its own key.
+  server_side_encryption {
+    enabled     = var.rate_limit_table_key != "aws-owned"
+    kms_key_arn = local.table_has_customer_key ? var.rate_limit_table_key : null
+  }
+}
+
+# With a customer managed key, DynamoDB opens the table with kms:Decrypt in the function's name.
+resource "aws_iam_role_policy" "open_the_table" {
+  count = local.table_has_customer_key ? 1 : 0
+  name  = "open-the-table"
+  role  = aws_iam_role.function.id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid      = "OpenTheTable"
+      Effect   = "Allow"
+      Action   = "kms:Decrypt"
+      Resource = var.rate_limit_table_key
+      Condition = {
+        StringEquals = {
+          "kms:ViaService"                               = "dynamodb.${data.aws_region.current.name}.${data.aws_partition.current.dns_suffix}"
+          "kms:EncryptionContext:aws:dynamodb:tableName" = aws_dynamodb_table.rate_limit.name
+        }
+      }
+    }]
+  })
+}
