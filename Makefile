@@ -12,9 +12,11 @@ ROLE_ARN ?=
 POLICY ?= policy
 PARAMETER ?=
 KEY ?=
+FUZZ_SECONDS ?= 60
 
 CARGO_AUDIT := 0.22.2
 CARGO_DENY := 0.20.2
+CARGO_FUZZ := 0.13.2
 CLIENT := .venv/client/bin
 EMULATOR := .venv/emulator/bin
 SCAN := .venv/scan/bin
@@ -35,6 +37,7 @@ help:
 	@echo '  ROLE_ARN=          deploy: the execution role; needed the first time'
 	@echo '  POLICY=policy      policy-check, policy-push: the directory of the bundle'
 	@echo '  PARAMETER=/a/path  policy-push: where it goes, as in SENTINEL_POLICY_PARAMETER; KEY=alias/... encrypts it'
+	@echo '  FUZZ_SECONDS=60    fuzz: how long for each target'
 	@echo '  EVENT=NAME         invoke: the event in tests/events/NAME.json'
 	@echo '  URL=https://...    limits: a deployed Function URL, with AWS credentials in the environment'
 	@echo '  SENTINEL_...       run, demo: settings of the function, as in docs/configuration.md'
@@ -136,14 +139,38 @@ scan: $(SCAN)/.installed ## Weaknesses in workflows and templates, secrets in th
 		--exclude-secrets '^A[KS]IA(IOSFODNN7EXAMPLE|ISSUEDTOCALLER00)$$'
 
 .PHONY: validate
-validate: $(TEMPLATES)/.installed ## Lint and test the CloudFormation templates
+validate: $(TEMPLATES)/.installed ## Lint and test the CloudFormation templates and the documentation
 	$(TEMPLATES)/cfn-lint template.yaml deploy/*.yaml
 	AWS_DEFAULT_REGION=us-east-1 SAM_CLI_TELEMETRY=0 $(TEMPLATES)/sam validate --lint --template template.yaml
-	$(TEMPLATES)/python -m pytest tests/templates
+	$(TEMPLATES)/python -m pytest tests/templates tests/docs
 
 .PHONY: e2e
 e2e: $(LOCAL_STACK) ## Real AWS clients against a local stack of their own
 	$(CLIENT)/python -m pytest tests/e2e
+
+# Without a sanitizer, cargo-fuzz takes the pinned stable compiler, not only a nightly one; `unsafe`, which a sanitizer would watch,
+# is forbidden here. The corpus is kept in fuzz/target and grows from run to run.
+.PHONY: fuzz
+fuzz: cargo-fuzz ## Arbitrary input to the library's public API; the first build takes minutes
+	cargo fetch --locked --manifest-path fuzz/Cargo.toml
+	cargo fuzz build --sanitizer none
+	fuzz/seeds.sh fuzz/target/seeds
+	@targets=$$(cargo fuzz list); crashed=; \
+	for target in $$targets; do \
+		echo "fuzzing $$target for $(FUZZ_SECONDS) seconds"; \
+		mkdir -p fuzz/target/corpus/$$target; \
+		cargo fuzz run --sanitizer none $$target fuzz/target/corpus/$$target fuzz/target/seeds/$$target -- \
+			-max_total_time=$(FUZZ_SECONDS) -max_len=16384 -len_control=0 -timeout=10 -print_funcs=0 -print_final_stats=1 2>&1 \
+			| grep --text --line-buffered --invert-match --extended-regexp '^#[0-9]+\s+(NEW|REDUCE|RELOAD)|^######|# Uses: ' \
+			|| crashed+=" $$target"; \
+	done; \
+	[[ -z $$crashed ]] || { \
+		echo "FAILED:$$crashed. What crashed is in fuzz/artifacts; how to reproduce it is said above." >&2; exit 1; }
+
+.PHONY: cargo-fuzz
+cargo-fuzz: cargo
+	@[[ $$(cargo fuzz --version 2>/dev/null) == 'cargo-fuzz $(CARGO_FUZZ)' ]] || \
+		cargo install --locked cargo-fuzz --version $(CARGO_FUZZ)
 
 ##@ To AWS
 
