@@ -11,7 +11,7 @@ mod parameters;
 pub use parameters::{InvalidPath, ParameterPath};
 
 use crate::policy::{BundleError, BundleText, Policy, Terms};
-use crate::single_flight::SingleFlight;
+use crate::single_flight::{Arrival, Errand, SingleFlight};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 use parameters::Parameters;
@@ -156,7 +156,7 @@ impl PolicyStore {
             },
             profiles: state.held.profile_count(),
             digest: state.held.digest().to_owned(),
-            age_seconds: u64::try_from((now - state.since).whole_seconds()).unwrap_or(0),
+            age_seconds: age(state.since, now).whole_seconds().unsigned_abs(),
             stale: self.0.is_past_ttl(&state, now) && state.failed_at.is_some(),
         }
     }
@@ -182,13 +182,13 @@ impl PolicyStore {
             return None;
         };
         let mut state = self.0.lock();
-        let paused = state.failed_at.is_some_and(|at| now - at < PAUSE.min(ttl));
-        if paused || now - state.since < ttl * 2 / 3 {
+        let paused = state.failed_at.is_some_and(|at| age(at, now) < PAUSE.min(ttl));
+        if paused || age(state.since, now) < ttl * 2 / 3 {
             return None;
         }
         let inner = Arc::clone(&self.0);
-        Some(state.reloading.join(now, || {
-            let reload = inner.reload(now).boxed().shared();
+        Some(state.reloading.join(now, |errand| {
+            let reload = inner.reload(errand, now).boxed().shared();
             // So that it goes on while the request that began it waits for something else.
             tokio::spawn(reload.clone());
             reload.boxed()
@@ -200,12 +200,12 @@ impl Inner {
     fn is_past_ttl(&self, state: &State, now: UtcDateTime) -> bool {
         match self.source {
             Source::Directory => false,
-            Source::Parameters { ttl, .. } => now - state.since >= ttl,
+            Source::Parameters { ttl, .. } => age(state.since, now) >= ttl,
         }
     }
 
     /// Asks for the bundle as it is, and swaps it in. `now` is when this began: what is read later may be older than it looks.
-    async fn reload(self: Arc<Self>, now: UtcDateTime) {
+    async fn reload(self: Arc<Self>, errand: Errand, now: UtcDateTime) {
         let outcome = match &self.source {
             Source::Directory => return,
             Source::Parameters { parameters, terms, .. } => {
@@ -213,21 +213,20 @@ impl Inner {
             }
         };
         let mut state = self.lock();
-        state.reloading.done(now);
+        if state.reloading.done(errand) == Arrival::Overtaken {
+            return;
+        }
         match outcome {
             Ok(fresh) => {
                 if state.held.digest() != fresh.digest() {
                     announce(&fresh);
                 }
-                // A reload that was held up must not undo a later one.
-                if state.since <= now {
-                    (state.held, state.since, state.failed_at) = (fresh, now, None);
-                }
+                (state.held, state.since, state.failed_at) = (fresh, now, None);
             }
             Err(error) => {
                 self.failures.fetch_add(1, Ordering::Relaxed);
                 state.failed_at = Some(now);
-                let age_seconds = (now - state.since).whole_seconds();
+                let age_seconds = age(state.since, now).whole_seconds();
                 tracing::warn!(%error, age_seconds, "the policy could not be reloaded; the last good one stays in force");
             }
         }
@@ -242,6 +241,11 @@ impl Inner {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// How long ago `since` was. A clock that was set back makes things look old, not new for as long as it was set back.
+fn age(since: UtcDateTime, now: UtcDateTime) -> Duration {
+    (now - since).abs()
 }
 
 fn announce(policy: &Policy) {

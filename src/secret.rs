@@ -11,7 +11,7 @@ mod source;
 pub use client_tokens::{ClientTokenInvalid, ClientTokens};
 pub use mdm_credential::MdmCredential;
 
-use crate::single_flight::SingleFlight;
+use crate::single_flight::{Arrival, Errand, SingleFlight};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 use serde::Serialize;
@@ -181,14 +181,16 @@ impl<T: FromSecret> Inner<T> {
         Some(Served { value: Arc::clone(&held.value), freshness: Freshness::Stale })
     }
 
-    async fn fetch(self: Arc<Self>, now: UtcDateTime) -> Result<Arc<T>, SecretError> {
+    async fn fetch(self: Arc<Self>, errand: Errand, now: UtcDateTime) -> Result<Arc<T>, SecretError> {
         let text = self.source.text().await;
         let value = text.and_then(|text| {
             let value = T::from_secret(secrecy::ExposeSecret::expose_secret(&text));
             value.map(Arc::new).map_err(SecretError::Malformed)
         });
         let mut state = self.lock();
-        state.refreshing.done(now);
+        if state.refreshing.done(errand) == Arrival::Overtaken {
+            return value;
+        }
         match &value {
             Ok(value) => {
                 state.held = Some(Held { value: Arc::clone(value), since: now });
@@ -210,6 +212,6 @@ impl<T: FromSecret> Inner<T> {
 
 impl<T: FromSecret> State<T> {
     fn join(&mut self, inner: &Arc<Inner<T>>, now: UtcDateTime) -> Refresh<T> {
-        self.refreshing.join(now, || Arc::clone(inner).fetch(now).boxed())
+        self.refreshing.join(now, |errand| Arc::clone(inner).fetch(errand, now).boxed())
     }
 }
