@@ -9,9 +9,9 @@ PYTHON ?= python3
 ARCH ?= arm64
 EVENT ?= function-url-identity-center
 ROLE_ARN ?=
-POLICY ?= policy
-PARAMETER ?=
-KEY ?=
+export POLICY ?= policy
+export PARAMETER ?=
+export KEY ?=
 FUZZ_SECONDS ?= 60
 
 CARGO_AUDIT := 0.22.2
@@ -109,7 +109,7 @@ cargo-test: cargo
 
 .PHONY: policy-check
 policy-check: cargo ## Does the policy load, and decide as its tests.toml expects?
-	cargo run --quiet --locked --example policy -- check $(POLICY)
+	cargo run --quiet --locked --example policy -- check "$$POLICY"
 
 .PHONY: deny
 deny: cargo-deny ## Licences, bans and sources of all dependencies
@@ -192,9 +192,9 @@ deploy-sam: cargo $(CLIENT)/.installed $(TEMPLATES)/.installed ## Build, and dep
 
 .PHONY: policy-push
 policy-push: cargo $(CLIENT)/.installed ## Check the policy and write it to Parameter Store
-	@[[ -n '$(PARAMETER)' ]] || { \
+	@[[ -n "$$PARAMETER" ]] || { \
 		echo 'Say where: make policy-push PARAMETER=/sentinel/policy, as the function has it in SENTINEL_POLICY_PARAMETER.' >&2; exit 1; }
-	$(CLIENT)/python scripts/policy_push.py $(POLICY) $(PARAMETER) $(KEY)
+	$(CLIENT)/python scripts/policy_push.py "$$POLICY" "$$PARAMETER" $${KEY:+"$$KEY"}
 
 ##@ Housekeeping
 

@@ -15,11 +15,12 @@ use aws_credential_types::Credentials;
 use aws_smithy_http_client::test_util::infallible_client_fn;
 use pair::pair;
 use sentinel_tvm::{
-    Adapters, App, BundleText, Caller, Config, Event, Invocation, NamedSessionRoles, Policy, ProfileName, RequestId,
-    SessionDuration, Terms, VendRequest,
+    Adapters, App, BundleText, Caller, Config, Event, Invocation, NamedSessionRoles, Policy, PolicySetting, ProfileName,
+    RequestId, SessionDuration, Terms, VendRequest,
 };
 use serde_json::{Value, json};
 use std::fmt::Write;
+use std::sync::Arc;
 use std::time::Duration;
 use time::UtcDateTime;
 use tokio::runtime::Runtime;
@@ -47,8 +48,7 @@ fn main() {
 }
 
 fn decision(text: &BundleText) -> impl FnMut() {
-    let terms = Terms { default_duration: SessionDuration::MIN, named_session_roles: NamedSessionRoles::default() };
-    let policy = Policy::load(text, &terms).unwrap();
+    let policy = load(text);
     let caller = Caller::from_event(&Event::new(event()), &NamedSessionRoles::default()).unwrap();
     let profile = ProfileName::try_from("profile-500".to_owned()).unwrap();
     let request = VendRequest { profile, duration: None, device: None };
@@ -56,6 +56,11 @@ fn decision(text: &BundleText) -> impl FnMut() {
         let decision = policy.decide(&caller, &request, None, &RequestId::new(REQUEST_ID), now());
         assert!(decision.into_grant().is_ok());
     }
+}
+
+fn load(text: &BundleText) -> Policy {
+    let terms = Terms { default_duration: SessionDuration::MIN, named_session_roles: NamedSessionRoles::default() };
+    Policy::load(text, &terms).unwrap()
 }
 
 /// Profiles in a hundred groups, a permit for each of them or its group, and for each hundred a forbid about all of them.
@@ -96,20 +101,15 @@ fn event() -> Value {
 
 /// The function with this bundle.
 async fn app(text: &BundleText) -> App {
-    let directory = std::env::temp_dir().join(format!("sentinel-tvm-bench-{}", std::process::id()));
-    std::fs::create_dir_all(&directory).unwrap();
-    for (name, file) in [("profiles", "profiles.toml"), ("policies/access", "access.cedar")] {
-        std::fs::write(directory.join(file), &text.parameters()[name]).unwrap();
-    }
     let settings = [
-        ("SENTINEL_POLICY_DIR", directory.to_str().unwrap()),
+        ("SENTINEL_POLICY_DIR", concat!(env!("CARGO_MANIFEST_DIR"), "/policy")),
         ("SENTINEL_RATE_LIMIT_TABLE", "limits"),
         ("SENTINEL_RATE_LIMIT_REQUESTS", "1000000"),
         ("SENTINEL_RATE_LIMIT_WINDOW", "1"),
         ("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:1"),
     ];
-    let config = Config::from_variables(settings.map(|(name, value)| (name.to_owned(), value.to_owned()))).unwrap();
-    std::fs::remove_dir_all(&directory).unwrap();
+    let mut config = Config::from_variables(settings.map(|(name, value)| (name.to_owned(), value.to_owned()))).unwrap();
+    config.policy = PolicySetting::Directory(Arc::new(load(text)));
     let adapters = Adapters::open(&config, &services_at_once().await, now()).await.unwrap();
     App::new(config, adapters, Box::new(|line| _ = std::hint::black_box(line)))
 }

@@ -2,8 +2,8 @@
 
 usage: policy_push.py DIRECTORY PATH [KEY]
 
-PATH is what the function has in SENTINEL_POLICY_PARAMETER. With KEY, the id, ARN or alias of a KMS key, new parameters are
-SecureStrings. Credentials and region are those of the environment; they need ssm:GetParametersByPath, ssm:PutParameter and
+PATH is what the function has in SENTINEL_POLICY_PARAMETER. With KEY, the id, ARN or alias of a KMS key, parameters are
+SecureStrings under it; give it every time. Credentials and region are those of the environment; they need ssm:GetParametersByPath, ssm:PutParameter and
 ssm:DeleteParameter below PATH.
 
 Parameters are written one by one. The digest of the whole goes first, so that a function which reads in between sees that it has a
@@ -11,8 +11,10 @@ mixture, and stays with the bundle it has.
 """
 
 import json
+import re
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import boto3
@@ -20,14 +22,19 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 DIGEST = "digest"
-# SSM's limits, in bytes: a standard parameter is free, an advanced one is not.
-STANDARD, ADVANCED = 4096, 8192
+OURS = re.compile(r"digest|profiles(/.+)?|policies/.+")
+# As the function has it: see ParameterPath in src/policy_store/parameters.rs.
+PATH = re.compile(r"(?!/(aws|ssm))(/[A-Za-z0-9_.-]+){1,13}", re.IGNORECASE)
+# The bytes of a standard parameter, which is free. An advanced one is not.
+STANDARD = 4096
 
 
 def main(arguments):
     if len(arguments) not in (2, 3):
         sys.exit(__doc__)
     directory, path, *key = arguments
+    if not PATH.fullmatch(path):
+        sys.exit(f"{path} is not a path like /sentinel/policy, without / at its end and not below /aws or /ssm.")
     wanted = checked(directory)
     try:
         push(boto3.client("ssm"), path, wanted, *key)
@@ -41,16 +48,15 @@ def checked(directory):
     check = subprocess.run(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
     if check.returncode:
         sys.exit("Nothing was pushed: mend what is said above.")
-    wanted = json.loads(check.stdout)
-    for name, text in wanted.items():
-        if len(text.encode()) > ADVANCED:
-            sys.exit(f"{name} is longer than the {ADVANCED} bytes of a parameter: split its file in two. Nothing was pushed.")
-    return wanted
+    return json.loads(check.stdout)
 
 
 def push(ssm, path, wanted, key=None):
     """Makes what is below `path` the same as `wanted`."""
     there = current(ssm, path)
+    strangers = sorted(name for name in there if not OURS.fullmatch(name))
+    if strangers:
+        sys.exit(f"Below {path} there is what is no policy: {', '.join(strangers)}. Is it the right path? Nothing was pushed.")
     changed = [name for name in wanted if wanted[name] != there.get(name)]
     stale = sorted(set(there) - set(wanted))
     for name in sorted(changed, key=lambda name: name != DIGEST):
@@ -71,12 +77,18 @@ def current(ssm, path):
 
 
 def put(ssm, name, text, new, key):
-    """Writes one parameter. One that is there keeps its type."""
-    kind = {}
-    if new:
-        kind = {"Type": "SecureString", "KeyId": key} if key else {"Type": "String"}
-    tier = "Advanced" if len(text.encode()) > STANDARD else "Standard"
-    ssm.put_parameter(Name=name, Value=text, Overwrite=not new, Tier=tier, **kind)
+    """Writes one parameter. Without a key, one that is there keeps its type; and one that was once advanced stays so."""
+    kind = {"Type": "SecureString", "KeyId": key} if key else {"Type": "String"} if new else {}
+    write = partial(ssm.put_parameter, Name=name, Value=text, Overwrite=not new, **kind)
+    if len(text.encode()) > STANDARD:
+        write(Tier="Advanced")
+        return
+    try:
+        write(Tier="Standard")
+    except ssm.exceptions.ClientError as error:
+        if new or error.response["Error"]["Code"] != "ValidationException":
+            raise
+        write(Tier="Advanced")
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@
 //! - `config`, `telemetry`: the start.
 
 mod adapters;
+mod age;
 mod app;
 mod audit;
 mod aws;

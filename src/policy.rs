@@ -63,8 +63,17 @@ pub struct ProfileSummary {
 
 impl Policy {
     /// Checks a bundle, and makes it ready.
+    ///
+    /// On a thread of its own, because Cedar's parser and validator descend as deep as a policy is nested, and a stack that
+    /// overflows ends the process.
     pub fn load(text: &BundleText, terms: &Terms) -> Result<Self, BundleError> {
-        let bundle = Bundle::parse(text, &terms.named_session_roles)?;
+        const STACK: usize = 32 * 1024 * 1024;
+        let parse = || Bundle::parse(text, &terms.named_session_roles);
+        let bundle = std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, parse);
+            let thread = thread.map_err(|error| BundleError(vec![format!("there is no thread to load it: {error}")]))?;
+            thread.join().unwrap_or_else(|_| Err(BundleError(vec!["loading it failed, a defect of this program".to_owned()])))
+        })?;
         Ok(Self { bundle, default_duration: terms.default_duration })
     }
 

@@ -10,8 +10,9 @@ mod parameters;
 
 pub use parameters::{InvalidPath, ParameterPath};
 
+use crate::age::age;
 use crate::policy::{BundleError, BundleText, Policy, Terms};
-use crate::single_flight::{Arrival, Errand, SingleFlight};
+use crate::single_flight::{Errand, SingleFlight};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 use parameters::Parameters;
@@ -23,6 +24,9 @@ use time::{Duration, UtcDateTime};
 
 /// How long a reload may take, all pages included, and how long a request waits for one.
 const RELOAD: std::time::Duration = std::time::Duration::from_secs(3);
+/// How often a start looks again, and after which pause.
+const START_TRIES: u32 = 3;
+const START_PAUSE: std::time::Duration = std::time::Duration::from_secs(1);
 /// A reload that began this long ago is under way no more.
 const ABANDONED: Duration = Duration::seconds(4);
 /// After a failure Parameter Store is left alone for this long, or for the TTL if that is shorter.
@@ -53,6 +57,9 @@ pub enum ReloadError {
     /// Parameter Store did not answer.
     #[error("Parameter Store is out of reach: {0}")]
     Unavailable(String),
+    /// Parameter Store did not answer in time.
+    #[error("Parameter Store did not answer in time")]
+    TimedOut,
     /// What is there does not load.
     #[error(transparent)]
     Bundle(#[from] BundleError),
@@ -77,6 +84,8 @@ struct State {
     held: Arc<Policy>,
     /// When the text of `held` was last known to be what is there.
     since: UtcDateTime,
+    /// The reload that brought it.
+    newest: Errand,
     reloading: SingleFlight<()>,
     failed_at: Option<UtcDateTime>,
 }
@@ -114,12 +123,13 @@ impl PolicyStore {
             PolicySetting::Directory(policy) => (Source::Directory, Arc::clone(policy)),
             PolicySetting::Parameters { path, ttl, terms } => {
                 let parameters = Parameters::new(aws, path);
-                let held = Arc::new(Policy::load(&parameters.text(RELOAD).await?, terms)?);
+                let held = Arc::new(Policy::load(&first_text(&parameters).await?, terms)?);
                 (Source::Parameters { parameters, ttl: *ttl, terms: terms.clone() }, held)
             }
         };
         announce(&held);
-        let state = State { held, since: now, reloading: SingleFlight::new(ABANDONED), failed_at: None };
+        let state =
+            State { held, since: now, newest: Errand::default(), reloading: SingleFlight::new(ABANDONED), failed_at: None };
         Ok(Self(Arc::new(Inner { source, state: Mutex::new(state), failures: AtomicU64::new(0) })))
     }
 
@@ -182,7 +192,7 @@ impl PolicyStore {
             return None;
         };
         let mut state = self.0.lock();
-        let paused = state.failed_at.is_some_and(|at| age(at, now) < PAUSE.min(ttl));
+        let paused = state.failed_at.is_some_and(|at| now - at < PAUSE.min(ttl));
         if paused || age(state.since, now) < ttl * 2 / 3 {
             return None;
         }
@@ -208,12 +218,15 @@ impl Inner {
     async fn reload(self: Arc<Self>, errand: Errand, now: UtcDateTime) {
         let outcome = match &self.source {
             Source::Directory => return,
-            Source::Parameters { parameters, terms, .. } => {
-                parameters.text(RELOAD).await.and_then(|text| self.load(&text, terms))
-            }
+            Source::Parameters { parameters, terms, .. } => match parameters.text(RELOAD).await {
+                Ok(text) => self.load(text, terms.clone()).await,
+                Err(error) => Err(error),
+            },
         };
         let mut state = self.lock();
-        if state.reloading.done(errand) == Arrival::Overtaken {
+        state.reloading.done(errand);
+        // One that was held up must not undo a later one.
+        if errand <= state.newest {
             return;
         }
         match outcome {
@@ -221,21 +234,26 @@ impl Inner {
                 if state.held.digest() != fresh.digest() {
                     announce(&fresh);
                 }
-                (state.held, state.since, state.failed_at) = (fresh, now, None);
+                (state.held, state.since, state.newest, state.failed_at) = (fresh, now, errand, None);
             }
             Err(error) => {
                 self.failures.fetch_add(1, Ordering::Relaxed);
-                state.failed_at = Some(now);
+                // The pause begins when a reload ends.
+                state.failed_at = Some(if error == ReloadError::TimedOut { now + RELOAD } else { now });
                 let age_seconds = age(state.since, now).whole_seconds();
                 tracing::warn!(%error, age_seconds, "the policy could not be reloaded; the last good one stays in force");
             }
         }
     }
 
-    /// The policy of `text`: the one in force, if that has the same.
-    fn load(&self, text: &BundleText, terms: &Terms) -> Result<Arc<Policy>, ReloadError> {
+    /// The policy of `text`: the one in force, if that has the same. A large one takes a while, in which others must not wait.
+    async fn load(&self, text: BundleText, terms: Terms) -> Result<Arc<Policy>, ReloadError> {
         let held = Arc::clone(&self.lock().held);
-        if held.digest() == text.digest() { Ok(held) } else { Ok(Arc::new(Policy::load(text, terms)?)) }
+        if held.digest() == text.digest() {
+            return Ok(held);
+        }
+        let loaded = tokio::task::spawn_blocking(move || Policy::load(&text, &terms)).await;
+        Ok(Arc::new(loaded.map_err(|_| ReloadError::Unavailable("it could not be loaded".to_owned()))??))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -243,9 +261,20 @@ impl Inner {
     }
 }
 
-/// How long ago `since` was. A clock that was set back makes things look old, not new for as long as it was set back.
-fn age(since: UtcDateTime, now: UtcDateTime) -> Duration {
-    (now - since).abs()
+/// The first bundle's text. In the middle of a change, or of a throttling by many starts at once, a second look may do; Lambda
+/// gives a start ten seconds.
+async fn first_text(parameters: &Parameters) -> Result<BundleText, ReloadError> {
+    let mut text = parameters.text(RELOAD).await;
+    for _ in 0..START_TRIES {
+        match &text {
+            Err(ReloadError::Unavailable(_)) => {}
+            Err(ReloadError::Bundle(error)) if error.is_mixture() => {}
+            _ => break,
+        }
+        tokio::time::sleep(START_PAUSE).await;
+        text = parameters.text(RELOAD).await;
+    }
+    text
 }
 
 fn announce(policy: &Policy) {

@@ -11,7 +11,8 @@ mod source;
 pub use client_tokens::{ClientTokenInvalid, ClientTokens};
 pub use mdm_credential::MdmCredential;
 
-use crate::single_flight::{Arrival, Errand, SingleFlight};
+use crate::age::age;
+use crate::single_flight::{Errand, SingleFlight};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 use serde::Serialize;
@@ -80,6 +81,8 @@ struct Inner<T> {
 
 struct State<T> {
     held: Option<Held<T>>,
+    /// The refresh that brought it.
+    newest: Errand,
     refreshing: SingleFlight<Result<Arc<T>, SecretError>>,
     failed_at: Option<(UtcDateTime, SecretError)>,
     forced_at: Option<UtcDateTime>,
@@ -118,7 +121,13 @@ impl<T: FromSecret> CachedSecret<T> {
     }
 
     fn new(source: Source, ttl: Duration) -> Self {
-        let state = State { held: None, refreshing: SingleFlight::new(ABANDONED), failed_at: None, forced_at: None };
+        let state = State {
+            held: None,
+            newest: Errand::default(),
+            refreshing: SingleFlight::new(ABANDONED),
+            failed_at: None,
+            forced_at: None,
+        };
         Self(Arc::new(Inner { source, ttl, state: Mutex::new(state), failures: AtomicU64::new(0) }))
     }
 
@@ -126,10 +135,10 @@ impl<T: FromSecret> CachedSecret<T> {
     pub async fn value(&self, now: UtcDateTime) -> Result<Served<T>, SecretError> {
         let refresh = {
             let mut state = self.0.lock();
-            if let Some(held) = state.held.as_ref().filter(|held| now - held.since < self.0.ttl) {
+            if let Some(held) = state.held.as_ref().filter(|held| age(held.since, now) < self.0.ttl) {
                 return Ok(Served { value: Arc::clone(&held.value), freshness: Freshness::Fresh });
             }
-            if let Some((_, error)) = state.failed_at.clone().filter(|(at, _)| now - *at < PAUSE) {
+            if let Some((_, error)) = state.failed_at.clone().filter(|(at, _)| age(*at, now) < PAUSE) {
                 return self.0.stale(&state, now).ok_or(error);
             }
             state.join(&self.0, now)
@@ -140,7 +149,7 @@ impl<T: FromSecret> CachedSecret<T> {
     /// Seconds, at `now`, since the value that is held was read; none if there is none, or if it does not change.
     pub(crate) fn age(&self, now: UtcDateTime) -> Option<u64> {
         let since = self.0.lock().held.as_ref().map(|held| held.since).filter(|_| self.0.source.changes())?;
-        Some(u64::try_from((now - since).whole_seconds()).unwrap_or(0))
+        Some(age(since, now).whole_seconds().unsigned_abs())
     }
 
     /// How often it could not be read, since the start.
@@ -153,7 +162,7 @@ impl<T: FromSecret> CachedSecret<T> {
     pub async fn refreshed(&self, now: UtcDateTime) -> Result<Served<T>, SecretError> {
         let refresh = {
             let mut state = self.0.lock();
-            if state.forced_at.is_some_and(|at| now - at < FORCED_INTERVAL) {
+            if state.forced_at.is_some_and(|at| age(at, now) < FORCED_INTERVAL) {
                 None
             } else {
                 state.forced_at = Some(now);
@@ -177,7 +186,7 @@ impl<T: FromSecret> CachedSecret<T> {
 impl<T: FromSecret> Inner<T> {
     /// The old value, for one TTL beyond its own.
     fn stale(&self, state: &State<T>, now: UtcDateTime) -> Option<Served<T>> {
-        let held = state.held.as_ref().filter(|held| now - held.since < self.ttl.saturating_mul(2))?;
+        let held = state.held.as_ref().filter(|held| age(held.since, now) < self.ttl.saturating_mul(2))?;
         Some(Served { value: Arc::clone(&held.value), freshness: Freshness::Stale })
     }
 
@@ -188,11 +197,14 @@ impl<T: FromSecret> Inner<T> {
             value.map(Arc::new).map_err(SecretError::Malformed)
         });
         let mut state = self.lock();
-        if state.refreshing.done(errand) == Arrival::Overtaken {
+        state.refreshing.done(errand);
+        // One that was held up must not undo a later one.
+        if errand <= state.newest {
             return value;
         }
         match &value {
             Ok(value) => {
+                state.newest = errand;
                 state.held = Some(Held { value: Arc::clone(value), since: now });
                 state.failed_at = None;
             }

@@ -1,9 +1,10 @@
 //! One errand at a time, however many wait for it.
 //!
 //! No lock is held while it is under way. An errand that began too long ago has been given up by those who waited for it, or the
-//! process was frozen in the middle of it: the next one who comes begins another. Invariant: of two that are then under way, only
-//! the later counts, whenever they come back.
+//! process was frozen in the middle of it: the next one who comes begins another. Errands have numbers, so that whoever keeps what
+//! they bring can tell the older from the newer, whenever they come back.
 
+use crate::age::age;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 use time::{Duration, UtcDateTime};
@@ -15,23 +16,14 @@ pub(crate) struct SingleFlight<T: Clone> {
     abandoned_after: Duration,
 }
 
-/// Which errand it is: the first, the second …
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Which errand it is, in the order in which they began. The default is before all of them.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Errand(u64);
-
-/// What an errand's result is worth.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Arrival {
-    /// No other has begun since.
-    Latest,
-    /// Another has begun since, whose result counts.
-    Overtaken,
-}
 
 impl<T: Clone> SingleFlight<T> {
     /// One whose errands take less than `abandoned_after`.
     pub(crate) fn new(abandoned_after: Duration) -> Self {
-        Self { under_way: None, begun: Errand(0), abandoned_after }
+        Self { under_way: None, begun: Errand::default(), abandoned_after }
     }
 
     /// The errand under way, or the one that `begin` makes.
@@ -41,7 +33,7 @@ impl<T: Clone> SingleFlight<T> {
         begin: impl FnOnce(Errand) -> BoxFuture<'static, T>,
     ) -> Shared<BoxFuture<'static, T>> {
         if let Some((errand, since)) = &self.under_way
-            && (now - *since).abs() < self.abandoned_after
+            && age(*since, now) < self.abandoned_after
         {
             return errand.clone();
         }
@@ -52,12 +44,9 @@ impl<T: Clone> SingleFlight<T> {
     }
 
     /// Notes that an errand is back.
-    pub(crate) fn done(&mut self, errand: Errand) -> Arrival {
+    pub(crate) fn done(&mut self, errand: Errand) {
         if errand == self.begun {
             self.under_way = None;
-            Arrival::Latest
-        } else {
-            Arrival::Overtaken
         }
     }
 }
@@ -67,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_that_was_held_up_does_not_undo_a_later_one() {
+    fn one_that_takes_too_long_is_not_waited_for_and_is_the_older() {
         let mut flight = SingleFlight::new(Duration::seconds(4));
         let mut errands = Vec::new();
         let start = UtcDateTime::UNIX_EPOCH;
@@ -78,8 +67,11 @@ mod tests {
             }));
         }
         let [held_up, later] = errands[..] else { panic!("the second and the fourth joined: {errands:?}") };
-        assert_eq!(flight.done(later), Arrival::Latest);
-        assert_eq!(flight.done(held_up), Arrival::Overtaken);
+        assert!(Errand::default() < held_up && held_up < later);
+        flight.done(held_up);
+        assert!(flight.under_way.is_some(), "the later one still is");
+        flight.done(later);
+        assert!(flight.under_way.is_none());
     }
 
     #[test]

@@ -88,7 +88,8 @@ fn report(expectations: &Expectations, policy: &Policy) -> Result<(), Problems> 
 }
 
 fn parameters(directory: &Path) -> Result<(), Problems> {
-    let json = serde_json::to_string(&check(directory)?.parameters()).map_err(|error| vec![error.to_string()])?;
+    let parameters = check(directory)?.parameters().map_err(|BundleError(problems)| problems)?;
+    let json = serde_json::to_string(&parameters).map_err(|error| vec![error.to_string()])?;
     println!("{json}");
     Ok(())
 }

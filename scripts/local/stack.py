@@ -89,12 +89,12 @@ class LocalStack:
         program = ["env", f"AWS_PROFILE={caller}", str(CLIENT_BIN / "awscurl")]
         return [*program, "--service", "lambda", "--region", REGION, "--fail-with-body", f"{self.url}{path}"]
 
-    def push_policy(self, directory):
+    def push_policy(self, directory, path=POLICY_PARAMETER):
         """Writes a bundle to Parameter Store, as an operator does."""
         root = {"AWS_ACCESS_KEY_ID": ROOT.access_key_id, "AWS_SECRET_ACCESS_KEY": ROOT.secret_access_key}
         env = {**os.environ, **root, "AWS_DEFAULT_REGION": REGION, "AWS_ENDPOINT_URL": self.endpoint}
         program = [str(CLIENT_BIN / "python"), str(REPOSITORY / "scripts" / "policy_push.py")]
-        pushed = subprocess.run([*program, str(directory), POLICY_PARAMETER], env=env, capture_output=True, text=True)
+        pushed = subprocess.run([*program, str(directory), path], env=env, capture_output=True, text=True)
         if pushed.returncode:
             raise StackError(f"the policy could not be pushed: {pushed.stderr}")
         return pushed.stdout

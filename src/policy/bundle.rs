@@ -13,6 +13,9 @@ use std::str::FromStr;
 /// The schema that every policy must satisfy. Inside the program, so that a changed bundle cannot loosen it.
 const SCHEMA: &str = include_str!("../../policy/sentinel.cedarschema");
 
+/// How deep brackets may be nested. Cedar's parser takes a few kilobytes of stack for each.
+const MOST_NESTED: usize = 64;
+
 #[derive(Debug)]
 pub(super) struct Bundle {
     /// Of the text it was read from.
@@ -104,6 +107,10 @@ impl Policies<'_> {
 fn parse_policies<'a>(text: &'a BundleText, problems: &mut Vec<String>) -> Policies<'a> {
     let mut all = Policies::default();
     for (file, text) in text.policies() {
+        if let Some(offset) = too_deep(text) {
+            problems.push(located(file, text, offset, &format!("brackets are nested deeper than {MOST_NESTED}")));
+            continue;
+        }
         match PolicySet::from_str(text) {
             Ok(set) => collect(file, text, &set, &mut all, problems),
             Err(errors) => problems.extend(errors.iter().map(|error| labelled(file, text, error))),
@@ -113,6 +120,20 @@ fn parse_policies<'a>(text: &'a BundleText, problems: &mut Vec<String>) -> Polic
         problems.push("*.cedar: there is no policy, so nothing could ever be vended".to_owned());
     }
     all
+}
+
+/// Where a policy is nested deeper than any that a person writes. Brackets in comments and strings count, too.
+fn too_deep(text: &str) -> Option<usize> {
+    let mut depth = 0_usize;
+    text.char_indices().find_map(|(offset, character)| {
+        match character {
+            '(' | '[' | '{' => depth += 1,
+            ')' | ']' | '}' => depth = depth.saturating_sub(1),
+            ';' => depth = 0,
+            _ => {}
+        }
+        (depth > MOST_NESTED).then_some(offset)
+    })
 }
 
 /// An error with its place and help.

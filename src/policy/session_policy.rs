@@ -218,7 +218,7 @@ fn is_resource(text: &str) -> bool {
 
 /// `aws:SourceIp`, `aws:PrincipalTag/Team`, `s3:prefix`.
 fn is_condition_key(text: &str) -> bool {
-    text.split_once(':').is_some_and(|(prefix, name)| !prefix.is_empty() && !name.is_empty()) && !text.contains("{{")
+    text.split_once(':').is_some_and(|(prefix, name)| !prefix.is_empty() && !name.is_empty()) && !text.contains("<<")
 }
 
 /// Source: "IAM JSON policy elements: Condition operators" in the IAM user guide.

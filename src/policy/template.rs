@@ -1,4 +1,6 @@
-//! Text with placeholders for the verified caller: `home/{{caller.name}}`.
+//! Text with placeholders for the verified caller: `home/<<caller.name>>`.
+//!
+//! The brackets are what neither IAM (`${…}`) nor Parameter Store, which takes no value with `{{…}}`, has a use for.
 //!
 //! Invariant: a placeholder stands for one of the caller's verified attributes, or the text does not load; a caller without the
 //! attribute gets nothing, rather than an empty text in its place.
@@ -88,12 +90,10 @@ impl TryFrom<String> for Template {
     fn try_from(text: String) -> Result<Self, String> {
         let mut parts = Vec::new();
         let mut rest = text.as_str();
-        while let Some((before, after)) = rest.split_once("{{") {
-            let (name, after) = after.split_once("}}").ok_or_else(|| format!("{text:?} has a {{{{ without }}}}"))?;
+        while let Some((before, after)) = rest.split_once("<<") {
+            let (name, after) = after.split_once(">>").ok_or_else(|| format!("{text:?} has a << without >>"))?;
             let attribute = Attribute::named(name.trim()).ok_or_else(|| {
-                format!(
-                    "{{{{{name}}}}} is not one of caller.arn, .account, .name, .kind, .session_name and .org in double braces"
-                )
+                format!("<<{name}>> is not one of <<caller.arn>>, .account, .name, .kind, .session_name and .org")
             })?;
             parts.extend([Part::Text(before.to_owned()), Part::Attribute(attribute)]);
             rest = after;

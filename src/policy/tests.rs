@@ -45,8 +45,8 @@ fn each_catalogue_problem_is_named() {
         ("tags = { \"\" = \"x\" }", "tag key"),
         ("tags = { a = \"x\", A = \"y\" }", "taken"),
         ("tags = { a = \"${caller}\" }", "value of the tag"),
-        ("tags = { a = \"{{caller}}\" }", "the tag \"a\": {{caller}} is not one of"),
-        ("tags = { a = \"{{caller.name\" }", "without"),
+        ("tags = { a = \"<<caller>>\" }", "the tag \"a\": <<caller>> is not one of"),
+        ("tags = { a = \"<<caller.name\" }", "without"),
     ] {
         problem(&profile(lines), PERMIT, words);
     }
@@ -105,6 +105,26 @@ fn each_error_has_its_place() {
     problem(PROFILES, "@id(\"x\")\npermit (principal, action, resource)\nwhen { principal.name == \"a };", "a.cedar:3:26: ");
     problem(PROFILES, "permit (principal, action, resource in);", "a.cedar:1:39: ");
     problem(PROFILES, "permit (principal, action, resource)", "a.cedar:1:37: ");
+}
+
+/// THREAT: a policy so deeply nested that the parser's stack overflows ends the process, and with it the last good policy.
+/// PREVENTION: such a policy is refused before it is parsed; and loading has a large stack of its own.
+#[test]
+fn security_a_deeply_nested_policy_is_refused() {
+    let nested = |depth: usize| {
+        format!("permit (principal, action, resource)\nwhen {{ {}true{} }};", "(".repeat(depth), ")".repeat(depth))
+    };
+    let load = |cedar: &str| {
+        let parameters = [("profiles", PROFILES), ("policies/a", cedar)].map(|(name, text)| (name.to_owned(), text.to_owned()));
+        let terms = Terms { default_duration: SessionDuration::MIN, named_session_roles: NamedSessionRoles::default() };
+        Policy::load(&BundleText::from_parameters(parameters).unwrap(), &terms).map_err(|BundleError(problems)| problems)
+    };
+    assert!(load(&nested(60)).is_ok());
+    for depth in [64, 1_000, 100_000] {
+        assert_eq!(load(&nested(depth)).unwrap_err(), ["a.cedar:2:71: brackets are nested deeper than 64"], "{depth}");
+    }
+    let chain = format!("permit (principal, action, resource) when {{ principal{} == 1 }};", ".a".repeat(1_000));
+    assert!(load(&chain).is_err(), "the validator gets to its end");
 }
 
 #[test]

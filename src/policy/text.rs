@@ -17,6 +17,17 @@ use std::path::Path;
 
 const CATALOGUE: &str = "profiles";
 const DIGEST: &str = "digest";
+const MIXTURE: &str =
+    "digest: is not that of the other parameters: a change is under way, or was made by hand (then delete `digest`)";
+/// The bytes of an advanced parameter. Source: "Managing parameter tiers" in the Systems Manager user guide.
+const LONGEST_PARAMETER: usize = 8 * 1024;
+
+impl BundleError {
+    /// Whether it is a bundle in the middle of a change, which may be whole a moment later.
+    pub(crate) fn is_mixture(&self) -> bool {
+        self.0 == [MIXTURE]
+    }
+}
 
 /// The files of a bundle, by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,19 +64,24 @@ impl BundleText {
         if bundle.0.is_empty() {
             problems.push("there is no parameter below the path".to_owned());
         } else if digest.is_some_and(|digest| digest.trim() != bundle.digest()) {
-            problems.push(
-                "digest: is not that of the other parameters: a change is under way, or was made by hand (then delete `digest`)"
-                    .to_owned(),
-            );
+            problems.push(MIXTURE.to_owned());
         }
         if problems.is_empty() { Ok(bundle) } else { Err(BundleError(problems)) }
     }
 
     /// The parameters that hold this bundle, by their names without the path; `digest` is among them.
-    #[must_use]
-    pub fn parameters(&self) -> BTreeMap<String, String> {
+    ///
+    /// # Errors
+    /// What Parameter Store would not take, or would not give back as the same bundle.
+    pub fn parameters(&self) -> Result<BTreeMap<String, String>, BundleError> {
         let digest = (DIGEST.to_owned(), self.digest());
-        self.0.iter().map(|(file, text)| (parameter_name(file), text.clone())).chain([digest]).collect()
+        let named = self.0.iter().map(|(file, text)| (parameter_name(file), text.clone()));
+        let parameters: BTreeMap<String, String> = named.chain([digest]).collect();
+        let mut problems: Vec<String> = self.0.iter().filter_map(|(file, text)| unfit(file, text)).collect();
+        if problems.is_empty() && Self::from_parameters(parameters.clone()).as_ref() != Ok(self) {
+            problems.push("two files have names that become one in Parameter Store".to_owned());
+        }
+        if problems.is_empty() { Ok(parameters) } else { Err(BundleError(problems)) }
     }
 
     /// SHA-256, in hexadecimal, of the files as a compact JSON object of names and texts, sorted by name.
@@ -99,6 +115,22 @@ fn file_name(parameter: &str) -> Option<String> {
         (CATALOGUE, name) => Some(format!("profiles/{}", named(name, ".toml")?)),
         ("policies", name) => named(name, ".cedar"),
         _ => None,
+    }
+}
+
+/// Why Parameter Store would not take a file. Source: the SSM API reference on `PutParameter`, as in the aws-sdk-ssm model.
+fn unfit(file: &str, text: &str) -> Option<String> {
+    let alphabet = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-/".contains(&byte);
+    if !file.bytes().all(alphabet) {
+        Some(format!("{file}: the name is not of A-Z a-z 0-9 _ . - alone"))
+    } else if text.trim().is_empty() {
+        Some(format!("{file}: is empty"))
+    } else if text.len() > LONGEST_PARAMETER {
+        Some(format!("{file}: is longer than {LONGEST_PARAMETER} bytes: split it in two"))
+    } else if text.contains("{{") {
+        Some(format!("{file}: has {{{{, which Parameter Store takes for a reference to another parameter"))
+    } else {
+        None
     }
 }
 
@@ -145,7 +177,7 @@ mod tests {
             parameters(&[("profiles", "a"), ("profiles/team", "b"), ("policies/access", "c"), ("policies/x/y", "d")]).unwrap();
         let files: Vec<&str> = bundle.0.keys().map(String::as_str).collect();
         assert_eq!(files, ["access.cedar", "profiles.toml", "profiles/team.toml", "x/y.cedar"]);
-        assert_eq!(BundleText::from_parameters(bundle.parameters()), Ok(bundle));
+        assert_eq!(BundleText::from_parameters(bundle.parameters().unwrap()), Ok(bundle));
         assert_eq!(parameters(&[("policies/access.cedar", "")]), parameters(&[("policies/access", "")]));
     }
 
@@ -156,12 +188,29 @@ mod tests {
         assert_eq!(bundle.digest(), "70975775900192d7b49d57a8463d62805759f61fa8755d812d7be6493a71519c");
     }
 
+    #[test]
+    fn what_parameter_store_would_not_take_is_told_before_anything_is_written() {
+        let files = |named: &[(&str, &str)]| {
+            BundleText(named.iter().map(|(file, text)| ((*file).to_owned(), (*text).to_owned())).collect())
+        };
+        for (file, text, words) in [
+            ("two words.cedar", "x", "the name"),
+            ("a.cedar", " ", "is empty"),
+            ("a.cedar", &"x".repeat(8_193), "longer than 8192"),
+            ("a.cedar", "{{x}}", "has {{"),
+            ("a.cedar.cedar", "x", "names"),
+        ] {
+            let problems = files(&[("profiles.toml", "x"), (file, text)]).parameters().unwrap_err().to_string();
+            assert!(problems.contains(words), "{problems}");
+        }
+    }
+
     /// THREAT: a reload falls between two writes of an update, and takes the new permit without the new forbid; or a misspelt
     /// name hides a forbid.
     /// PREVENTION: a digest that is not that of the rest, and a parameter of an unknown name, keep the bundle from loading.
     #[test]
     fn security_a_mixture_and_an_unknown_parameter_do_not_load() {
-        let mut mixed = parameters(&[("profiles", "a"), ("policies/access", "c")]).unwrap().parameters();
+        let mut mixed = parameters(&[("profiles", "a"), ("policies/access", "c")]).unwrap().parameters().unwrap();
         mixed.insert("profiles".to_owned(), "b".to_owned());
         assert!(BundleText::from_parameters(mixed).is_err());
         assert!(problem(&[("profiles", "a"), ("digest", "")]).starts_with("digest: "));

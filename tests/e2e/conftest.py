@@ -20,6 +20,7 @@ UNTRUSTED = f"""
 role_arn = "arn:aws:iam::{ACCOUNT}:role/vended-untrusted"
 description = "A role that does not trust the function"
 groups = ["development"]
+tags = {{ Who = "<<caller.name>>" }}
 """
 
 

@@ -62,8 +62,8 @@ fn policy_for(settings: ScopeSettings, caller: &Caller) -> Value {
 fn a_session_policy_is_filled_with_the_callers_attributes() {
     let template = statement(&json!([{
         "Sid": "Home", "Effect": "Allow", "Action": ["s3:GetObject", "s3:PutObject"],
-        "Resource": "arn:aws:s3:::homes/{{caller.account}}/{{ caller.name }}/*",
-        "Condition": { "StringEquals": { "aws:PrincipalTag/Arn": ["{{caller.arn}}", "x"] }, "Bool": { "aws:SecureTransport": true } },
+        "Resource": "arn:aws:s3:::homes/<<caller.account>>/<<caller.name>>/*",
+        "Condition": { "StringEquals": { "aws:PrincipalTag/Arn": ["<<caller.arn>>", "x"] }, "Bool": { "aws:SecureTransport": true } },
     }]));
     let policy = policy_for(ScopeSettings { session_policy: Some(template), ..settings() }, &alice());
     let filled = &policy["Statement"][0];
@@ -76,7 +76,7 @@ fn a_session_policy_is_filled_with_the_callers_attributes() {
 #[test]
 fn tags_are_filled_and_those_of_every_session_come_first() {
     let scope = scope(ScopeSettings {
-        tags: tag("Owner", "{{caller.name}}@{{caller.account}}"),
+        tags: tag("Owner", "<<caller.name>>@<<caller.account>>"),
         transitive_tags: vec!["Owner".to_owned(), "SentinelProfile".to_owned()],
         ..settings()
     });
@@ -120,12 +120,12 @@ fn security_a_caller_whom_a_template_does_not_fit_is_refused() {
     let bob = event("arn:aws:iam::123456789012:user/b,o,b", None, None).unwrap();
     let refused = |settings| scope(settings).narrow(&bob).unwrap_err();
     let policy = |resource: &str| ScopeSettings { session_policy: Some(statement(&allow(resource))), ..settings() };
-    assert_eq!(refused(policy("arn:aws:s3:::x/{{caller.org}}/*")), Unscopable::Missing("caller.org"));
-    assert_eq!(refused(policy("arn:aws:s3:::x/{{caller.session_name}}/*")), Unscopable::Missing("caller.session_name"));
-    assert_eq!(refused(ScopeSettings { tags: tag("Org", "{{caller.org}}"), ..settings() }), Unscopable::Missing("caller.org"));
-    assert_eq!(refused(ScopeSettings { tags: tag("Owner", "{{caller.name}}"), ..settings() }), Unscopable::Tag);
+    assert_eq!(refused(policy("arn:aws:s3:::x/<<caller.org>>/*")), Unscopable::Missing("caller.org"));
+    assert_eq!(refused(policy("arn:aws:s3:::x/<<caller.session_name>>/*")), Unscopable::Missing("caller.session_name"));
+    assert_eq!(refused(ScopeSettings { tags: tag("Org", "<<caller.org>>"), ..settings() }), Unscopable::Missing("caller.org"));
+    assert_eq!(refused(ScopeSettings { tags: tag("Owner", "<<caller.name>>"), ..settings() }), Unscopable::Tag);
     let long = event(&format!("arn:aws:iam::123456789012:user/{}/a", "*".repeat(500)), None, None).unwrap();
-    let by_arn = scope(policy("arn:aws:s3:::x/{{caller.arn}}/*"));
+    let by_arn = scope(policy("arn:aws:s3:::x/<<caller.arn>>/*"));
     assert_eq!(by_arn.narrow(&long), Err(Unscopable::Policy));
 }
 
@@ -135,7 +135,7 @@ fn each_problem_is_named() {
     let twice = vec!["a".to_owned(), "a".to_owned()];
     problem(ScopeSettings { tags: tag("a", ""), transitive_tags: twice, ..settings() }, "twice");
     problem(ScopeSettings { tags: tag("a", &"x".repeat(257)), ..settings() }, "the value of the tag \"a\"");
-    problem(ScopeSettings { tags: tag("a", &"{{caller.name}}".repeat(5)), ..settings() }, "the value of the tag \"a\"");
+    problem(ScopeSettings { tags: tag("a", &"<<caller.name>>".repeat(5)), ..settings() }, "the value of the tag \"a\"");
     let arns = |arns: Vec<String>| ScopeSettings { policy_arns: arns, ..settings() };
     problem(arns((0..11).map(|n| format!("arn:aws:iam::aws:policy/p{n}")).collect()), "more than 10");
     for arn in [
@@ -172,10 +172,10 @@ fn a_session_policy_that_sts_would_refuse_does_not_load() {
         (&change("NotResource", json!("*")), "either Resource"),
         (&change("Action", json!([])), "an action"),
         (&change("Action", json!("s3")), "an action"),
-        (&change("Action", json!("s3:{{caller.name}}")), "an action"),
+        (&change("Action", json!("s3:<<caller.name>>")), "an action"),
         (&change("Resource", json!("bucket")), "a resource"),
         (&change("Resource", json!([])), "a resource"),
-        (&change("Resource", json!("arn:aws:s3:::x/{{caller.nmae}}")), "{{caller.nmae}}"),
+        (&change("Resource", json!("arn:aws:s3:::x/<<caller.nmae>>")), "<<caller.nmae>>"),
         (&change("Sid", json!("a b")), "Sid"),
         (&change("Condition", json!({ "StringEqual": { "aws:x": "" } })), "operator"),
         (&change("Condition", json!({ "StringEquals": {} })), "no key"),
@@ -187,7 +187,7 @@ fn a_session_policy_that_sts_would_refuse_does_not_load() {
             "\"aws:x\" occurs twice",
         ),
         (&change("Resource", json!(format!("arn:aws:s3:::x/{}", "y".repeat(2_000)))), "2048"),
-        (&change("Resource", json!(format!("arn:aws:s3:::x/{}", "{{caller.name}}".repeat(31)))), "2048"),
+        (&change("Resource", json!(format!("arn:aws:s3:::x/{}", "<<caller.name>>".repeat(31)))), "2048"),
         (&change("Resource", json!("arn:aws:s3:::x/\u{20ac}")), "Latin-1"),
     ] {
         problem(ScopeSettings { session_policy: Some(text.to_owned()), ..settings() }, words);
@@ -248,14 +248,14 @@ fn templates() -> impl Strategy<Value = String> {
             "caller.session_name",
             "caller.org",
         ];
-        prop::sample::select(names).prop_map(|name| format!("{{{{{name}}}}}"))
+        prop::sample::select(names).prop_map(|name| format!("<<{name}>>"))
     };
-    let bad = prop::sample::select(vec!["{{other}}", "{{", "}}", "${*}", "{{}}"]).prop_map(str::to_owned);
+    let bad = prop::sample::select(vec!["<<other>>", "<<", ">>", "${*}", "<<>>"]).prop_map(str::to_owned);
     (text(), good(), text(), prop_oneof![8 => good(), 1 => bad]).prop_map(|(a, b, c, d)| format!("{a}{b}{c}{d}"))
 }
 
 fn tag_templates() -> impl Strategy<Value = String> {
-    prop_oneof![8 => "[A-Za-z0-9 _.:/=+@-]{0,20}".prop_map(|text| format!("{text}{{{{caller.name}}}}")), 1 => templates()]
+    prop_oneof![8 => "[A-Za-z0-9 _.:/=+@-]{0,20}".prop_map(|text| format!("{text}<<caller.name>>")), 1 => templates()]
 }
 
 proptest! {

@@ -43,7 +43,12 @@ impl FakeParameters {
 
     /// From now on it answers again; forgets what was asked so far.
     pub(crate) async fn answer(&self) {
-        self.respond(Pages(Arc::clone(&self.held))).await;
+        self.answer_after(Duration::ZERO).await;
+    }
+
+    /// From now on it answers after a while; forgets what was asked so far.
+    pub(crate) async fn answer_after(&self, delay: Duration) {
+        self.respond(Pages { held: Arc::clone(&self.held), delay }).await;
     }
 
     /// From now on every request fails.
@@ -68,18 +73,21 @@ impl FakeParameters {
     }
 }
 
-struct Pages(Held);
+struct Pages {
+    held: Held,
+    delay: Duration,
+}
 
 impl Respond for Pages {
     fn respond(&self, request: &Request) -> ResponseTemplate {
         let asked: Value = serde_json::from_slice(&request.body).unwrap();
         assert_eq!((&asked["Path"], &asked["Recursive"], &asked["WithDecryption"]), (&json!(PATH), &json!(true), &json!(true)));
         let start = asked["NextToken"].as_str().map_or(0, |token| token.parse().unwrap());
-        let held = self.0.lock().unwrap();
+        let held = self.held.lock().unwrap();
         let parameter =
             |(name, text): (&String, &String)| json!({ "Name": format!("{PATH}/{name}"), "Type": "String", "Value": text });
         let page: Vec<Value> = held.iter().skip(start).take(PAGE).map(parameter).collect();
         let next = (start + PAGE < held.len()).then(|| (start + PAGE).to_string());
-        ResponseTemplate::new(200).set_body_json(json!({ "Parameters": page, "NextToken": next }))
+        ResponseTemplate::new(200).set_body_json(json!({ "Parameters": page, "NextToken": next })).set_delay(self.delay)
     }
 }
