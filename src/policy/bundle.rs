@@ -87,10 +87,13 @@ struct Policies<'a> {
 }
 
 impl Policies<'_> {
-    /// What is wrong with a policy, where `literal` first stands in its file.
+    /// What is wrong with a policy, where `literal` first stands in its file, after the policy's own `@id` if it has one.
     fn at_literal(&self, policy: &PolicyId, literal: &str, problem: &str) -> String {
         let (file, text) = self.file(policy);
-        located(file, text, text.find(literal).unwrap_or_default(), &format!("{}: {problem}", policy_name(policy)))
+        let name = policy_name(policy);
+        let start = text.find(&format!("@id({name:?})")).unwrap_or_default();
+        let after = text[start..].find(literal).map(|offset| start + offset);
+        located(file, text, after.or_else(|| text.find(literal)).unwrap_or(start), &format!("{name}: {problem}"))
     }
 
     /// What Cedar says of a policy, where it says so.

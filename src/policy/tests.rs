@@ -91,6 +91,9 @@ fn each_policy_problem_is_named() {
 
 #[test]
 fn each_error_has_its_place() {
+    let same = r#"resource == Sentinel::Profile::"dve""#;
+    let twice = format!("@id(\"p\") permit (principal, action, {same});\n@id(\"f\") forbid (principal, action, {same});");
+    problem(PROFILES, &twice, "a.cedar:2:49: f: ");
     problem(PROFILES, "permit (principal, action, resource)\nwhen { principal.nmae == \"a\" };", "a.cedar:2:8: ");
     problem(
         PROFILES,
