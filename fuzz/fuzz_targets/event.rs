@@ -1,0 +1,57 @@
+//! Arbitrary JSON as an invocation's event: reading it is total, and what comes out of it is in order.
+
+#![no_main]
+
+use libfuzzer_sys::{Corpus, fuzz_target};
+use sentinel_tvm::{Caller, DeviceId, Event, MAX_INPUT_BYTES, NamedSessionRoles, Route, VendRequest};
+use sentinel_tvm_fuzz::check_caller;
+use serde_json::{Value, json};
+
+fuzz_target!(|bytes: &[u8]| -> Corpus {
+    let Ok(payload) = serde_json::from_slice::<Value>(bytes) else {
+        return Corpus::Reject;
+    };
+    let event = Event::new(payload.clone());
+    let _ = (event.source_ip(), event.user_agent());
+    assert_eq!(format!("{event:?}"), "Event(..)");
+    for map in ["/headers", "/multiValueHeaders"] {
+        for name in payload.pointer(map).and_then(Value::as_object).into_iter().flat_map(|headers| headers.keys()) {
+            assert_eq!(event.header(name), event.header(&name.to_ascii_uppercase()));
+        }
+    }
+    if let Ok(query) = event.query() {
+        let length: usize = query.iter().map(|(name, value)| name.len() + value.len()).sum();
+        assert!(length <= MAX_INPUT_BYTES);
+    }
+    if let Ok(body) = event.body() {
+        assert!(body.len() <= MAX_INPUT_BYTES);
+    }
+    if let Ok(route) = Route::of(&event) {
+        let _ = route.tier();
+        assert!(event.path().starts_with('/') && ["GET", "POST"].contains(&event.method()));
+    }
+    if let Ok(caller) = Caller::from_event(&event, &NamedSessionRoles::default()) {
+        check_caller(&caller);
+        let identity = event.iam_identity().unwrap();
+        assert_eq!((caller.arn(), caller.org()), (identity.user_arn, identity.org));
+    }
+    if let Ok(request) = VendRequest::parse(&event) {
+        check_request(&request);
+    }
+    Corpus::Keep
+});
+
+/// A request means the same however it is sent.
+fn check_request(request: &VendRequest) {
+    let (profile, duration) = (request.profile.as_str(), request.duration.map(|duration| duration.seconds().to_string()));
+    let device = request.device.as_ref().map(DeviceId::as_str);
+    // All are of characters that need no encoding.
+    let of = |name, value: Option<&str>| value.map_or_else(String::new, |value| format!("&{name}={value}"));
+    let query = format!("profile={profile}{}{}", of("duration", duration.as_deref()), of("device_id", device));
+    let get = json!({ "requestContext": { "http": { "method": "GET" } }, "rawQueryString": query });
+    let body = json!({ "profile": profile, "duration": duration, "device_id": device }).to_string();
+    let post = json!({ "httpMethod": "POST", "body": body });
+    for again in [get, post] {
+        assert_eq!(VendRequest::parse(&Event::new(again)).as_ref(), Ok(request));
+    }
+}

@@ -1,0 +1,93 @@
+//! What the targets share: how callers come about, and what STS takes.
+
+use sentinel_tvm::{Caller, Event, Grant, NamedSessionRoles};
+use serde_json::{Value, json};
+use std::collections::HashSet;
+use time::{Duration, UtcDateTime};
+
+/// A Function URL's event of the caller with this ARN.
+#[must_use]
+pub fn event(arn: &str, org: Option<&str>, ip: Option<&str>) -> Event {
+    let iam = json!({ "userArn": arn, "principalOrgId": org });
+    Event::new(json!({ "requestContext": { "authorizer": { "iam": iam }, "http": { "sourceIp": ip } } }))
+}
+
+/// The caller with this ARN.
+///
+/// # Panics
+///
+/// If there is none.
+#[must_use]
+pub fn caller(arn: &str) -> Caller {
+    Caller::from_event(&event(arn, Some("o-example000"), Some("198.51.100.7")), &NamedSessionRoles::default()).unwrap()
+}
+
+/// 2 March 2026, a Monday, 12:00 UTC.
+#[must_use]
+pub fn monday_noon() -> UtcDateTime {
+    UtcDateTime::UNIX_EPOCH + Duration::seconds(1_772_452_800)
+}
+
+/// What holds of every caller.
+///
+/// # Panics
+///
+/// If it does not.
+pub fn check_caller(caller: &Caller) {
+    assert!(is_sts_name(&caller.source_identity()), "{caller:?}");
+    assert!(is_sts_name(&caller.session_name_for("01234567")), "{caller:?}");
+    assert!(caller.account().len() == 12 && caller.account().bytes().all(|byte| byte.is_ascii_digit()), "{caller:?}");
+    assert!(caller.arn().starts_with(caller.principal().as_str()), "{caller:?}");
+    assert!(caller.source_ip().is_none_or(|ip| ip == ip.to_canonical()), "{caller:?}");
+}
+
+/// What holds of every grant: STS's own patterns and limits, as in the aws-sdk-sts model.
+///
+/// # Panics
+///
+/// If it does not.
+pub fn check_grant(grant: &Grant) {
+    let scope = grant.scope();
+    assert!(is_sts_name(grant.session_name()) && is_sts_name(grant.source_identity()), "{grant:?}");
+    assert!((900..=3_600).contains(&grant.duration().seconds()), "{grant:?}");
+    assert!((20..=2_048).contains(&grant.role_arn().len()), "{grant:?}");
+
+    let keys: HashSet<String> = scope.tags.iter().map(|(key, _)| key.to_ascii_lowercase()).collect();
+    assert!(scope.tags.len() <= 50 && keys.len() == scope.tags.len(), "{grant:?}");
+    for (key, value) in &scope.tags {
+        assert!((1..=128).contains(&key.len()) && is_tag_text(key) && !key.starts_with("aws:"), "{grant:?}");
+        assert!(is_tag_value(value), "{grant:?}");
+    }
+    let transitive: HashSet<&String> = scope.transitive_tags.iter().collect();
+    assert!(transitive.len() == scope.transitive_tags.len(), "{grant:?}");
+    assert!(transitive.iter().all(|key| scope.tags.iter().any(|(known, _)| known == *key)), "{grant:?}");
+
+    assert!(scope.policy_arns.len() <= 10, "{grant:?}");
+    assert!(scope.policy_arns.iter().all(|arn| (20..=2_048).contains(&arn.len())), "{grant:?}");
+    assert!(are_session_policies(scope.policy.as_deref(), &scope.policy_arns), "{grant:?}");
+    if let Some(policy) = &scope.policy {
+        serde_json::from_str::<Value>(policy).unwrap();
+    }
+}
+
+/// Whether STS takes these session policies together, as far as the characters go.
+#[must_use]
+pub fn are_session_policies(inline: Option<&str>, arns: &[String]) -> bool {
+    let length = inline.map_or(0, |policy| policy.chars().count()) + arns.iter().map(String::len).sum::<usize>();
+    length <= 2_048 && inline.is_none_or(|policy| !policy.is_empty() && policy.chars().all(|c| (' '..='\u{ff}').contains(&c)))
+}
+
+/// Whether it can be the value of a tag; STS would take letters and digits of any script.
+#[must_use]
+pub fn is_tag_value(text: &str) -> bool {
+    text.len() <= 256 && is_tag_text(text)
+}
+
+fn is_tag_text(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b" _.:/=+-@".contains(&byte))
+}
+
+/// `[\w+=,.@-]{2,64}`, of a source identity and of a role session name.
+fn is_sts_name(text: &str) -> bool {
+    (2..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte))
+}
