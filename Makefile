@@ -133,7 +133,7 @@ cargo-deny: cargo
 scan: $(SCAN)/.installed ## Weaknesses in workflows and templates, secrets in the tree
 	$(SCAN)/zizmor --offline --quiet --persona=pedantic --strict-collection .github
 	$(SCAN)/checkov --framework cloudformation --skip-download --quiet --compact --file template.yaml deploy/*.yaml
-	find . -type d \( -name .git -o -name .venv -o -name .local -o -name .aws-sam -o -name target -o -name __pycache__ \) -prune \
+	find . -type d \( -name .git -o -name .venv -o -name .local -o -name .aws-sam -o -name target -o -name artifacts -o -name __pycache__ \) -prune \
 		-o -type f -print0 | xargs -0 $(SCAN)/detect-secrets-hook --no-verify \
 		--disable-plugin Base64HighEntropyString --disable-plugin HexHighEntropyString --disable-plugin KeywordDetector \
 		--exclude-secrets '^A[KS]IA(IOSFODNN7EXAMPLE|ISSUEDTOCALLER00)$$'
@@ -200,7 +200,7 @@ policy-push: cargo $(CLIENT)/.installed ## Check the policy and write it to Para
 
 .PHONY: clean
 clean: ## Remove all that was built and logged, but not .venv
-	rm -rf target .aws-sam .local .pytest_cache
+	rm -rf target fuzz/target fuzz/artifacts .aws-sam .local .pytest_cache
 
 .PHONY: clean-venv
 clean-venv: ## Remove the Python tools

@@ -9,9 +9,13 @@ use cedar_policy::{Effect, PolicyId, PolicySet, Schema, ValidationMode, Validati
 use miette::Diagnostic;
 use std::collections::HashMap;
 use std::str::FromStr;
+use std::sync::LazyLock;
 
 /// The schema that every policy must satisfy. Inside the program, so that a changed bundle cannot loosen it.
-const SCHEMA: &str = include_str!("../../policy/sentinel.cedarschema");
+static SCHEMA: LazyLock<Result<Schema, String>> = LazyLock::new(|| {
+    let text = include_str!("../../policy/sentinel.cedarschema");
+    Schema::from_cedarschema_str(text).map(|(schema, _)| schema).map_err(|error| error.to_string())
+});
 
 /// How deep brackets may be nested. Cedar's parser takes a few kilobytes of stack for each.
 const MOST_NESTED: usize = 64;
@@ -172,8 +176,8 @@ fn collect<'a>(file: &'a str, text: &'a str, set: &PolicySet, all: &mut Policies
 }
 
 fn validate(policies: &Policies<'_>, problems: &mut Vec<String>) -> Vec<String> {
-    let schema = match Schema::from_cedarschema_str(SCHEMA) {
-        Ok((schema, _)) => schema,
+    let schema = match &*SCHEMA {
+        Ok(schema) => schema.clone(),
         Err(error) => {
             problems.push(format!("the built-in schema: {error}"));
             return Vec::new();

@@ -2,7 +2,7 @@
 //!
 //! `serde_json` would take the last of two members with one name, and so drop a condition silently.
 
-use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, IntoDeserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
@@ -79,8 +79,19 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for OneOrManyVisitor<T> {
         Self::one(&value.to_string())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {
-        Vec::deserialize(SeqAccessDeserializer::new(list)).map(OneOrMany::Many)
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Self::Value, E> {
+        Self::one(&value.to_string())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let mut many = Vec::new();
+        while let Some(element) = list.next_element::<OneOrMany<T>>()? {
+            match element {
+                OneOrMany::One(one) => many.push(one),
+                OneOrMany::Many(_) => return Err(A::Error::custom("a list in a list")),
+            }
+        }
+        Ok(OneOrMany::Many(many))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<Self::Value, A::Error> {

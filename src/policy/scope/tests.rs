@@ -63,12 +63,17 @@ fn a_session_policy_is_filled_with_the_callers_attributes() {
     let template = statement(&json!([{
         "Sid": "Home", "Effect": "Allow", "Action": ["s3:GetObject", "s3:PutObject"],
         "Resource": "arn:aws:s3:::homes/<<caller.account>>/<<caller.name>>/*",
-        "Condition": { "StringEquals": { "aws:PrincipalTag/Arn": ["<<caller.arn>>", "x"] }, "Bool": { "aws:SecureTransport": true } },
+        "Condition": {
+            "StringEquals": { "aws:PrincipalTag/Arn": ["<<caller.arn>>", "x"] },
+            "Bool": { "aws:SecureTransport": true },
+            "NumericEquals": { "s3:max-keys": [100, 1.5] },
+        },
     }]));
     let policy = policy_for(ScopeSettings { session_policy: Some(template), ..settings() }, &alice());
     let filled = &policy["Statement"][0];
     assert_eq!(filled["Resource"], "arn:aws:s3:::homes/123456789012/alice/*");
     assert_eq!(filled["Condition"]["Bool"]["aws:SecureTransport"], "true");
+    assert_eq!(filled["Condition"]["NumericEquals"]["s3:max-keys"], json!(["100", "1.5"]));
     let arn = &filled["Condition"]["StringEquals"]["aws:PrincipalTag/Arn"];
     assert_eq!(*arn, json!(["arn:aws:iam::123456789012:user/team${*}/${$}x/alice", "x"]));
 }
@@ -171,6 +176,7 @@ fn a_session_policy_that_sts_would_refuse_does_not_load() {
         (&change("NotAction", json!("s3:*")), "either Action"),
         (&change("NotResource", json!("*")), "either Resource"),
         (&change("Action", json!([])), "an action"),
+        (&change("Action", json!([["s3:*"]])), "list in a list"),
         (&change("Action", json!("s3")), "an action"),
         (&change("Action", json!("s3:<<caller.name>>")), "an action"),
         (&change("Resource", json!("bucket")), "a resource"),
