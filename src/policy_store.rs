@@ -192,7 +192,7 @@ impl PolicyStore {
             return None;
         };
         let mut state = self.0.lock();
-        let paused = state.failed_at.is_some_and(|at| now - at < PAUSE.min(ttl));
+        let paused = state.failed_at.is_some_and(|at| age(at, now) < PAUSE.min(ttl));
         if paused || age(state.since, now) < ttl * 2 / 3 {
             return None;
         }
