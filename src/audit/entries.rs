@@ -9,6 +9,7 @@ use crate::request::{DeviceId, ProfileName, SessionDuration, VendRequest};
 use crate::secret::Freshness;
 use crate::sts::Credentials;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use time::format_description::well_known::Rfc3339;
 
@@ -192,6 +193,7 @@ pub(super) struct GrantedEntry {
     session_policy: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     policy_arns: Vec<String>,
+    tags: BTreeMap<String, String>,
 }
 
 impl GrantedEntry {
@@ -204,6 +206,7 @@ impl GrantedEntry {
             clamped_by: grant.clamped_by(),
             session_policy: grant.scope().policy.clone(),
             policy_arns: grant.scope().policy_arns.clone(),
+            tags: grant.scope().tags.iter().cloned().collect(),
         }
     }
 }

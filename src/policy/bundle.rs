@@ -48,7 +48,9 @@ impl Bundle {
         });
         let policies = parse_policies(text, &mut problems);
         let mut warnings = validate(&policies, &mut problems);
-        for Dangling { policy, literal, problem } in dangling::all(&policies.set, &catalogue, named) {
+        // Without a catalogue every name would seem to be that of nothing.
+        let dangling = if catalogue.is_empty() { Vec::new() } else { dangling::all(&policies.set, &catalogue, named) };
+        for Dangling { policy, literal, problem } in dangling {
             let remark = policies.at_literal(policy.id(), &literal, &problem);
             match policy.effect() {
                 Effect::Forbid => problems.push(remark),

@@ -88,6 +88,9 @@ impl TryFrom<String> for Template {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
+        if text.contains("{{") {
+            return Err(format!("{text:?} has {{{{: placeholders are written <<caller.name>>"));
+        }
         let mut parts = Vec::new();
         let mut rest = text.as_str();
         while let Some((before, after)) = rest.split_once("<<") {

@@ -47,6 +47,7 @@ fn each_catalogue_problem_is_named() {
         ("tags = { a = \"${caller}\" }", "value of the tag"),
         ("tags = { a = \"<<caller>>\" }", "the tag \"a\": <<caller>> is not one of"),
         ("tags = { a = \"<<caller.name\" }", "without"),
+        ("tags = { a = \"{{caller.name}}\" }", "placeholders are written <<caller.name>>"),
     ] {
         problem(&profile(lines), PERMIT, words);
     }

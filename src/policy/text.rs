@@ -39,6 +39,7 @@ impl BundleText {
         let mut files = BTreeMap::new();
         let whole = (|| {
             add(&mut files, &directory.join("profiles.toml"), "profiles.toml".to_owned())?;
+            refuse_misplaced(directory)?;
             add_all(&mut files, directory, "", "cedar")?;
             let more = directory.join(CATALOGUE);
             if more.is_dir() { add_all(&mut files, &more, "profiles/", "toml") } else { Ok(()) }
@@ -141,6 +142,20 @@ fn parameter_name(file: &str) -> String {
     }
 }
 
+/// A policy where nobody reads it would be a `forbid` that nobody misses.
+fn refuse_misplaced(directory: &Path) -> Result<(), String> {
+    let problem = |error| format!("{}: {error}", directory.display());
+    for entry in fs::read_dir(directory).map_err(problem)? {
+        let path = entry.map_err(problem)?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let is_toml = path.extension().is_some_and(|extension| extension == "toml");
+        if name == "policies" || (is_toml && name != "profiles.toml" && name != "tests.toml") {
+            return Err(format!("{name}: is not read; *.cedar files belong beside profiles.toml, more profiles into profiles/"));
+        }
+    }
+    Ok(())
+}
+
 fn add(files: &mut BTreeMap<String, String>, path: &Path, name: String) -> Result<(), String> {
     files.insert(name, fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?);
     Ok(())
@@ -203,6 +218,24 @@ mod tests {
             let problems = files(&[("profiles.toml", "x"), (file, text)]).parameters().unwrap_err().to_string();
             assert!(problems.contains(words), "{problems}");
         }
+    }
+
+    /// THREAT: a forbid in a file that is not read forbids nothing, and nobody notices.
+    /// PREVENTION: what looks like a part of the bundle and is none keeps it from loading.
+    #[test]
+    fn security_a_misplaced_file_does_not_load() {
+        let directory = std::env::temp_dir().join(format!("sentinel-tvm-misplaced-{}", std::process::id()));
+        fs::create_dir_all(directory.join("profiles")).unwrap();
+        for file in ["profiles.toml", "profiles/team.toml", "access.cedar", "tests.toml", "sentinel.cedarschema", "README.md"] {
+            fs::write(directory.join(file), "x").unwrap();
+        }
+        assert_eq!(BundleText::from_directory(&directory).unwrap().0.len(), 3);
+        fs::write(directory.join("profile.toml"), "x").unwrap();
+        assert!(BundleText::from_directory(&directory).unwrap_err().to_string().starts_with("profile.toml: is not read"));
+        fs::remove_file(directory.join("profile.toml")).unwrap();
+        fs::create_dir(directory.join("policies")).unwrap();
+        assert!(BundleText::from_directory(&directory).unwrap_err().to_string().starts_with("policies: is not read"));
+        fs::remove_dir_all(&directory).unwrap();
     }
 
     /// THREAT: a reload falls between two writes of an update, and takes the new permit without the new forbid; or a misspelt
