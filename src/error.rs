@@ -107,7 +107,7 @@ impl From<SecretError> for Upstream {
 
 fn sts_hint(code: &str) -> &'static str {
     if code == "AccessDenied" {
-        ": the role's trust policy must allow this function's role sts:AssumeRole, sts:SetSourceIdentity and sts:TagSession, \
+        ": the role must exist, and its trust policy must allow this function's role sts:AssumeRole, sts:SetSourceIdentity and sts:TagSession, \
          and so must the function role's own policy"
     } else {
         ""

@@ -150,8 +150,9 @@ class LocalStack:
 
     def _start_function(self):
         function = self.provisioned.function
-        if "SENTINEL_POLICY_PARAMETER" in self._settings:
-            self.push_policy(self.policy)
+        parameter = {**os.environ, **self._settings}.get("SENTINEL_POLICY_PARAMETER")
+        if parameter:
+            self.push_policy(self.policy, parameter)
         env = {
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_REGION": REGION,

@@ -47,7 +47,7 @@ async fn a_posted_duration_may_be_a_number_or_text() {
 #[tokio::test]
 async fn sts_failures_are_told_apart() {
     for (status, sts_code, expected, detail) in [
-        (403, "AccessDenied", (502, "CREDENTIAL_ERROR"), "AccessDenied: the role's trust policy must allow"),
+        (403, "AccessDenied", (502, "CREDENTIAL_ERROR"), "AccessDenied: the role must exist, and its trust policy must allow"),
         (403, "ExpiredTokenException", (502, "CREDENTIAL_ERROR"), "ExpiredTokenException"),
         (400, "PackedPolicyTooLarge", (502, "CREDENTIAL_ERROR"), "PackedPolicyTooLarge"),
         (400, "Throttling", (503, "SERVICE_UNAVAILABLE"), "Throttling"),
