@@ -23,8 +23,6 @@ from botocore.exceptions import BotoCoreError, ClientError
 REPOSITORY = Path(__file__).resolve().parents[1]
 DIGEST = "digest"
 OURS = re.compile(r"digest|profiles(/.+)?|policies/.+")
-# As the function has it: see ParameterPath in src/policy_store/parameters.rs.
-PATH = re.compile(r"(?!/(aws|ssm))(/[A-Za-z0-9_.-]+){1,13}", re.IGNORECASE)
 # The bytes of a standard parameter, which is free. An advanced one is not.
 STANDARD = 4096
 
@@ -33,18 +31,17 @@ def main(arguments):
     if len(arguments) not in (2, 3):
         sys.exit(__doc__)
     directory, path, *key = arguments
-    if not PATH.fullmatch(path):
-        sys.exit(f"{path} is not a path like /sentinel/policy, without / at its end and not below /aws or /ssm.")
-    wanted = checked(directory)
+    wanted = checked(directory, path)
     try:
         push(boto3.client("ssm"), path, wanted, *key)
     except (BotoCoreError, ClientError) as error:
         sys.exit(f"Parameter Store: {error}\nRun it again: as long as the digest is not that of the rest, functions stay with what they have.")
 
 
-def checked(directory):
-    """The bundle as parameters, by their names below the path; ends the program if the bundle is not in order."""
-    command = ["cargo", "run", "--quiet", "--locked", "--example", "policy", "--", "parameters", str(Path(directory).resolve())]
+def checked(directory, path):
+    """The bundle as parameters, by their names below the path; ends the program if bundle or path is not in order."""
+    policy = ["cargo", "run", "--quiet", "--locked", "--example", "policy", "--"]
+    command = [*policy, "parameters", str(Path(directory).resolve()), path]
     check = subprocess.run(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
     if check.returncode:
         sys.exit("Nothing was pushed: mend what is said above.")

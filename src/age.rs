@@ -11,6 +11,11 @@ pub(crate) fn age(since: UtcDateTime, now: UtcDateTime) -> Duration {
     if age < -TOLERANCE { Duration::MAX } else { age.max(Duration::ZERO) }
 }
 
+/// The same in whole seconds.
+pub(crate) fn age_seconds(since: UtcDateTime, now: UtcDateTime) -> u64 {
+    age(since, now).whole_seconds().unsigned_abs()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,7 +3,7 @@
 //! Invariants: every event gets a [`Response`] and leaves one audit line, whatever happens, a panic included; each stage takes
 //! what the one before it made, so none can be skipped; a refused request does no later step.
 
-use crate::adapters::{Adapters, Told};
+use crate::adapters::{Adapters, DeviceLookUp, Told};
 use crate::audit::AuditRecord;
 use crate::caller::{Caller, NamedSessionRoles};
 use crate::config::Config;
@@ -122,11 +122,17 @@ impl App {
         policy
     }
 
-    async fn vend(&self, request: &mut InFlight, caller: &Caller) -> Result<Vended, Error> {
+    /// What is asked for, and what came of looking for the caller's device.
+    async fn asked(&self, request: &mut InFlight) -> Result<(VendRequest, Result<DeviceLookUp, Error>), Error> {
         let asked = VendRequest::parse(&request.event)?;
         request.record.asked(&asked);
         let device = self.adapters.devices.check(asked.device.as_ref(), request.now).await;
         request.record.device(&device);
+        Ok((asked, device))
+    }
+
+    async fn vend(&self, request: &mut InFlight, caller: &Caller) -> Result<Vended, Error> {
+        let (asked, device) = self.asked(request).await?;
         let device = device?;
         let policy = self.policy(request).await;
         let decision = policy.decide(caller, &asked, device.known(), &request.request_id, request.now);
@@ -146,10 +152,7 @@ impl App {
 
     /// What `vend` would do, without doing it. A device that would be refused is told as missing.
     async fn explain(&self, request: &mut InFlight, caller: &Caller) -> Result<Explanation, Error> {
-        let asked = VendRequest::parse(&request.event)?;
-        request.record.asked(&asked);
-        let device = self.adapters.devices.check(asked.device.as_ref(), request.now).await;
-        request.record.device(&device);
+        let (asked, device) = self.asked(request).await?;
         let policy = self.policy(request).await;
         match device {
             Ok(device) => Ok(policy.explain(caller, &asked, device.known(), request.now)),

@@ -22,6 +22,16 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
+    /// For those to whom throttling, failing and not answering are the same: a code if the service refused, else why it is out of
+    /// reach.
+    pub(crate) fn either<E>(self, refused: impl FnOnce(String) -> E, unavailable: impl FnOnce(String) -> E) -> E {
+        match self {
+            Self::Refused(code) => refused(code),
+            Self::Throttled(cause) | Self::Failed(cause) => unavailable(cause),
+            Self::NoAnswer(cause) => unavailable(cause.to_owned()),
+        }
+    }
+
     pub(crate) fn of<E: ProvideErrorMetadata>(error: &SdkError<E>) -> Self {
         match error {
             SdkError::ServiceError(reply) => {

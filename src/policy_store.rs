@@ -10,7 +10,7 @@ mod parameters;
 
 pub use parameters::{InvalidPath, ParameterPath};
 
-use crate::age::age;
+use crate::age::{age, age_seconds};
 use crate::policy::{BundleError, BundleText, Policy, Terms};
 use crate::single_flight::{Errand, SingleFlight};
 use futures_util::FutureExt;
@@ -166,7 +166,7 @@ impl PolicyStore {
             },
             profiles: state.held.profile_count(),
             digest: state.held.digest().to_owned(),
-            age_seconds: age(state.since, now).whole_seconds().unsigned_abs(),
+            age_seconds: age_seconds(state.since, now),
             stale: self.0.is_past_ttl(&state, now) && state.failed_at.is_some(),
         }
     }
@@ -176,7 +176,7 @@ impl PolicyStore {
     pub fn age(&self, now: UtcDateTime) -> Option<u64> {
         match self.0.source {
             Source::Directory => None,
-            Source::Parameters { .. } => Some(self.health(now).age_seconds),
+            Source::Parameters { .. } => Some(age_seconds(self.0.lock().since, now)),
         }
     }
 
@@ -240,7 +240,7 @@ impl Inner {
                 self.failures.fetch_add(1, Ordering::Relaxed);
                 // The pause begins when a reload ends.
                 state.failed_at = Some(if error == ReloadError::TimedOut { now + RELOAD } else { now });
-                let age_seconds = age(state.since, now).whole_seconds();
+                let age_seconds = age_seconds(state.since, now);
                 tracing::warn!(%error, age_seconds, "the policy could not be reloaded; the last good one stays in force");
             }
         }

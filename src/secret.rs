@@ -11,7 +11,7 @@ mod source;
 pub use client_tokens::{ClientTokenInvalid, ClientTokens};
 pub use mdm_credential::MdmCredential;
 
-use crate::age::age;
+use crate::age::{age, age_seconds};
 use crate::single_flight::{Errand, SingleFlight};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
@@ -149,7 +149,7 @@ impl<T: FromSecret> CachedSecret<T> {
     /// Seconds, at `now`, since the value that is held was read; none if there is none, or if it does not change.
     pub(crate) fn age(&self, now: UtcDateTime) -> Option<u64> {
         let since = self.0.lock().held.as_ref().map(|held| held.since).filter(|_| self.0.source.changes())?;
-        Some(age(since, now).whole_seconds().unsigned_abs())
+        Some(age_seconds(since, now))
     }
 
     /// How often it could not be read, since the start.

@@ -117,11 +117,7 @@ fn some<T>(items: impl Iterator<Item = T>) -> Option<Vec<T>> {
 }
 
 fn upstream<E: ProvideErrorMetadata>(error: &SdkError<E>) -> Upstream {
-    match Failure::of(error) {
-        Failure::Refused(code) => refused(&code),
-        Failure::Throttled(cause) | Failure::Failed(cause) => unavailable(&cause),
-        Failure::NoAnswer(cause) => unavailable(cause),
-    }
+    Failure::of(error).either(|code| refused(&code), |cause| unavailable(&cause))
 }
 
 fn refused(code: &str) -> Upstream {

@@ -2,8 +2,8 @@
 //!
 //! - `policy check DIRECTORY` tells every problem with its file, line and column, and runs the expectations in the directory's
 //!   `tests.toml`, which says of callers, profiles and circumstances what is to be decided.
-//! - `policy parameters DIRECTORY` checks, and prints the bundle as the parameters that hold it in Parameter Store: a JSON object of
-//!   names, without the path, and texts.
+//! - `policy parameters DIRECTORY PATH` checks both, and prints the bundle as the parameters that hold it below PATH in Parameter
+//!   Store: a JSON object of names, without the path, and texts.
 //!
 //! `make policy-check` and `make policy-push` run it. It ends with 1 if anything is wrong.
 
@@ -14,12 +14,12 @@ mod expectations;
 mod guide;
 
 use expectations::{Expectations, Verdict};
-use sentinel_tvm::{BundleError, BundleText, Policy};
+use sentinel_tvm::{BundleError, BundleText, ParameterPath, Policy};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: policy check|parameters DIRECTORY";
+const USAGE: &str = "usage: policy check DIRECTORY, or policy parameters DIRECTORY PATH";
 
 /// Everything that is wrong, one line each.
 type Problems = Vec<String>;
@@ -28,7 +28,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let outcome = match &arguments[..] {
         [command, directory] if command == "check" => check(Path::new(directory)).map(drop),
-        [command, directory] if command == "parameters" => parameters(Path::new(directory)),
+        [command, directory, path] if command == "parameters" => parameters(Path::new(directory), path),
         _ => Err(vec![USAGE.to_owned()]),
     };
     match outcome {
@@ -87,7 +87,8 @@ fn report(expectations: &Expectations, policy: &Policy) -> Result<(), Problems> 
     }
 }
 
-fn parameters(directory: &Path) -> Result<(), Problems> {
+fn parameters(directory: &Path, path: &str) -> Result<(), Problems> {
+    ParameterPath::parse(path).map_err(|error| vec![format!("{path} {error}")])?;
     let parameters = check(directory)?.parameters().map_err(|BundleError(problems)| problems)?;
     let json = serde_json::to_string(&parameters).map_err(|error| vec![error.to_string()])?;
     println!("{json}");

@@ -65,7 +65,7 @@ impl Bundle {
         let time_matters = policies.policies().any(|policy| mentions_time(&policy.to_string()));
         let has_shadow = policies.policies().any(annotations::is_shadow);
         Ok(Self {
-            digest: text.digest(),
+            digest: text.digest().to_owned(),
             catalogue,
             rules: Rules::new(annotations::enforced(&policies)),
             with_shadow: has_shadow.then(|| Rules::new(policies)),

@@ -29,11 +29,19 @@ impl BundleError {
     }
 }
 
-/// The files of a bundle, by name.
+/// The files of a bundle, by name, and their digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BundleText(BTreeMap<String, String>);
+pub struct BundleText {
+    files: BTreeMap<String, String>,
+    digest: String,
+}
 
 impl BundleText {
+    fn new(files: BTreeMap<String, String>) -> Self {
+        let digest = digest(&serde_json::to_vec(&files).unwrap_or_default());
+        Self { files, digest }
+    }
+
     /// Reads `profiles.toml`, `profiles/*.toml` and `*.cedar` in `directory`.
     pub fn from_directory(directory: &Path) -> Result<Self, BundleError> {
         let mut files = BTreeMap::new();
@@ -44,7 +52,7 @@ impl BundleText {
             let more = directory.join(CATALOGUE);
             if more.is_dir() { add_all(&mut files, &more, "profiles/", "toml") } else { Ok(()) }
         })();
-        whole.map(|()| Self(files)).map_err(|problem| BundleError(vec![problem]))
+        whole.map(|()| Self::new(files)).map_err(|problem| BundleError(vec![problem]))
     }
 
     /// Takes the parameters below a path, by their names without the path.
@@ -61,8 +69,8 @@ impl BundleText {
                 None => problems.push(format!("{parameter}: is neither profiles, profiles/NAME, policies/NAME nor digest")),
             }
         }
-        let bundle = Self(files);
-        if bundle.0.is_empty() {
+        let bundle = Self::new(files);
+        if bundle.files.is_empty() {
             problems.push("there is no parameter below the path".to_owned());
         } else if digest.is_some_and(|digest| digest.trim() != bundle.digest()) {
             problems.push(MIXTURE.to_owned());
@@ -75,10 +83,10 @@ impl BundleText {
     /// # Errors
     /// What Parameter Store would not take, or would not give back as the same bundle.
     pub fn parameters(&self) -> Result<BTreeMap<String, String>, BundleError> {
-        let digest = (DIGEST.to_owned(), self.digest());
-        let named = self.0.iter().map(|(file, text)| (parameter_name(file), text.clone()));
+        let digest = (DIGEST.to_owned(), self.digest.clone());
+        let named = self.files.iter().map(|(file, text)| (parameter_name(file), text.clone()));
         let parameters: BTreeMap<String, String> = named.chain([digest]).collect();
-        let mut problems: Vec<String> = self.0.iter().filter_map(|(file, text)| unfit(file, text)).collect();
+        let mut problems: Vec<String> = self.files.iter().filter_map(|(file, text)| unfit(file, text)).collect();
         if problems.is_empty() && Self::from_parameters(parameters.clone()).as_ref() != Ok(self) {
             problems.push("two files have names that become one in Parameter Store".to_owned());
         }
@@ -87,8 +95,8 @@ impl BundleText {
 
     /// SHA-256, in hexadecimal, of the files as a compact JSON object of names and texts, sorted by name.
     #[must_use]
-    pub fn digest(&self) -> String {
-        digest(&serde_json::to_vec(&self.0).unwrap_or_default())
+    pub fn digest(&self) -> &str {
+        &self.digest
     }
 
     /// The names and texts of the catalogue's files.
@@ -102,7 +110,7 @@ impl BundleText {
     }
 
     fn ending(&self, suffix: &'static str) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().filter(move |(file, _)| file.ends_with(suffix)).map(|(file, text)| (file.as_str(), text.as_str()))
+        self.files.iter().filter(move |(file, _)| file.ends_with(suffix)).map(|(file, text)| (file.as_str(), text.as_str()))
     }
 }
 
@@ -190,7 +198,7 @@ mod tests {
     fn parameters_and_files_stand_for_each_other() {
         let bundle =
             parameters(&[("profiles", "a"), ("profiles/team", "b"), ("policies/access", "c"), ("policies/x/y", "d")]).unwrap();
-        let files: Vec<&str> = bundle.0.keys().map(String::as_str).collect();
+        let files: Vec<&str> = bundle.files.keys().map(String::as_str).collect();
         assert_eq!(files, ["access.cedar", "profiles.toml", "profiles/team.toml", "x/y.cedar"]);
         assert_eq!(BundleText::from_parameters(bundle.parameters().unwrap()), Ok(bundle));
         assert_eq!(parameters(&[("policies/access.cedar", "")]), parameters(&[("policies/access", "")]));
@@ -206,7 +214,7 @@ mod tests {
     #[test]
     fn what_parameter_store_would_not_take_is_told_before_anything_is_written() {
         let files = |named: &[(&str, &str)]| {
-            BundleText(named.iter().map(|(file, text)| ((*file).to_owned(), (*text).to_owned())).collect())
+            BundleText::new(named.iter().map(|(file, text)| ((*file).to_owned(), (*text).to_owned())).collect())
         };
         for (file, text, words) in [
             ("two words.cedar", "x", "the name"),
@@ -229,7 +237,7 @@ mod tests {
         for file in ["profiles.toml", "profiles/team.toml", "access.cedar", "tests.toml", "sentinel.cedarschema", "README.md"] {
             fs::write(directory.join(file), "x").unwrap();
         }
-        assert_eq!(BundleText::from_directory(&directory).unwrap().0.len(), 3);
+        assert_eq!(BundleText::from_directory(&directory).unwrap().files.len(), 3);
         fs::write(directory.join("profile.toml"), "x").unwrap();
         assert!(BundleText::from_directory(&directory).unwrap_err().to_string().starts_with("profile.toml: is not read"));
         fs::remove_file(directory.join("profile.toml")).unwrap();

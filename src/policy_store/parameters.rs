@@ -56,13 +56,10 @@ impl Parameters {
     pub(super) async fn text(&self, within: Duration) -> Result<BundleText, ReloadError> {
         let pages = self.client.get_parameters_by_path().path(&self.path.0).recursive(true).with_decryption(true);
         let pages = Box::pin(pages.into_paginator().send().try_collect());
-        let pages = tokio::time::timeout(within, pages).await.map_err(|_| ReloadError::TimedOut)?.map_err(|error| {
-            match Failure::of(&error) {
-                Failure::Refused(code) => ReloadError::Refused(code),
-                Failure::Throttled(code) | Failure::Failed(code) => ReloadError::Unavailable(code),
-                Failure::NoAnswer(cause) => ReloadError::Unavailable(cause.to_owned()),
-            }
-        })?;
+        let pages: Vec<_> = tokio::time::timeout(within, pages)
+            .await
+            .map_err(|_| ReloadError::TimedOut)?
+            .map_err(|error| Failure::of(&error).either(ReloadError::Refused, ReloadError::Unavailable))?;
         let parameters = pages.into_iter().flat_map(|page| page.parameters.unwrap_or_default());
         Ok(BundleText::from_parameters(parameters.filter_map(|parameter| self.below_path(parameter)))?)
     }

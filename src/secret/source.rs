@@ -44,12 +44,9 @@ impl Source {
             Self::SecretsManager { client, id } => (client, id),
             Self::Fixed(text) => return Ok(text.clone()),
         };
-        let output =
-            Box::pin(client.get_secret_value().secret_id(id).send()).await.map_err(|error| match Failure::of(&error) {
-                Failure::Refused(code) => SecretError::Refused(code),
-                Failure::Throttled(code) | Failure::Failed(code) => SecretError::Unavailable(code),
-                Failure::NoAnswer(cause) => SecretError::Unavailable(cause.to_owned()),
-            })?;
+        let output = Box::pin(client.get_secret_value().secret_id(id).send())
+            .await
+            .map_err(|error| Failure::of(&error).either(SecretError::Refused, SecretError::Unavailable))?;
         output.secret_string.map(SecretString::from).ok_or(SecretError::Malformed("it is binary or empty, not text"))
     }
 }
