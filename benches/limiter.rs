@@ -16,8 +16,8 @@ use dynoxide::Database;
 use governor::clock::FakeRelativeClock;
 use pair::pair;
 use sentinel_tvm::{
-    BreakerSettings, Caller, DecidedBy, DynamoTable, Event, FailureMode, Limit, Limits, NamedSessionRoles, Principal, Quota,
-    RateLimiter, SharedSettings, Tier,
+    BreakerSettings, Caller, DecidedBy, DynamoTable, Event, FailureMode, Limit, Limits,
+    NamedSessionRoles, Principal, Quota, RateLimiter, SharedSettings, Tier,
 };
 use serde_json::json;
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -65,12 +65,16 @@ fn local(runtime: &Runtime) {
     };
     let clock = FakeRelativeClock::default();
     let plenty = NonZeroU32::new(1_000_000).unwrap();
-    let governor = governor::RateLimiter::dashmap_with_clock(governor::Quota::per_second(plenty), clock.clone());
+    let governor = governor::RateLimiter::dashmap_with_clock(
+        governor::Quota::per_second(plenty),
+        clock.clone(),
+    );
     let mut their_turn = 0;
     let theirs = || {
         their_turn = (their_turn + 7) % CALLERS;
         clock.advance(Duration::from_micros(1));
-        let _ = std::hint::black_box(governor.check_key(&format!("RL#vend#{}", callers[their_turn])));
+        let _ =
+            std::hint::black_box(governor.check_key(&format!("RL#vend#{}", callers[their_turn])));
     };
     let _ = pair(
         "local store, 10 000 principals",
@@ -83,9 +87,18 @@ fn local(runtime: &Runtime) {
 fn shared(runtime: &Runtime) {
     let config = runtime.block_on(emulator());
     let principal = principals().remove(0);
-    let breaker = BreakerSettings { failure_threshold: 5, reset_seconds: 30, half_open_requests: 3 };
-    let settings = SharedSettings { timeout: Duration::from_secs(10), failure_mode: FailureMode::Closed, breaker };
-    let limiter = RateLimiter::shared(limits(), DynamoTable::new(&config, "limits", settings.timeout), settings);
+    let breaker =
+        BreakerSettings { failure_threshold: 5, reset_seconds: 30, half_open_requests: 3 };
+    let settings = SharedSettings {
+        timeout: Duration::from_secs(10),
+        failure_mode: FailureMode::Closed,
+        breaker,
+    };
+    let limiter = RateLimiter::shared(
+        limits(),
+        DynamoTable::new(&config, "limits", settings.timeout),
+        settings,
+    );
     let mut now = midnight();
     let ours = || {
         now += time::Duration::microseconds(10);
@@ -94,12 +107,17 @@ fn shared(runtime: &Runtime) {
     };
     let client = aws_sdk_dynamodb::Client::new(&config);
     let theirs = || {
-        let update = client.update_item().table_name("limits").key("PK", AttributeValue::S("bare".to_owned()));
-        let update =
-            update.update_expression("ADD N :one").expression_attribute_values(":one", AttributeValue::N("1".to_owned()));
+        let update = client
+            .update_item()
+            .table_name("limits")
+            .key("PK", AttributeValue::S("bare".to_owned()));
+        let update = update
+            .update_expression("ADD N :one")
+            .expression_attribute_values(":one", AttributeValue::N("1".to_owned()));
         runtime.block_on(update.send()).unwrap();
     };
-    let _ = pair("shared store, over HTTP", 500, ("one decision", ours), ("a bare UpdateItem", theirs));
+    let _ =
+        pair("shared store, over HTTP", 500, ("one decision", ours), ("a bare UpdateItem", theirs));
 }
 
 /// An embedded DynamoDB with one table.

@@ -15,8 +15,8 @@ use aws_credential_types::Credentials;
 use aws_smithy_http_client::test_util::infallible_client_fn;
 use pair::pair;
 use sentinel_tvm::{
-    Adapters, App, BundleText, Caller, Config, Event, Invocation, NamedSessionRoles, Policy, PolicySetting, ProfileName,
-    RequestId, SessionDuration, Terms, VendRequest,
+    Adapters, App, BundleText, Caller, Config, Event, Invocation, NamedSessionRoles, Policy,
+    PolicySetting, ProfileName, RequestId, SessionDuration, Terms, VendRequest,
 };
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -36,15 +36,27 @@ fn main() {
     let mut now = now();
     let whole = || {
         now += time::Duration::milliseconds(1);
-        let invocation = Invocation { request_id: REQUEST_ID, now, time_left: Duration::from_mins(1) };
+        let invocation =
+            Invocation { request_id: REQUEST_ID, now, time_left: Duration::from_mins(1) };
         let response = runtime.block_on(app.handle(event(), invocation));
         assert_eq!(response.status_code, 200);
     };
-    let (among_many, among_one) =
-        pair("policies and profiles", TIMES, ("a decision among 1 000", decision(&many)), ("a decision with 1", decision(&one)));
-    let (_, request) =
-        pair("a whole request", TIMES, ("a decision among 1 000", decision(&many)), ("a warm request, services at once", whole));
-    println!("what 1 000 policies and 1 000 profiles cost, of a warm request: {:.3}", (among_many - among_one) / request);
+    let (among_many, among_one) = pair(
+        "policies and profiles",
+        TIMES,
+        ("a decision among 1 000", decision(&many)),
+        ("a decision with 1", decision(&one)),
+    );
+    let (_, request) = pair(
+        "a whole request",
+        TIMES,
+        ("a decision among 1 000", decision(&many)),
+        ("a warm request, services at once", whole),
+    );
+    println!(
+        "what 1 000 policies and 1 000 profiles cost, of a warm request: {:.3}",
+        (among_many - among_one) / request
+    );
 }
 
 fn decision(text: &BundleText) -> impl FnMut() {
@@ -59,7 +71,10 @@ fn decision(text: &BundleText) -> impl FnMut() {
 }
 
 fn load(text: &BundleText) -> Policy {
-    let terms = Terms { default_duration: SessionDuration::MIN, named_session_roles: NamedSessionRoles::default() };
+    let terms = Terms {
+        default_duration: SessionDuration::MIN,
+        named_session_roles: NamedSessionRoles::default(),
+    };
     Policy::load(text, &terms).unwrap()
 }
 
@@ -68,17 +83,29 @@ fn bundle(numbers: std::ops::Range<usize>) -> BundleText {
     let (mut profiles, mut rules) = (String::new(), String::new());
     for n in numbers.clone() {
         let role = format!("arn:aws:iam::123456789012:role/vended-{n}");
-        writeln!(profiles, "[profile-{n}]\nrole_arn = \"{role}\"\ngroups = [\"group-{}\"]", n % 100).unwrap();
+        writeln!(
+            profiles,
+            "[profile-{n}]\nrole_arn = \"{role}\"\ngroups = [\"group-{}\"]",
+            n % 100
+        )
+        .unwrap();
     }
     for n in numbers {
         let resource = match n {
             ..100 => format!("resource in Sentinel::ProfileGroup::\"group-{n}\""),
             _ => format!("resource == Sentinel::Profile::\"profile-{n}\""),
         };
-        let role = format!("arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_Team{}_0123456789abcdef/*", n % 50);
+        let role = format!(
+            "arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_Team{}_0123456789abcdef/*",
+            n % 50
+        );
         let policy = match n % 100 {
-            99 => format!("forbid (principal, action, resource) when {{ principal.name == \"gone-{n}\" }};"),
-            _ => format!("permit (principal, action, {resource}) when {{ principal.arn like {role:?} }};"),
+            99 => format!(
+                "forbid (principal, action, resource) when {{ principal.name == \"gone-{n}\" }};"
+            ),
+            _ => format!(
+                "permit (principal, action, {resource}) when {{ principal.arn like {role:?} }};"
+            ),
         };
         writeln!(rules, "@id(\"rule-{n}\") {policy}").unwrap();
     }
@@ -108,7 +135,9 @@ async fn app(text: &BundleText) -> App {
         ("SENTINEL_RATE_LIMIT_WINDOW", "1"),
         ("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:1"),
     ];
-    let mut config = Config::from_variables(settings.map(|(name, value)| (name.to_owned(), value.to_owned()))).unwrap();
+    let mut config =
+        Config::from_variables(settings.map(|(name, value)| (name.to_owned(), value.to_owned())))
+            .unwrap();
     config.policy = PolicySetting::Directory(Arc::new(load(text)));
     let adapters = Adapters::open(&config, &services_at_once().await, now()).await.unwrap();
     App::new(config, adapters, Box::new(|line| _ = std::hint::black_box(line)))

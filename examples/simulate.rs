@@ -15,8 +15,9 @@
 
 use fastrand::Rng;
 use sentinel_tvm::{
-    BreakerSettings, Caller, Charge, Charged, DecidedBy, Event, FailureMode, Form, Limit, Limits, NamedSessionRoles, Outcome,
-    Principal, Quota, RateLimiter, SharedSettings, StoreError, Table, Tier,
+    BreakerSettings, Caller, Charge, Charged, DecidedBy, Event, FailureMode, Form, Limit, Limits,
+    NamedSessionRoles, Outcome, Principal, Quota, RateLimiter, SharedSettings, StoreError, Table,
+    Tier,
 };
 use serde_json::json;
 use std::collections::HashMap;
@@ -35,7 +36,13 @@ const BURST: u64 = REQUESTS as u64;
 /// Clocks are up to this far from the true time, in microseconds, either way.
 const SKEW: i64 = 250_000;
 /// How long the table is in reach, away, and back, in seconds.
-const PHASES: [(&str, u64); 5] = [("in reach", 7_200), ("away", 90), ("back", 1_800), ("away again", 600), ("back again", 1_110)];
+const PHASES: [(&str, u64); 5] = [
+    ("in reach", 7_200),
+    ("away", 90),
+    ("back", 1_800),
+    ("away again", 600),
+    ("back again", 1_110),
+];
 /// 1 January 2026, 00:00 UTC, in microseconds.
 const START: u64 = 1_767_225_600_000_000;
 
@@ -117,9 +124,21 @@ impl Simulation {
     fn new(seed: u64, spread: usize) -> Self {
         let mut rng = Rng::with_seed(seed);
         let table = SimulatedTable::default();
-        let instances = (0..INSTANCES).map(|_| (limiter(table.clone()), rng.i64(-SKEW..=SKEW))).collect();
-        let sender = |index| Sender { principal: principal(index), rate: rate(index), meter: Meter::default() };
-        Self { spread, table, instances, senders: (0..PRINCIPALS).map(sender).collect(), clock: 0, rng }
+        let instances =
+            (0..INSTANCES).map(|_| (limiter(table.clone()), rng.i64(-SKEW..=SKEW))).collect();
+        let sender = |index| Sender {
+            principal: principal(index),
+            rate: rate(index),
+            meter: Meter::default(),
+        };
+        Self {
+            spread,
+            table,
+            instances,
+            senders: (0..PRINCIPALS).map(sender).collect(),
+            clock: 0,
+            rng,
+        }
     }
 
     /// One phase, as a row of the table.
@@ -154,7 +173,9 @@ impl Simulation {
     async fn request(&mut self, now: u64, index: usize, tally: &mut Tally) {
         let (limiter, skew) = &self.instances[(index + self.rng.usize(0..self.spread)) % INSTANCES];
         let sender = &mut self.senders[index];
-        let admission = limiter.admit(Tier::Vend, &sender.principal, at(now.saturating_add_signed(*skew))).await;
+        let admission = limiter
+            .admit(Tier::Vend, &sender.principal, at(now.saturating_add_signed(*skew)))
+            .await;
         tally.requests += 1;
         if let Outcome::Throttled(..) = admission.outcome {
             tally.refused += 1;
@@ -169,10 +190,14 @@ impl Simulation {
         let due = seconds * 1_000_000 / INTERVAL;
         let over = self.senders.iter().map(|sender| sender.meter.over).max().unwrap_or(0);
         let floods = self.senders.iter().filter(|sender| sender.rate * INTERVAL > 1_000_000_000);
-        let least = floods.map(|sender| 100.0 * sender.meter.admitted as f64 / due as f64).fold(f64::MAX, f64::min);
+        let least = floods
+            .map(|sender| 100.0 * sender.meter.admitted as f64 / due as f64)
+            .fold(f64::MAX, f64::min);
         let spared = 100.0 * *unwritten_refusals as f64 / (*refused).max(1) as f64;
         let per_request = self.table.0.writes.load(Relaxed) as f64 / (*requests).max(1) as f64;
-        format!("| {name} | {seconds} s | {requests} | {refused} | {spared:.1} % | {per_request:.2} | {over} | {least:.1} % |")
+        format!(
+            "| {name} | {seconds} s | {requests} | {refused} | {spared:.1} % | {per_request:.2} | {over} | {least:.1} % |"
+        )
     }
 }
 
@@ -188,9 +213,15 @@ fn rate(index: usize) -> u64 {
 fn limiter(table: SimulatedTable) -> RateLimiter<SimulatedTable> {
     let whole = |number| NonZeroU32::new(number).unwrap();
     let limit = Limit::Quota(Quota::new(whole(REQUESTS), whole(60), whole(REQUESTS)));
-    let limits = Limits { vend: limit, read: limit, memory_max_keys: NonZeroUsize::new(2_000).unwrap() };
-    let breaker = BreakerSettings { failure_threshold: 5, reset_seconds: 30, half_open_requests: 3 };
-    let settings = SharedSettings { timeout: Duration::from_secs(1), failure_mode: FailureMode::Memory, breaker };
+    let limits =
+        Limits { vend: limit, read: limit, memory_max_keys: NonZeroUsize::new(2_000).unwrap() };
+    let breaker =
+        BreakerSettings { failure_threshold: 5, reset_seconds: 30, half_open_requests: 3 };
+    let settings = SharedSettings {
+        timeout: Duration::from_secs(1),
+        failure_mode: FailureMode::Memory,
+        breaker,
+    };
     RateLimiter::shared(limits, table, settings)
 }
 

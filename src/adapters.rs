@@ -37,13 +37,20 @@ impl Adapters {
     ///
     /// # Errors
     /// What keeps a client from being made, or that there is no policy.
-    pub async fn open(config: &Config, aws: &aws_config::SdkConfig, now: UtcDateTime) -> Result<Self, ConfigError> {
+    pub async fn open(
+        config: &Config,
+        aws: &aws_config::SdkConfig,
+        now: UtcDateTime,
+    ) -> Result<Self, ConfigError> {
         let policies = PolicyStore::open(&config.policy, aws, now).await;
         let devices = DeviceCheck::new(&config.device, aws);
         let (policies, devices) = match (policies, devices) {
             (Ok(policies), Ok(devices)) => (policies, devices),
             (policies, devices) => {
-                let problems = [policies.err().map(|error| error.to_string()), devices.err().map(str::to_owned)];
+                let problems = [
+                    policies.err().map(|error| error.to_string()),
+                    devices.err().map(str::to_owned),
+                ];
                 return Err(ConfigError(problems.into_iter().flatten().collect()));
             }
         };
@@ -65,7 +72,14 @@ impl Adapters {
                 let _ = secret.value(now).await;
             }
         };
-        let all = async { tokio::join!(self.limiter.warm(now), self.sts.warm(), self.devices.warm(now), client_tokens) };
+        let all = async {
+            tokio::join!(
+                self.limiter.warm(now),
+                self.sts.warm(),
+                self.devices.warm(now),
+                client_tokens
+            )
+        };
         if tokio::time::timeout(WARM_UP, all).await.is_err() {
             tracing::warn!("a service did not answer during the start; requests go on trying");
         }

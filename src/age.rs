@@ -23,7 +23,12 @@ mod tests {
     #[test]
     fn what_seems_to_come_from_the_future_is_as_old_as_can_be() {
         let since = UtcDateTime::UNIX_EPOCH;
-        for (seconds, expected) in [(7, Duration::seconds(7)), (0, Duration::ZERO), (-5, Duration::ZERO), (-6, Duration::MAX)] {
+        for (seconds, expected) in [
+            (7, Duration::seconds(7)),
+            (0, Duration::ZERO),
+            (-5, Duration::ZERO),
+            (-6, Duration::MAX),
+        ] {
             assert_eq!(age(since, since + Duration::seconds(seconds)), expected, "{seconds}");
         }
     }

@@ -87,17 +87,25 @@ impl App {
         request.record.caller(&caller);
         self.adapters.policies.renew(request.now);
         let route = Route::of(&request.event);
-        self.admit(request, &caller, route.as_ref().map_or(Tier::Read, |route| route.tier())).await?;
+        self.admit(request, &caller, route.as_ref().map_or(Tier::Read, |route| route.tier()))
+            .await?;
         self.check_client_token(request).await?;
         match route? {
             Route::Credentials => self.vend(request, &caller).await.map(Reply::Credentials),
-            Route::Profiles => Ok(Reply::Profiles(self.policy(request).await.grantable(&caller, request.now))),
+            Route::Profiles => {
+                Ok(Reply::Profiles(self.policy(request).await.grantable(&caller, request.now)))
+            }
             Route::Explain => self.explain(request, &caller).await.map(Reply::Explanation),
             Route::Health => Ok(Reply::Health(self.health(request.now))),
         }
     }
 
-    async fn admit(&self, request: &mut InFlight, caller: &Caller, tier: Tier) -> Result<(), Error> {
+    async fn admit(
+        &self,
+        request: &mut InFlight,
+        caller: &Caller,
+        tier: Tier,
+    ) -> Result<(), Error> {
         let admission = self.adapters.limiter.admit(tier, caller.principal(), request.now).await;
         request.record.admission(&admission);
         request.quota = admission.outcome;
@@ -123,7 +131,10 @@ impl App {
     }
 
     /// What is asked for, and what came of looking for the caller's device.
-    async fn asked(&self, request: &mut InFlight) -> Result<(VendRequest, Result<DeviceLookUp, Error>), Error> {
+    async fn asked(
+        &self,
+        request: &mut InFlight,
+    ) -> Result<(VendRequest, Result<DeviceLookUp, Error>), Error> {
         let asked = VendRequest::parse(&request.event)?;
         request.record.asked(&asked);
         let device = self.adapters.devices.check(asked.device.as_ref(), request.now).await;
@@ -135,7 +146,8 @@ impl App {
         let (asked, device) = self.asked(request).await?;
         let device = device?;
         let policy = self.policy(request).await;
-        let decision = policy.decide(caller, &asked, device.known(), &request.request_id, request.now);
+        let decision =
+            policy.decide(caller, &asked, device.known(), &request.request_id, request.now);
         request.record.decision(&decision);
         request.record.rehearsal(policy.rehearse(caller, &asked, device.known(), request.now));
         let grant = decision.into_grant()?;
@@ -156,13 +168,18 @@ impl App {
         let policy = self.policy(request).await;
         match device {
             Ok(device) => Ok(policy.explain(caller, &asked, device.known(), request.now)),
-            Err(Error::Device(refused)) => Ok(Explanation::without_device(asked.profile, &Error::Device(refused))),
+            Err(Error::Device(refused)) => {
+                Ok(Explanation::without_device(asked.profile, &Error::Device(refused)))
+            }
             Err(error) => Err(error),
         }
     }
 
     fn health(&self, now: UtcDateTime) -> Health {
-        Health { limiter: self.adapters.limiter.health(), policy: self.adapters.policies.health(now) }
+        Health {
+            limiter: self.adapters.limiter.health(),
+            policy: self.adapters.policies.health(now),
+        }
     }
 }
 

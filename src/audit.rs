@@ -18,7 +18,10 @@ use crate::policy::{Decision, Grant, Policy, Refusal, Rehearsal};
 use crate::rate_limit::Admission;
 use crate::request::{RequestId, VendRequest};
 use crate::sts::Credentials;
-use entries::{AskedEntry, CallerEntry, DeviceEntry, GrantedEntry, IssuedEntry, RateLimitEntry, RequestEntry, ShadowEntry};
+use entries::{
+    AskedEntry, CallerEntry, DeviceEntry, GrantedEntry, IssuedEntry, RateLimitEntry, RequestEntry,
+    ShadowEntry,
+};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -176,7 +179,10 @@ impl AuditRecord {
             return json!({ "type": "audit", "request_id": self.request_id, "code": "INTERNAL_ERROR" }).to_string();
         };
         line.retain(|_, value| !value.is_null());
-        line.insert("status".to_owned(), public.as_ref().map_or(200, |public| public.status).into());
+        line.insert(
+            "status".to_owned(),
+            public.as_ref().map_or(200, |public| public.status).into(),
+        );
         line.insert("code".to_owned(), public.map_or("OK", |public| public.code).into());
         if let Some(error) = error {
             line.insert("detail".to_owned(), error.to_string().into());
@@ -198,7 +204,9 @@ fn posture(looked_up: &Result<DeviceLookUp, Error>) -> Option<&'static str> {
         Ok(DeviceLookUp::Known(posture)) if !posture.device.managed => Some("unmanaged"),
         Ok(DeviceLookUp::Known(posture)) if !posture.device.compliant => Some("noncompliant"),
         Ok(DeviceLookUp::Known(_)) => Some("compliant"),
-        Ok(DeviceLookUp::Unknown(PostureError::UnknownDevice | PostureError::AmbiguousDevice)) => Some("unknown"),
+        Ok(DeviceLookUp::Unknown(PostureError::UnknownDevice | PostureError::AmbiguousDevice)) => {
+            Some("unknown")
+        }
         Err(Error::Device(refused)) => Some(match refused {
             DeviceRefused::Missing => "missing",
             DeviceRefused::Unverified(_) => "unknown",

@@ -24,7 +24,11 @@ pub(crate) enum Failure {
 impl Failure {
     /// For those to whom throttling, failing and not answering are the same: a code if the service refused, else why it is out of
     /// reach.
-    pub(crate) fn either<E>(self, refused: impl FnOnce(String) -> E, unavailable: impl FnOnce(String) -> E) -> E {
+    pub(crate) fn either<E>(
+        self,
+        refused: impl FnOnce(String) -> E,
+        unavailable: impl FnOnce(String) -> E,
+    ) -> E {
         match self {
             Self::Refused(code) => refused(code),
             Self::Throttled(cause) | Self::Failed(cause) => unavailable(cause),
@@ -44,9 +48,15 @@ impl Failure {
                 }
             }
             SdkError::TimeoutError(_) => Self::NoAnswer("time-out"),
-            SdkError::DispatchFailure(failure) if failure.is_timeout() => Self::NoAnswer("time-out"),
-            SdkError::DispatchFailure(failure) if failure.is_io() => Self::NoAnswer("no connection"),
-            SdkError::DispatchFailure(_) => Self::NoAnswer("the request could not be sent (own credentials, endpoint or TLS)"),
+            SdkError::DispatchFailure(failure) if failure.is_timeout() => {
+                Self::NoAnswer("time-out")
+            }
+            SdkError::DispatchFailure(failure) if failure.is_io() => {
+                Self::NoAnswer("no connection")
+            }
+            SdkError::DispatchFailure(_) => {
+                Self::NoAnswer("the request could not be sent (own credentials, endpoint or TLS)")
+            }
             SdkError::ConstructionFailure(_) => Self::NoAnswer("the request could not be built"),
             _ => Self::NoAnswer(MALFORMED),
         }
@@ -68,6 +78,8 @@ fn is_throttling(code: &str) -> bool {
 }
 
 fn safe_code(code: Option<&str>) -> String {
-    let word = |code: &&str| code.len() <= 64 && code.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.');
+    let word = |code: &&str| {
+        code.len() <= 64 && code.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.')
+    };
     code.filter(word).unwrap_or("an unknown code").to_owned()
 }

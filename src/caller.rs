@@ -99,8 +99,12 @@ impl Caller {
             Identity::AssumedRole { role, session } if named.contains(role) => {
                 (CallerKind::AssumedRole, arn.to_owned(), session, Some(session.to_owned()))
             }
-            Identity::AssumedRole { role, .. } => (CallerKind::AssumedRole, parsed.without_last_segment(), role, None),
-            Identity::FederatedUser => (CallerKind::FederatedUser, parsed.without_last_segment(), "federated-user", None),
+            Identity::AssumedRole { role, .. } => {
+                (CallerKind::AssumedRole, parsed.without_last_segment(), role, None)
+            }
+            Identity::FederatedUser => {
+                (CallerKind::FederatedUser, parsed.without_last_segment(), "federated-user", None)
+            }
         };
         Ok(Self {
             arn: arn.to_owned(),
@@ -191,8 +195,10 @@ const NAME_LENGTH: usize = 55;
 const DIGEST_MARK: char = '=';
 
 fn ends_like_a_digest(name: &str) -> bool {
-    name.rsplit_once(DIGEST_MARK)
-        .is_some_and(|(_, end)| end.len() == DIGEST_LENGTH && end.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')))
+    name.rsplit_once(DIGEST_MARK).is_some_and(|(_, end)| {
+        end.len() == DIGEST_LENGTH
+            && end.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    })
 }
 
 #[cfg(test)]

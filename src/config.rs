@@ -49,7 +49,10 @@ pub struct ConfigError(pub Vec<String>);
 
 impl Config {
     /// Reads the process's environment.
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that reads the environment"
+    )]
     pub fn from_env() -> Result<Self, ConfigError> {
         Self::from_variables(std::env::vars_os().map(|(name, value)| {
             let text = |part: std::ffi::OsString| part.to_string_lossy().into_owned();
@@ -58,23 +61,35 @@ impl Config {
     }
 
     /// Reads the given variables, of which others than this program's are ignored.
-    pub fn from_variables(variables: impl IntoIterator<Item = (String, String)>) -> Result<Self, ConfigError> {
+    pub fn from_variables(
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
         let mut variables = Variables::new(variables);
         let rate_limit = rate_limit::read(&mut variables);
         let device = mdm::read(&mut variables);
         let client_token = client_token(&mut variables);
         let named_session_roles = named_session_roles(&mut variables);
         let log_level = log_level(&mut variables);
-        let function_name = variables.text("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_else(|| env!("CARGO_PKG_NAME").to_owned());
-        let terms =
-            Terms { default_duration: default_duration(&mut variables), named_session_roles: named_session_roles.clone() };
+        let function_name = variables
+            .text("AWS_LAMBDA_FUNCTION_NAME")
+            .unwrap_or_else(|| env!("CARGO_PKG_NAME").to_owned());
+        let terms = Terms {
+            default_duration: default_duration(&mut variables),
+            named_session_roles: named_session_roles.clone(),
+        };
         let policy = policy(&mut variables, terms);
         require_lambda(&mut variables);
         let mut problems = variables.into_problems();
         match policy {
-            Ok(policy) if problems.is_empty() => {
-                Ok(Self { policy, rate_limit, device, client_token, named_session_roles, function_name, log_level })
-            }
+            Ok(policy) if problems.is_empty() => Ok(Self {
+                policy,
+                rate_limit,
+                device,
+                client_token,
+                named_session_roles,
+                function_name,
+                log_level,
+            }),
             policy => {
                 problems.extend(policy.err().into_iter().flat_map(|error| error.0));
                 Err(ConfigError(problems))
@@ -86,7 +101,10 @@ impl Config {
 fn require_lambda(variables: &mut Variables) {
     const NAME: &str = "AWS_LAMBDA_RUNTIME_API";
     if variables.text(NAME).is_none() {
-        variables.problem(NAME, "is not set: this program runs on Lambda, or locally under `cargo lambda watch`");
+        variables.problem(
+            NAME,
+            "is not set: this program runs on Lambda, or locally under `cargo lambda watch`",
+        );
     }
 }
 
@@ -107,14 +125,16 @@ fn policy(variables: &mut Variables, terms: Terms) -> Result<PolicySetting, Bund
 }
 
 fn policy_dir(variables: &mut Variables) -> PathBuf {
-    let packaged = variables.text("LAMBDA_TASK_ROOT").map(|root| PathBuf::from(root).join("policy"));
+    let packaged =
+        variables.text("LAMBDA_TASK_ROOT").map(|root| PathBuf::from(root).join("policy"));
     let chosen = variables.text("SENTINEL_POLICY_DIR").map(PathBuf::from);
     chosen.or(packaged).unwrap_or_else(|| PathBuf::from("policy"))
 }
 
 fn default_duration(variables: &mut Variables) -> SessionDuration {
     let range = SessionDuration::MIN.seconds()..=SessionDuration::CHAINED_MAX.seconds();
-    let seconds = variables.number("SENTINEL_DEFAULT_DURATION", range, SessionDuration::MIN.seconds());
+    let seconds =
+        variables.number("SENTINEL_DEFAULT_DURATION", range, SessionDuration::MIN.seconds());
     SessionDuration::from_seconds(seconds).unwrap_or(SessionDuration::MIN)
 }
 

@@ -130,31 +130,59 @@ impl Error {
     #[must_use]
     pub fn public(&self) -> PublicError {
         let (status, code, message) = match self {
-            Self::Unauthenticated(_) => {
-                (403, "IAM_AUTH_REQUIRED", "Sign the request with AWS credentials (SigV4, service lambda).")
+            Self::Unauthenticated(_) => (
+                403,
+                "IAM_AUTH_REQUIRED",
+                "Sign the request with AWS credentials (SigV4, service lambda).",
+            ),
+            Self::Throttled(_) => {
+                (429, "RATE_LIMITED", "Too many requests. Retry after the seconds in Retry-After.")
             }
-            Self::Throttled(_) => (429, "RATE_LIMITED", "Too many requests. Retry after the seconds in Retry-After."),
-            Self::ClientToken(_) => (401, "CLIENT_TOKEN_INVALID", "X-Sentinel-Token is missing or wrong."),
+            Self::ClientToken(_) => {
+                (401, "CLIENT_TOKEN_INVALID", "X-Sentinel-Token is missing or wrong.")
+            }
             Self::NotFound => (404, "NOT_FOUND", "There is nothing at this path."),
-            Self::MethodNotAllowed(_) => (405, "METHOD_NOT_ALLOWED", "This path does not take this method; see Allow."),
+            Self::MethodNotAllowed(_) => {
+                (405, "METHOD_NOT_ALLOWED", "This path does not take this method; see Allow.")
+            }
             Self::InvalidRequest(invalid) => invalid.public(),
-            Self::Device(DeviceRefused::Missing) => {
-                (403, "DEVICE_REQUIRED", "Name the device you are on: send its serial number as device_id.")
-            }
-            Self::Device(_) => (403, "DEVICE_VERIFICATION_FAILED", "This device is not known as a managed and compliant one."),
+            Self::Device(DeviceRefused::Missing) => (
+                403,
+                "DEVICE_REQUIRED",
+                "Name the device you are on: send its serial number as device_id.",
+            ),
+            Self::Device(_) => (
+                403,
+                "DEVICE_VERIFICATION_FAILED",
+                "This device is not known as a managed and compliant one.",
+            ),
             Self::Denied(denial) => {
-                return PublicError { status: 403, code: "POLICY_DENY", message: denial.public_message() };
+                return PublicError {
+                    status: 403,
+                    code: "POLICY_DENY",
+                    message: denial.public_message(),
+                };
             }
-            Self::Upstream(Upstream::CredentialsRefused { .. }) => {
-                (502, "CREDENTIAL_ERROR", "AWS refused to issue these credentials. Tell your administrators the RequestId.")
-            }
-            Self::Upstream(Upstream::Unavailable { .. }) | Self::OutOfTime => {
-                (503, "SERVICE_UNAVAILABLE", "A service this depends on is out of reach. Try again shortly.")
-            }
-            Self::LimiterUnavailable => {
-                (503, "RATE_LIMITER_UNAVAILABLE", "Whether you are within your quota cannot be told now. Try again shortly.")
-            }
-            Self::Internal(_) => (500, "INTERNAL_ERROR", "Something went wrong here. Tell your administrators the RequestId."),
+            Self::Upstream(Upstream::CredentialsRefused { .. }) => (
+                502,
+                "CREDENTIAL_ERROR",
+                "AWS refused to issue these credentials. Tell your administrators the RequestId.",
+            ),
+            Self::Upstream(Upstream::Unavailable { .. }) | Self::OutOfTime => (
+                503,
+                "SERVICE_UNAVAILABLE",
+                "A service this depends on is out of reach. Try again shortly.",
+            ),
+            Self::LimiterUnavailable => (
+                503,
+                "RATE_LIMITER_UNAVAILABLE",
+                "Whether you are within your quota cannot be told now. Try again shortly.",
+            ),
+            Self::Internal(_) => (
+                500,
+                "INTERNAL_ERROR",
+                "Something went wrong here. Tell your administrators the RequestId.",
+            ),
         };
         PublicError { status, code, message: message.into() }
     }
@@ -174,8 +202,12 @@ impl InvalidRequest {
                 "INVALID_DURATION",
                 "A duration is a whole number of seconds from 900 to 129600, without sign or leading zero.",
             ),
-            Self::Device => (400, "INVALID_DEVICE", "A device_id is 1 to 64 letters, digits or hyphens."),
-            Self::TooLarge => (413, "REQUEST_TOO_LARGE", "The query string or the body is longer than 8 KiB."),
+            Self::Device => {
+                (400, "INVALID_DEVICE", "A device_id is 1 to 64 letters, digits or hyphens.")
+            }
+            Self::TooLarge => {
+                (413, "REQUEST_TOO_LARGE", "The query string or the body is longer than 8 KiB.")
+            }
             Self::Malformed(message) => (400, "INVALID_REQUEST", message),
         }
     }

@@ -103,7 +103,8 @@ impl Event {
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         let map = |pointer| self.0.pointer(pointer).and_then(Value::as_object);
-        let headers = map("/multiValueHeaders").filter(|map| !map.is_empty()).or_else(|| map("/headers"))?;
+        let headers =
+            map("/multiValueHeaders").filter(|map| !map.is_empty()).or_else(|| map("/headers"))?;
         let named = headers.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name));
         let mut values = named.flat_map(|(_, value)| values_of(value));
         match (values.next(), values.next()) {
@@ -115,7 +116,9 @@ impl Event {
     /// The decoded query parameters in order, repeated ones repeated, without those of a pre-signed request (`X-Amz-*`).
     pub fn query(&self) -> Result<Vec<Parameter<'_>>, InvalidRequest> {
         let mut pairs = self.all_query_pairs()?;
-        pairs.retain(|(name, _)| !name.get(..6).is_some_and(|prefix| prefix.eq_ignore_ascii_case("X-Amz-")));
+        pairs.retain(|(name, _)| {
+            !name.get(..6).is_some_and(|prefix| prefix.eq_ignore_ascii_case("X-Amz-"))
+        });
         let length: usize = pairs.iter().map(|(name, value)| name.len() + value.len()).sum();
         if length > MAX_INPUT_BYTES { Err(InvalidRequest::TooLarge) } else { Ok(pairs) }
     }
@@ -125,8 +128,12 @@ impl Event {
             return Ok(form_urlencoded::parse(raw.as_bytes()).collect());
         }
         // Payload 1.0 carries decoded values, repeated ones only in the multi-value map.
-        let map = |pointer| self.0.pointer(pointer).and_then(Value::as_object).filter(|map| !map.is_empty());
-        let Some(parameters) = map("/multiValueQueryStringParameters").or_else(|| map("/queryStringParameters")) else {
+        let map = |pointer| {
+            self.0.pointer(pointer).and_then(Value::as_object).filter(|map| !map.is_empty())
+        };
+        let Some(parameters) =
+            map("/multiValueQueryStringParameters").or_else(|| map("/queryStringParameters"))
+        else {
             return Ok(Vec::new());
         };
         parameters
@@ -150,11 +157,15 @@ impl Event {
         if !encoded {
             return Ok(body.into());
         }
-        let bytes = BASE64.decode(body).map_err(|_| InvalidRequest::Malformed("The body is not valid base64."))?;
+        let bytes = BASE64
+            .decode(body)
+            .map_err(|_| InvalidRequest::Malformed("The body is not valid base64."))?;
         if bytes.len() > MAX_INPUT_BYTES {
             return Err(InvalidRequest::TooLarge);
         }
-        String::from_utf8(bytes).map(Cow::Owned).map_err(|_| InvalidRequest::Malformed("The body is not UTF-8."))
+        String::from_utf8(bytes)
+            .map(Cow::Owned)
+            .map_err(|_| InvalidRequest::Malformed("The body is not UTF-8."))
     }
 
     fn identity_at(&self, pointer: &str) -> Option<IamIdentity<'_>> {

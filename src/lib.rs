@@ -48,26 +48,36 @@ mod single_flight;
 mod sts;
 pub mod telemetry;
 
-pub use adapters::{Adapters, ClientTokenCheck, ClientTokenSetting, DeviceCheck, DeviceLookUp, DeviceRefused};
+pub use adapters::{
+    Adapters, ClientTokenCheck, ClientTokenSetting, DeviceCheck, DeviceLookUp, DeviceRefused,
+};
 pub use app::{App, AuditSink, Invocation};
 pub use audit::{AuditRecord, Readings};
-pub use caller::{Caller, CallerKind, InvalidPattern, NamedSessionRoles, Principal, Unauthenticated};
+pub use caller::{
+    Caller, CallerKind, InvalidPattern, NamedSessionRoles, Principal, Unauthenticated,
+};
 pub use config::{Config, ConfigError, DeviceSetting, MdmSecret};
 pub use device::Device;
 pub use error::{Error, InvalidRequest, PublicError, Upstream};
 pub use event::{Event, IamIdentity, MAX_INPUT_BYTES, Parameter};
 pub use mdm::{BaseUrl, Mdm, MdmSettings, Posture, PostureError, PostureSource, Provider};
 pub use policy::{
-    BundleError, BundleText, Clamp, Decision, Denial, Explanation, Factor, Grant, Policy, ProfileSummary, Refusal, Rehearsal,
-    SessionScope, Terms, Unscopable,
+    BundleError, BundleText, Clamp, Decision, Denial, Explanation, Factor, Grant, Policy,
+    ProfileSummary, Refusal, Rehearsal, SessionScope, Terms, Unscopable,
 };
-pub use policy_store::{InvalidPath, ParameterPath, PolicyHealth, PolicySetting, PolicyStore, ReloadError};
+pub use policy_store::{
+    InvalidPath, ParameterPath, PolicyHealth, PolicySetting, PolicyStore, ReloadError,
+};
 pub use rate_limit::{
-    Admission, Backend, BreakerSettings, BreakerState, Charge, Charged, DecidedBy, Degraded, DynamoTable, FailureMode, Form,
-    Limit, LimiterHealth, Limits, Outcome, Quota, RateLimitSettings, RateLimiter, RetryAfter, SharedSettings, Standing,
-    StoreError, StoreSettings, Table, Tier, Usage,
+    Admission, Backend, BreakerSettings, BreakerState, Charge, Charged, DecidedBy, Degraded,
+    DynamoTable, FailureMode, Form, Limit, LimiterHealth, Limits, Outcome, Quota,
+    RateLimitSettings, RateLimiter, RetryAfter, SharedSettings, Standing, StoreError,
+    StoreSettings, Table, Tier, Usage,
 };
 pub use request::{DeviceId, ProfileName, RequestId, Route, SessionDuration, VendRequest};
 pub use response::{Health, Reply, Response, Vended};
-pub use secret::{CachedSecret, ClientTokenInvalid, ClientTokens, Freshness, FromSecret, MdmCredential, SecretError, Served};
+pub use secret::{
+    CachedSecret, ClientTokenInvalid, ClientTokens, Freshness, FromSecret, MdmCredential,
+    SecretError, Served,
+};
 pub use sts::{Credentials, Sts};

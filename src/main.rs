@@ -2,8 +2,8 @@
 
 use lambda_runtime::{LambdaEvent, run_concurrent, service_fn};
 use sentinel_tvm::{
-    Adapters, App, Config, ConfigError, DeviceSetting, Invocation, Limit, MdmSecret, RateLimitSettings, StoreSettings, Tier,
-    telemetry,
+    Adapters, App, Config, ConfigError, DeviceSetting, Invocation, Limit, MdmSecret,
+    RateLimitSettings, StoreSettings, Tier, telemetry,
 };
 use serde_json::Value;
 use std::convert::Infallible;
@@ -27,7 +27,11 @@ async fn main() -> ExitCode {
         let app = Arc::clone(&app);
         async move {
             let (now, context) = (now(), event.context);
-            let invocation = Invocation { request_id: &context.request_id, now, time_left: time_left(context.deadline, now) };
+            let invocation = Invocation {
+                request_id: &context.request_id,
+                now,
+                time_left: time_left(context.deadline, now),
+            };
             Ok::<_, Infallible>(app.handle(event.payload, invocation).await)
         }
     });
@@ -57,8 +61,15 @@ fn log_limits(settings: &RateLimitSettings) {
         match settings.limits.of(tier) {
             Limit::Off => tracing::warn!(tier = tier.name(), "rate limiting is off"),
             Limit::Quota(quota) => {
-                let (requests, window_seconds, burst) = (quota.requests(), quota.window_seconds(), quota.burst());
-                tracing::info!(tier = tier.name(), requests, window_seconds, burst, "rate limiting is on");
+                let (requests, window_seconds, burst) =
+                    (quota.requests(), quota.window_seconds(), quota.burst());
+                tracing::info!(
+                    tier = tier.name(),
+                    requests,
+                    window_seconds,
+                    burst,
+                    "rate limiting is on"
+                );
             }
         }
     }
@@ -80,7 +91,9 @@ fn warn_of_deprecated(device: &DeviceSetting) {
         return;
     };
     if let MdmSecret::Environment(_) = secret {
-        tracing::warn!("SENTINEL_MDM_API_TOKEN is deprecated: put the token into Secrets Manager and set MDM_SECRET_ARN");
+        tracing::warn!(
+            "SENTINEL_MDM_API_TOKEN is deprecated: put the token into Secrets Manager and set MDM_SECRET_ARN"
+        );
     }
 }
 

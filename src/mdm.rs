@@ -93,15 +93,27 @@ impl fmt::Debug for Mdm {
 
 impl Mdm {
     /// The system with these settings; the secret is asked for when it is needed. The error says which setting is wrong.
-    pub fn new(settings: MdmSettings, secret: CachedSecret<MdmCredential>) -> Result<Self, &'static str> {
+    pub fn new(
+        settings: MdmSettings,
+        secret: CachedSecret<MdmCredential>,
+    ) -> Result<Self, &'static str> {
         let token_endpoint = match &settings.provider {
             Provider::Jamf => Some(jamf::token_endpoint(&settings.base_url)),
-            Provider::Intune { tenant_id } => Some(intune::token_endpoint(&settings.base_url, tenant_id)?),
+            Provider::Intune { tenant_id } => {
+                Some(intune::token_endpoint(&settings.base_url, tenant_id)?)
+            }
             Provider::Kandji => None,
         };
         let http = Http::new(&settings.base_url)?;
         let remembered = Mutex::new(LruCache::new(MAX_REMEMBERED));
-        Ok(Self { settings, secret, token_endpoint, access_tokens: AccessTokens::default(), http, remembered })
+        Ok(Self {
+            settings,
+            secret,
+            token_endpoint,
+            access_tokens: AccessTokens::default(),
+            http,
+            remembered,
+        })
     }
 
     /// What the system is asked with.
@@ -122,7 +134,11 @@ impl Mdm {
     }
 
     /// The posture of a device at `now`.
-    pub async fn posture(&self, device: &DeviceId, now: UtcDateTime) -> Result<Posture, PostureError> {
+    pub async fn posture(
+        &self,
+        device: &DeviceId,
+        now: UtcDateTime,
+    ) -> Result<Posture, PostureError> {
         if let Some(posture) = self.recall(device, now) {
             return Ok(posture);
         }
@@ -132,7 +148,10 @@ impl Mdm {
     }
 
     /// What is being waited for, or an error when the time is over.
-    async fn bounded<T>(&self, result: impl Future<Output = Result<T, PostureError>>) -> Result<T, PostureError> {
+    async fn bounded<T>(
+        &self,
+        result: impl Future<Output = Result<T, PostureError>>,
+    ) -> Result<T, PostureError> {
         let in_time = tokio::time::timeout(self.settings.timeout, result).await;
         in_time.unwrap_or_else(|_| Err(PostureError::upstream("time-out")))
     }
@@ -140,7 +159,9 @@ impl Mdm {
     async fn look_up(&self, device: &DeviceId, now: UtcDateTime) -> Result<Posture, PostureError> {
         let secret = self.secret.value(now).await?;
         match self.ask(device, &secret, now).await {
-            Ok(device) => Ok(Posture { device, secret: secret.freshness, source: PostureSource::Mdm }),
+            Ok(device) => {
+                Ok(Posture { device, secret: secret.freshness, source: PostureSource::Mdm })
+            }
             Err(Failure::Unauthorized) => self.look_up_again(device, &secret, now).await,
             Err(failure) => Err(failure.into()),
         }
@@ -162,7 +183,12 @@ impl Mdm {
         Ok(Posture { device, secret: secret.freshness, source: PostureSource::Mdm })
     }
 
-    async fn ask(&self, device: &DeviceId, secret: &Served<MdmCredential>, now: UtcDateTime) -> Result<Device, Failure> {
+    async fn ask(
+        &self,
+        device: &DeviceId,
+        secret: &Served<MdmCredential>,
+        now: UtcDateTime,
+    ) -> Result<Device, Failure> {
         let token = self.token(secret, now).await?;
         let (http, base, id) = (&self.http, &self.settings.base_url, device.as_str());
         let found = match self.settings.provider {
@@ -177,21 +203,30 @@ impl Mdm {
     }
 
     /// The bearer token: the secret itself, or what it is exchanged for.
-    async fn token(&self, secret: &Served<MdmCredential>, now: UtcDateTime) -> Result<Arc<SecretString>, Failure> {
+    async fn token(
+        &self,
+        secret: &Served<MdmCredential>,
+        now: UtcDateTime,
+    ) -> Result<Arc<SecretString>, Failure> {
         match (&*secret.value, &self.token_endpoint) {
             (MdmCredential::Token(token), _) => Ok(Arc::new(token.clone())),
             (MdmCredential::OAuth { client_id, client_secret }, Some(endpoint)) => {
-                self.access_tokens.token(&self.http, endpoint, (client_id, client_secret), now).await
+                self.access_tokens
+                    .token(&self.http, endpoint, (client_id, client_secret), now)
+                    .await
             }
-            (MdmCredential::OAuth { .. }, None) => {
-                Err(PostureError::Secret(SecretError::Malformed("this provider takes a token, not client credentials")).into())
-            }
+            (MdmCredential::OAuth { .. }, None) => Err(PostureError::Secret(
+                SecretError::Malformed("this provider takes a token, not client credentials"),
+            )
+            .into()),
         }
     }
 
     fn recall(&self, device: &DeviceId, now: UtcDateTime) -> Option<Posture> {
         let mut remembered = self.remembered();
-        let held = remembered.get(&key(device)).filter(|held| now - held.since < self.settings.posture_ttl)?;
+        let held = remembered
+            .get(&key(device))
+            .filter(|held| now - held.since < self.settings.posture_ttl)?;
         Some(Posture { source: PostureSource::Cache, ..held.posture.clone() })
     }
 

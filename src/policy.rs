@@ -71,8 +71,12 @@ impl Policy {
         let parse = || Bundle::parse(text, &terms.named_session_roles);
         let bundle = std::thread::scope(|scope| {
             let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, parse);
-            let thread = thread.map_err(|error| BundleError(vec![format!("there is no thread to load it: {error}")]))?;
-            thread.join().unwrap_or_else(|_| Err(BundleError(vec!["loading it failed, a defect of this program".to_owned()])))
+            let thread = thread.map_err(|error| {
+                BundleError(vec![format!("there is no thread to load it: {error}")])
+            })?;
+            thread.join().unwrap_or_else(|_| {
+                Err(BundleError(vec!["loading it failed, a defect of this program".to_owned()]))
+            })
         })?;
         Ok(Self { bundle, default_duration: terms.default_duration })
     }
@@ -116,21 +120,35 @@ impl Policy {
         };
         let (duration, clamped_by) = self.wished(request, profile);
         let circumstances = Circumstances { duration, device, now };
-        let granted = self.evaluate(caller, &request.profile, profile, circumstances).map(|permission| {
-            let clamped = permission.clamp(duration, clamped_by);
-            Grant::new(caller, (&request.profile, profile), request_id, clamped, permission)
-        });
+        let granted =
+            self.evaluate(caller, &request.profile, profile, circumstances).map(|permission| {
+                let clamped = permission.clamp(duration, clamped_by);
+                Grant::new(caller, (&request.profile, profile), request_id, clamped, permission)
+            });
         granted.map_or_else(Decision::Deny, |grant| Decision::Allow(Box::new(grant)))
     }
 
     /// What the policies in shadow mode would change about a request.
     #[must_use]
-    pub fn rehearse(&self, caller: &Caller, request: &VendRequest, device: Option<&Device>, now: UtcDateTime) -> Rehearsal {
-        let (Some(profile), Some(rules)) = (self.bundle.catalogue.get(&request.profile), &self.bundle.with_shadow) else {
+    pub fn rehearse(
+        &self,
+        caller: &Caller,
+        request: &VendRequest,
+        device: Option<&Device>,
+        now: UtcDateTime,
+    ) -> Rehearsal {
+        let (Some(profile), Some(rules)) =
+            (self.bundle.catalogue.get(&request.profile), &self.bundle.with_shadow)
+        else {
             return Rehearsal::Nothing;
         };
         let duration = self.wished(request, profile).0;
-        let Some(question) = Question::new(caller, &request.profile, profile, Circumstances { duration, device, now }) else {
+        let Some(question) = Question::new(
+            caller,
+            &request.profile,
+            profile,
+            Circumstances { duration, device, now },
+        ) else {
             return Rehearsal::Nothing;
         };
         let verdict = rules.judge(&question);
@@ -145,7 +163,11 @@ impl Policy {
     #[must_use]
     pub fn grantable(&self, caller: &Caller, now: UtcDateTime) -> Vec<ProfileSummary> {
         let summary = |(name, profile): (&ProfileName, &Profile)| {
-            let circumstances = Circumstances { duration: clamp(self.default_duration, profile).0, device: None, now };
+            let circumstances = Circumstances {
+                duration: clamp(self.default_duration, profile).0,
+                device: None,
+                now,
+            };
             let permission = self.evaluate(caller, name, profile, circumstances).ok()?;
             let longest = permission.clamp(profile.longest_session(), None).0;
             let (name, description) = (name.clone(), profile.description.clone());
@@ -174,13 +196,17 @@ impl Policy {
         let (rules, deciding) = (verdict.rules(), self.bundle.rules.named(&verdict.deciding));
         match verdict.refusal {
             None => match profile.scope.narrow(caller) {
-                Ok(scope) => {
-                    Ok(Permission { rules, scope, longest: deciding.map(longest_session).max().unwrap_or(SessionDuration::MIN) })
-                }
+                Ok(scope) => Ok(Permission {
+                    rules,
+                    scope,
+                    longest: deciding.map(longest_session).max().unwrap_or(SessionDuration::MIN),
+                }),
                 Err(why) => Err(Denial::unscopable(why, rules)),
             },
             Some(Refusal::Forbidden) => {
-                let reasons = deciding.filter_map(|forbid| forbid.annotation("reason").map(str::to_owned)).collect();
+                let reasons = deciding
+                    .filter_map(|forbid| forbid.annotation("reason").map(str::to_owned))
+                    .collect();
                 Err(Denial::new(Refusal::Forbidden, rules, reasons))
             }
             Some(refusal) => Err(Denial::new(refusal, rules, Vec::new())),
@@ -197,8 +223,16 @@ struct Permission {
 }
 
 impl Permission {
-    fn clamp(&self, duration: SessionDuration, clamped_by: Option<Clamp>) -> (SessionDuration, Option<Clamp>) {
-        if duration <= self.longest { (duration, clamped_by) } else { (self.longest, Some(Clamp::Policy)) }
+    fn clamp(
+        &self,
+        duration: SessionDuration,
+        clamped_by: Option<Clamp>,
+    ) -> (SessionDuration, Option<Clamp>) {
+        if duration <= self.longest {
+            (duration, clamped_by)
+        } else {
+            (self.longest, Some(Clamp::Policy))
+        }
     }
 }
 

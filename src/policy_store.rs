@@ -118,7 +118,11 @@ impl PolicyStore {
     ///
     /// # Errors
     /// Why there is no first bundle. Nothing can be decided without one, so this ends the start.
-    pub async fn open(setting: &PolicySetting, aws: &aws_config::SdkConfig, now: UtcDateTime) -> Result<Self, ReloadError> {
+    pub async fn open(
+        setting: &PolicySetting,
+        aws: &aws_config::SdkConfig,
+        now: UtcDateTime,
+    ) -> Result<Self, ReloadError> {
         let (source, held) = match setting {
             PolicySetting::Directory(policy) => (Source::Directory, Arc::clone(policy)),
             PolicySetting::Parameters { path, ttl, terms } => {
@@ -128,8 +132,13 @@ impl PolicyStore {
             }
         };
         announce(&held);
-        let state =
-            State { held, since: now, newest: Errand::default(), reloading: SingleFlight::new(ABANDONED), failed_at: None };
+        let state = State {
+            held,
+            since: now,
+            newest: Errand::default(),
+            reloading: SingleFlight::new(ABANDONED),
+            failed_at: None,
+        };
         Ok(Self(Arc::new(Inner { source, state: Mutex::new(state), failures: AtomicU64::new(0) })))
     }
 
@@ -234,12 +243,14 @@ impl Inner {
                 if state.held.digest() != fresh.digest() {
                     announce(&fresh);
                 }
-                (state.held, state.since, state.newest, state.failed_at) = (fresh, now, errand, None);
+                (state.held, state.since, state.newest, state.failed_at) =
+                    (fresh, now, errand, None);
             }
             Err(error) => {
                 self.failures.fetch_add(1, Ordering::Relaxed);
                 // The pause begins when a reload ends.
-                state.failed_at = Some(if error == ReloadError::TimedOut { now + RELOAD } else { now });
+                state.failed_at =
+                    Some(if error == ReloadError::TimedOut { now + RELOAD } else { now });
                 let age_seconds = age_seconds(state.since, now);
                 tracing::warn!(%error, age_seconds, "the policy could not be reloaded; the last good one stays in force");
             }
@@ -253,7 +264,9 @@ impl Inner {
             return Ok(held);
         }
         let loaded = tokio::task::spawn_blocking(move || Policy::load(&text, &terms)).await;
-        Ok(Arc::new(loaded.map_err(|_| ReloadError::Unavailable("it could not be loaded".to_owned()))??))
+        Ok(Arc::new(
+            loaded.map_err(|_| ReloadError::Unavailable("it could not be loaded".to_owned()))??,
+        ))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -278,7 +291,11 @@ async fn first_text(parameters: &Parameters) -> Result<BundleText, ReloadError> 
 }
 
 fn announce(policy: &Policy) {
-    tracing::info!(digest = policy.digest(), profiles = policy.profile_count(), "this policy is in force");
+    tracing::info!(
+        digest = policy.digest(),
+        profiles = policy.profile_count(),
+        "this policy is in force"
+    );
     for warning in policy.warnings() {
         tracing::warn!(warning, "policy bundle");
     }

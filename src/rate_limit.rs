@@ -15,7 +15,8 @@ mod local;
 mod table;
 
 pub use admission::{
-    Admission, Backend, DecidedBy, Degraded, FailureMode, Limit, LimiterHealth, Limits, Outcome, RetryAfter, Standing, Tier,
+    Admission, Backend, DecidedBy, Degraded, FailureMode, Limit, LimiterHealth, Limits, Outcome,
+    RetryAfter, Standing, Tier,
 };
 pub use breaker::{BreakerSettings, BreakerState};
 pub use dynamodb::DynamoTable;
@@ -123,7 +124,11 @@ impl<T: Table> RateLimiter<T> {
     #[must_use]
     pub fn shared(limits: Limits, table: T, settings: SharedSettings) -> Self {
         let shared = Shared { table, breaker: Breaker::new(settings.breaker), settings };
-        Self { local: LocalStore::new(limits.memory_max_keys), limits, store: Store::Shared(shared) }
+        Self {
+            local: LocalStore::new(limits.memory_max_keys),
+            limits,
+            store: Store::Shared(shared),
+        }
     }
 
     /// How the limiter is doing.
@@ -142,7 +147,8 @@ impl<T: Table> RateLimiter<T> {
     /// missing permission before the first request. What fails is logged.
     pub(crate) async fn warm(&self, now: UtcDateTime) {
         if let Store::Shared(shared) = &self.store {
-            let nothing = Charge { form: Form::Ahead, now: micros(now), step: 0, latest: 0, expires: 0 };
+            let nothing =
+                Charge { form: Form::Ahead, now: micros(now), step: 0, latest: 0, expires: 0 };
             if let Err(error) = shared.table.charge("RL#warm", &nothing).await {
                 log(&error);
             }
@@ -152,12 +158,20 @@ impl<T: Table> RateLimiter<T> {
     /// Charges one request of `principal` to `tier` at `now`.
     pub async fn admit(&self, tier: Tier, principal: &Principal, now: UtcDateTime) -> Admission {
         let Limit::Quota(quota) = self.limits.of(tier) else {
-            return Admission { outcome: Outcome::Uncounted, decided_by: DecidedBy::Off, writes: 0 };
+            return Admission {
+                outcome: Outcome::Uncounted,
+                decided_by: DecidedBy::Off,
+                writes: 0,
+            };
         };
         let key = format!("RL#{}#{principal}", tier.name());
         let request = Counted { key: &key, tier, quota, now: micros(now) };
         match &self.store {
-            Store::Memory => Admission { outcome: self.admit_here(&request), decided_by: DecidedBy::Memory, writes: 0 },
+            Store::Memory => Admission {
+                outcome: self.admit_here(&request),
+                decided_by: DecidedBy::Memory,
+                writes: 0,
+            },
             Store::Shared(shared) => self.admit_by_table(shared, &request).await,
         }
     }
@@ -165,7 +179,11 @@ impl<T: Table> RateLimiter<T> {
     async fn admit_by_table(&self, shared: &Shared<T>, request: &Counted<'_>) -> Admission {
         let (known, owed) = match self.local.consult(request.key, &request.quota, request.now) {
             Known::Refused { tat } => {
-                return Admission { outcome: request.throttled(tat), decided_by: DecidedBy::Mirror, writes: 0 };
+                return Admission {
+                    outcome: request.throttled(tat),
+                    decided_by: DecidedBy::Mirror,
+                    writes: 0,
+                };
             }
             Known::Open { table, owed } => (table, owed),
         };
@@ -177,7 +195,10 @@ impl<T: Table> RateLimiter<T> {
             }
             Ok(Verdict::Refused(tat)) => {
                 self.local.learn(request.key, tat, request.now);
-                (request.throttled(self.local.give_back(request.key, owed, request.now)), DecidedBy::Table)
+                (
+                    request.throttled(self.local.give_back(request.key, owed, request.now)),
+                    DecidedBy::Table,
+                )
             }
             Err(degraded) => {
                 self.local.give_back(request.key, owed, request.now);
@@ -206,12 +227,20 @@ impl<T: Table> RateLimiter<T> {
 
 impl<T: Table> Shared<T> {
     /// Asks the table, if the breaker permits, for no longer than the time-out.
-    async fn decide(&self, request: &Counted<'_>, known: u64, owed: u64, writes: &mut u32) -> Result<Verdict, Degraded> {
+    async fn decide(
+        &self,
+        request: &Counted<'_>,
+        known: u64,
+        owed: u64,
+        writes: &mut u32,
+    ) -> Result<Verdict, Degraded> {
         if !self.breaker.permits(request.now) {
             return Err(Degraded::BreakerOpen);
         }
-        let asked = Request { key: request.key, quota: &request.quota, now: request.now, known, owed };
-        let answer = tokio::time::timeout(self.settings.timeout, asked.decide(&self.table, writes)).await;
+        let asked =
+            Request { key: request.key, quota: &request.quota, now: request.now, known, owed };
+        let answer =
+            tokio::time::timeout(self.settings.timeout, asked.decide(&self.table, writes)).await;
         let answer = answer.unwrap_or_else(|_| Err(StoreError::Unreachable("time-out".to_owned())));
         self.report(answer.as_ref().err(), request.now);
         Ok(answer?)
@@ -220,8 +249,12 @@ impl<T: Table> Shared<T> {
     /// Tells the breaker and the log. A table that is busy with one key has answered, which is no outage.
     fn report(&self, error: Option<&StoreError>, now: u64) {
         match error {
-            None | Some(StoreError::Throttled(_) | StoreError::Contended) => self.breaker.succeeded(),
-            Some(StoreError::Unreachable(_) | StoreError::Misconfigured(_)) => self.breaker.failed(now),
+            None | Some(StoreError::Throttled(_) | StoreError::Contended) => {
+                self.breaker.succeeded()
+            }
+            Some(StoreError::Unreachable(_) | StoreError::Misconfigured(_)) => {
+                self.breaker.failed(now)
+            }
         }
         if let Some(error) = error {
             log(error);

@@ -21,9 +21,14 @@ impl RequestId {
     /// The id of an invocation, as its context has it.
     #[must_use]
     pub fn new(id: &str) -> Self {
-        let begins_in_hex = id.len() >= 8 && id.bytes().take(8).all(|byte| byte.is_ascii_hexdigit());
+        let begins_in_hex =
+            id.len() >= 8 && id.bytes().take(8).all(|byte| byte.is_ascii_hexdigit());
         let alphabet = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-        if begins_in_hex && alphabet && id.len() <= 64 { Self(id.to_owned()) } else { Self(short_digest(id)) }
+        if begins_in_hex && alphabet && id.len() <= 64 {
+            Self(id.to_owned())
+        } else {
+            Self(short_digest(id))
+        }
     }
 
     /// The id.
@@ -93,7 +98,8 @@ impl TryFrom<String> for ProfileName {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        let alphabet = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+        let alphabet =
+            text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
         let begins_well = text.starts_with(|first: char| first.is_ascii_alphanumeric());
         if alphabet && begins_well && text.len() <= 64 {
             Ok(Self(text))
@@ -153,7 +159,11 @@ impl DeviceId {
 
     fn parse(text: String) -> Result<Self, InvalidRequest> {
         let alphabet = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-        if alphabet && (1..=64).contains(&text.len()) { Ok(Self(text)) } else { Err(InvalidRequest::Device) }
+        if alphabet && (1..=64).contains(&text.len()) {
+            Ok(Self(text))
+        } else {
+            Err(InvalidRequest::Device)
+        }
     }
 }
 
@@ -175,7 +185,10 @@ impl VendRequest {
             "POST" => Parameters::from_body(event)?,
             _ => Parameters::from_query(event)?,
         };
-        let profile = parameters.profile.filter(|name| !name.is_empty()).ok_or(InvalidRequest::MissingProfile)?;
+        let profile = parameters
+            .profile
+            .filter(|name| !name.is_empty())
+            .ok_or(InvalidRequest::MissingProfile)?;
         Ok(Self {
             profile: ProfileName::try_from(profile).map_err(|_| InvalidRequest::Profile)?,
             duration: parameters.duration.as_deref().map(SessionDuration::parse).transpose()?,
@@ -206,12 +219,18 @@ impl Parameters {
                 return Err(InvalidRequest::Malformed("A query parameter is repeated."));
             }
         }
-        if event.body()?.is_empty() { Ok(parameters) } else { Err(InvalidRequest::Malformed("A GET takes no body.")) }
+        if event.body()?.is_empty() {
+            Ok(parameters)
+        } else {
+            Err(InvalidRequest::Malformed("A GET takes no body."))
+        }
     }
 
     fn from_body(event: &Event) -> Result<Self, InvalidRequest> {
         if !event.query()?.is_empty() {
-            return Err(InvalidRequest::Malformed("A POST takes its parameters in the body, not in the query."));
+            return Err(InvalidRequest::Malformed(
+                "A POST takes its parameters in the body, not in the query.",
+            ));
         }
         let body = event.body()?;
         if body.is_empty() {
@@ -221,9 +240,18 @@ impl Parameters {
             "The body is not a JSON object of profile, duration and device_id, each at most once.",
         ))?;
         Ok(Self {
-            profile: body.profile.map(|value| text(value).ok_or(InvalidRequest::Profile)).transpose()?,
-            duration: body.duration.map(|value| text_or_number(value).ok_or(InvalidRequest::Duration)).transpose()?,
-            device_id: body.device_id.map(|value| text(value).ok_or(InvalidRequest::Device)).transpose()?,
+            profile: body
+                .profile
+                .map(|value| text(value).ok_or(InvalidRequest::Profile))
+                .transpose()?,
+            duration: body
+                .duration
+                .map(|value| text_or_number(value).ok_or(InvalidRequest::Duration))
+                .transpose()?,
+            device_id: body
+                .device_id
+                .map(|value| text(value).ok_or(InvalidRequest::Device))
+                .transpose()?,
         })
     }
 }
@@ -258,10 +286,25 @@ mod tests {
 
     #[test]
     fn a_duration_is_a_canonical_whole_number_in_range() {
-        for (text, expected) in [("900", Some(900)), ("3600", Some(3_600)), ("129600", Some(129_600))] {
+        for (text, expected) in
+            [("900", Some(900)), ("3600", Some(3_600)), ("129600", Some(129_600))]
+        {
             assert_eq!(SessionDuration::parse(text).ok().map(SessionDuration::seconds), expected);
         }
-        for bad in ["", "0", "899", "0900", "-1", "+900", "1e3", "900.5", "900 ", "129601", "99999999999", "\u{669}00"] {
+        for bad in [
+            "",
+            "0",
+            "899",
+            "0900",
+            "-1",
+            "+900",
+            "1e3",
+            "900.5",
+            "900 ",
+            "129601",
+            "99999999999",
+            "\u{669}00",
+        ] {
             assert_eq!(SessionDuration::parse(bad), Err(InvalidRequest::Duration), "{bad}");
         }
     }

@@ -151,7 +151,10 @@ impl Health {
 
 fn error_body(error: &Error, request_id: &RequestId) -> (u16, serde_json::Value) {
     let public = error.public();
-    (public.status, json!({ "Code": public.code, "Message": public.message, "RequestId": request_id.as_str() }))
+    (
+        public.status,
+        json!({ "Code": public.code, "Message": public.message, "RequestId": request_id.as_str() }),
+    )
 }
 
 /// `RateLimit-Policy` and `RateLimit` as in draft-ietf-httpapi-ratelimit-headers, which are structured fields (RFC 9651):
@@ -163,7 +166,10 @@ fn quota_headers(quota: &Outcome) -> Vec<(&'static str, String)> {
     let Standing { tier, quota, remaining, reset_seconds } = standing;
     let tier = tier.name();
     vec![
-        ("RateLimit-Policy", format!("\"{tier}\";q={};w={}", quota.requests(), quota.window_seconds())),
+        (
+            "RateLimit-Policy",
+            format!("\"{tier}\";q={};w={}", quota.requests(), quota.window_seconds()),
+        ),
         ("RateLimit", format!("\"{tier}\";r={remaining};t={reset_seconds}")),
     ]
 }
@@ -172,7 +178,8 @@ fn outcome_headers(outcome: &Result<Reply, Error>) -> Vec<(&'static str, String)
     match outcome {
         Ok(Reply::Credentials(vended)) => {
             let granted = ("X-Sentinel-Granted-Seconds", vended.duration.seconds().to_string());
-            let clamped = vended.clamped_by.map(|clamp| ("X-Sentinel-Clamped-By", clamp.name().to_owned()));
+            let clamped =
+                vended.clamped_by.map(|clamp| ("X-Sentinel-Clamped-By", clamp.name().to_owned()));
             std::iter::once(granted).chain(clamped).collect()
         }
         Err(Error::Throttled(retry_after)) => vec![("Retry-After", retry_after.0.to_string())],

@@ -135,10 +135,13 @@ impl<T: FromSecret> CachedSecret<T> {
     pub async fn value(&self, now: UtcDateTime) -> Result<Served<T>, SecretError> {
         let refresh = {
             let mut state = self.0.lock();
-            if let Some(held) = state.held.as_ref().filter(|held| age(held.since, now) < self.0.ttl) {
+            if let Some(held) = state.held.as_ref().filter(|held| age(held.since, now) < self.0.ttl)
+            {
                 return Ok(Served { value: Arc::clone(&held.value), freshness: Freshness::Fresh });
             }
-            if let Some((_, error)) = state.failed_at.clone().filter(|(at, _)| age(*at, now) < PAUSE) {
+            if let Some((_, error)) =
+                state.failed_at.clone().filter(|(at, _)| age(*at, now) < PAUSE)
+            {
                 return self.0.stale(&state, now).ok_or(error);
             }
             state.join(&self.0, now)
@@ -148,7 +151,13 @@ impl<T: FromSecret> CachedSecret<T> {
 
     /// Seconds, at `now`, since the value that is held was read; none if there is none, or if it does not change.
     pub(crate) fn age(&self, now: UtcDateTime) -> Option<u64> {
-        let since = self.0.lock().held.as_ref().map(|held| held.since).filter(|_| self.0.source.changes())?;
+        let since = self
+            .0
+            .lock()
+            .held
+            .as_ref()
+            .map(|held| held.since)
+            .filter(|_| self.0.source.changes())?;
         Some(age_seconds(since, now))
     }
 
@@ -175,7 +184,11 @@ impl<T: FromSecret> CachedSecret<T> {
         }
     }
 
-    async fn settled(&self, refresh: Refresh<T>, now: UtcDateTime) -> Result<Served<T>, SecretError> {
+    async fn settled(
+        &self,
+        refresh: Refresh<T>,
+        now: UtcDateTime,
+    ) -> Result<Served<T>, SecretError> {
         match refresh.await {
             Ok(value) => Ok(Served { value, freshness: Freshness::Fresh }),
             Err(error) => self.0.stale(&self.0.lock(), now).ok_or(error),
@@ -186,11 +199,16 @@ impl<T: FromSecret> CachedSecret<T> {
 impl<T: FromSecret> Inner<T> {
     /// The old value, for one TTL beyond its own.
     fn stale(&self, state: &State<T>, now: UtcDateTime) -> Option<Served<T>> {
-        let held = state.held.as_ref().filter(|held| age(held.since, now) < self.ttl.saturating_mul(2))?;
+        let held =
+            state.held.as_ref().filter(|held| age(held.since, now) < self.ttl.saturating_mul(2))?;
         Some(Served { value: Arc::clone(&held.value), freshness: Freshness::Stale })
     }
 
-    async fn fetch(self: Arc<Self>, errand: Errand, now: UtcDateTime) -> Result<Arc<T>, SecretError> {
+    async fn fetch(
+        self: Arc<Self>,
+        errand: Errand,
+        now: UtcDateTime,
+    ) -> Result<Arc<T>, SecretError> {
         let text = self.source.text().await;
         let value = text.and_then(|text| {
             let value = T::from_secret(secrecy::ExposeSecret::expose_secret(&text));

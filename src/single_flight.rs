@@ -66,7 +66,9 @@ mod tests {
                 async {}.boxed()
             }));
         }
-        let [held_up, later] = errands[..] else { panic!("the second and the fourth joined: {errands:?}") };
+        let [held_up, later] = errands[..] else {
+            panic!("the second and the fourth joined: {errands:?}")
+        };
         assert!(Errand::default() < held_up && held_up < later);
         flight.done(held_up);
         assert!(flight.under_way.is_some(), "the later one still is");

@@ -48,7 +48,10 @@ impl Sts {
     /// A client with this program's time-outs, on the region, endpoint and credentials of `config`.
     #[must_use]
     pub fn new(config: &aws_config::SdkConfig) -> Self {
-        let timeouts = TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT).operation_timeout(ALL_ATTEMPTS).build();
+        let timeouts = TimeoutConfig::builder()
+            .operation_attempt_timeout(ATTEMPT)
+            .operation_timeout(ALL_ATTEMPTS)
+            .build();
         let config = config::Builder::from(config)
             .timeout_config(timeouts)
             .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
@@ -69,9 +72,11 @@ impl Sts {
     /// [`Upstream::CredentialsRefused`] if STS says no, [`Upstream::Unavailable`] if it says nothing, fails or throttles.
     pub async fn assume_role(&self, grant: &Grant) -> Result<Credentials, Upstream> {
         let scope = grant.scope();
-        let tags = scope.tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build());
+        let tags =
+            scope.tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build());
         let tags = tags.collect::<Result<Vec<_>, _>>().map_err(|_| refused("InvalidTag"))?;
-        let duration = i32::try_from(grant.duration().seconds()).map_err(|_| refused("InvalidDuration"))?;
+        let duration =
+            i32::try_from(grant.duration().seconds()).map_err(|_| refused("InvalidDuration"))?;
         let output = self
             .client
             .assume_role()
@@ -81,7 +86,12 @@ impl Sts {
             .duration_seconds(duration)
             .set_tags(Some(tags))
             .set_policy(scope.policy.clone())
-            .set_policy_arns(some(scope.policy_arns.iter().map(|arn| PolicyDescriptorType::builder().arn(arn).build())))
+            .set_policy_arns(some(
+                scope
+                    .policy_arns
+                    .iter()
+                    .map(|arn| PolicyDescriptorType::builder().arn(arn).build()),
+            ))
             .set_transitive_tag_keys(some(scope.transitive_tags.iter().cloned()))
             .send()
             .await
@@ -91,7 +101,10 @@ impl Sts {
 }
 
 impl Credentials {
-    #[expect(deprecated, reason = "STS goes on sending PackedPolicySize, the field that operators know")]
+    #[expect(
+        deprecated,
+        reason = "STS goes on sending PackedPolicySize, the field that operators know"
+    )]
     fn from_sdk(output: AssumeRoleOutput) -> Option<Self> {
         let issued = output.credentials?;
         let whole_seconds = DateTime::from_secs(issued.expiration.secs());

@@ -10,8 +10,14 @@ use tracing_subscriber::prelude::*;
 
 /// Starts logging at `level`, and makes panics log lines without their message, which might quote input.
 pub fn init(level: LevelFilter) {
-    let targets = Targets::new().with_default(LevelFilter::WARN.min(level)).with_target("sentinel_tvm", level);
-    let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_current_span(false).with_span_list(false);
+    let targets = Targets::new()
+        .with_default(LevelFilter::WARN.min(level))
+        .with_target("sentinel_tvm", level);
+    let lines = tracing_subscriber::fmt::layer()
+        .json()
+        .flatten_event(true)
+        .with_current_span(false)
+        .with_span_list(false);
     // Fails only if logging is on already, which is as good.
     let _ = tracing_subscriber::registry().with(lines.with_filter(targets)).try_init();
     std::panic::set_hook(Box::new(|panic| {

@@ -14,7 +14,8 @@ pub(crate) fn pair(
     (ours, mut one): (&str, impl FnMut()),
     (theirs, mut other): (&str, impl FnMut()),
 ) -> (f64, f64) {
-    let mut rounds: Vec<(f64, f64)> = (0..ROUNDS).map(|_| (measure(times, &mut one), measure(times, &mut other))).collect();
+    let mut rounds: Vec<(f64, f64)> =
+        (0..ROUNDS).map(|_| (measure(times, &mut one), measure(times, &mut other))).collect();
     rounds.remove(0); // the warm-up
     let median = |value: fn(&(f64, f64)) -> f64| {
         let mut values: Vec<f64> = rounds.iter().map(value).collect();

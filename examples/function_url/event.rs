@@ -105,9 +105,9 @@ impl Verified<'_> {
 
     fn text_or_base64(&self) -> (String, bool) {
         let content_type = self.request.headers.get(CONTENT_TYPE);
-        let is_text = content_type
-            .and_then(|value| value.to_str().ok())
-            .is_some_and(|value| value.starts_with("text/") || value.starts_with("application/json"));
+        let is_text = content_type.and_then(|value| value.to_str().ok()).is_some_and(|value| {
+            value.starts_with("text/") || value.starts_with("application/json")
+        });
         match str::from_utf8(self.body) {
             Ok(text) if is_text => (text.to_owned(), false),
             _ => (STANDARD.encode(self.body), true),

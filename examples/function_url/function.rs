@@ -34,7 +34,9 @@ pub(crate) struct Function {
 pub(crate) enum FunctionError {
     #[error("cannot reach the function: {0:?}")]
     Unreachable(#[from] hyper_util::client::legacy::Error),
-    #[error("the function has not answered in {PATIENCE:?}: is it being built, or did its start fail?")]
+    #[error(
+        "the function has not answered in {PATIENCE:?}: is it being built, or did its start fail?"
+    )]
     Silent,
     #[error("the function's answer broke off: {0}")]
     Truncated(#[from] hyper::Error),
@@ -68,9 +70,17 @@ impl Function {
     }
 
     /// Invokes the function with `event` and turns its answer into HTTP.
-    pub(crate) async fn invoke(&self, event: &Value, request_id: &str) -> Result<Response<Full<Bytes>>, FunctionError> {
-        let request = Request::post(&self.invoke_url).header(REQUEST_ID, request_id).body(Full::from(event.to_string()))?;
-        let response = timeout(PATIENCE, self.client.request(request)).await.map_err(|_| FunctionError::Silent)??;
+    pub(crate) async fn invoke(
+        &self,
+        event: &Value,
+        request_id: &str,
+    ) -> Result<Response<Full<Bytes>>, FunctionError> {
+        let request = Request::post(&self.invoke_url)
+            .header(REQUEST_ID, request_id)
+            .body(Full::from(event.to_string()))?;
+        let response = timeout(PATIENCE, self.client.request(request))
+            .await
+            .map_err(|_| FunctionError::Silent)??;
         let status = response.status();
         let answer = response.into_body().collect().await?.to_bytes();
         if !status.is_success() {

@@ -44,8 +44,11 @@ pub(crate) enum KeysError {
 impl Keys {
     /// Reads the keys from the JSON file at `path`.
     pub(crate) fn load(path: &Path) -> Result<Self, KeysError> {
-        let text = fs::read(path).map_err(|source| KeysError::Unreadable { path: path.to_owned(), source })?;
-        serde_json::from_slice(&text).map(Self).map_err(|source| KeysError::Malformed { path: path.to_owned(), source })
+        let text = fs::read(path)
+            .map_err(|source| KeysError::Unreadable { path: path.to_owned(), source })?;
+        serde_json::from_slice(&text)
+            .map(Self)
+            .map_err(|source| KeysError::Malformed { path: path.to_owned(), source })
     }
 
     /// Whose key this id is. Ids are not secret, so an ordinary comparison does.

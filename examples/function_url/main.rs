@@ -41,7 +41,10 @@ async fn main() -> ExitCode {
     match TcpListener::bind(settings.listen).await {
         Ok(listener) => serve(listener, settings).await,
         Err(error) => {
-            eprintln!("function-url: cannot listen on {}: {error}; set LISTEN to a free port", settings.listen);
+            eprintln!(
+                "function-url: cannot listen on {}: {error}; set LISTEN to a free port",
+                settings.listen
+            );
             ExitCode::FAILURE
         }
     }

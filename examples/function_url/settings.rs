@@ -18,7 +18,9 @@ pub(crate) struct Settings {
 /// Why the server cannot start, with the remedy.
 #[derive(Debug, Error)]
 pub(crate) enum SettingsError {
-    #[error("{0} is not set; run `make run`, which sets it, or see the head of examples/function_url/main.rs")]
+    #[error(
+        "{0} is not set; run `make run`, which sets it, or see the head of examples/function_url/main.rs"
+    )]
     Missing(&'static str),
     #[error("LISTEN={0} is not a loopback address and port, such as 127.0.0.1:9010")]
     Listen(String),

@@ -26,7 +26,9 @@ const TOKEN: &str = "x-amz-security-token";
 /// Why a request is not believed. For this server's log: the caller learns only that it is forbidden.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    #[error("not signed: no Authorization header of the form `AWS4-HMAC-SHA256 Credential=…, SignedHeaders=…, Signature=…`")]
+    #[error(
+        "not signed: no Authorization header of the form `AWS4-HMAC-SHA256 Credential=…, SignedHeaders=…, Signature=…`"
+    )]
     Unsigned,
     #[error("signed for service `{0}`: sign for `lambda`")]
     WrongService(String),
@@ -57,7 +59,9 @@ struct Authorization<'r> {
 impl<'r> Authorization<'r> {
     fn parse(header: &'r str) -> Option<Self> {
         let fields = header.strip_prefix("AWS4-HMAC-SHA256 ")?;
-        let field = |name: &str| fields.split(',').find_map(|field| field.trim().strip_prefix(name)?.strip_prefix('='));
+        let field = |name: &str| {
+            fields.split(',').find_map(|field| field.trim().strip_prefix(name)?.strip_prefix('='))
+        };
         let scope: Vec<&str> = field("Credential")?.split('/').collect();
         let [access_key_id, day, region, service, "aws4_request"] = scope[..] else {
             return None;
@@ -74,8 +78,15 @@ impl<'r> Authorization<'r> {
 }
 
 /// Who signed `request` with this `body`, or why it is not believed.
-pub(crate) fn verify<'k>(request: &Parts, body: &[u8], keys: &'k Keys, now: SystemTime) -> Result<&'k Signer, Refusal> {
-    let authorization = header(request, AUTHORIZATION.as_str()).and_then(Authorization::parse).ok_or(Refusal::Unsigned)?;
+pub(crate) fn verify<'k>(
+    request: &Parts,
+    body: &[u8],
+    keys: &'k Keys,
+    now: SystemTime,
+) -> Result<&'k Signer, Refusal> {
+    let authorization = header(request, AUTHORIZATION.as_str())
+        .and_then(Authorization::parse)
+        .ok_or(Refusal::Unsigned)?;
     if authorization.service != "lambda" {
         return Err(Refusal::WrongService(authorization.service.to_owned()));
     }
@@ -84,7 +95,8 @@ pub(crate) fn verify<'k>(request: &Parts, body: &[u8], keys: &'k Keys, now: Syst
     let signer = keys.find(authorization.access_key_id).ok_or(Refusal::UnknownKey)?;
     check_token(request, &authorization, signer)?;
 
-    let expected = signature(request, body, &authorization, signer, signed_at).ok_or(Refusal::WrongSignature)?;
+    let expected = signature(request, body, &authorization, signer, signed_at)
+        .ok_or(Refusal::WrongSignature)?;
     if same(&expected, authorization.signature) { Ok(signer) } else { Err(Refusal::WrongSignature) }
 }
 
@@ -93,13 +105,24 @@ fn header<'r>(request: &'r Parts, name: &str) -> Option<&'r str> {
 }
 
 /// The value of a header that the signature must cover.
-fn covered<'r>(request: &'r Parts, authorization: &Authorization<'_>, name: &'static str) -> Result<&'r str, Refusal> {
-    header(request, name).filter(|_| authorization.signed_headers.contains(&name)).ok_or(Refusal::Uncovered(name))
+fn covered<'r>(
+    request: &'r Parts,
+    authorization: &Authorization<'_>,
+    name: &'static str,
+) -> Result<&'r str, Refusal> {
+    header(request, name)
+        .filter(|_| authorization.signed_headers.contains(&name))
+        .ok_or(Refusal::Uncovered(name))
 }
 
 /// When the request says it was signed, if that is near `now`.
-fn signed_at(date: &str, authorization: &Authorization<'_>, now: SystemTime) -> Result<SystemTime, Refusal> {
-    let format = format_description::parse_borrowed::<2>("[year][month][day]T[hour][minute][second]Z").ok();
+fn signed_at(
+    date: &str,
+    authorization: &Authorization<'_>,
+    now: SystemTime,
+) -> Result<SystemTime, Refusal> {
+    let format =
+        format_description::parse_borrowed::<2>("[year][month][day]T[hour][minute][second]Z").ok();
     let time = format
         .and_then(|format| PrimitiveDateTime::parse(date, &format).ok())
         .filter(|_| date.starts_with(authorization.day))
@@ -110,7 +133,11 @@ fn signed_at(date: &str, authorization: &Authorization<'_>, now: SystemTime) -> 
 }
 
 /// A temporary key works only with its token, and a permanent key only without one.
-fn check_token(request: &Parts, authorization: &Authorization<'_>, signer: &Signer) -> Result<(), Refusal> {
+fn check_token(
+    request: &Parts,
+    authorization: &Authorization<'_>,
+    signer: &Signer,
+) -> Result<(), Refusal> {
     let (expected, presented) = match &signer.session_token {
         Some(token) => (token.as_str(), covered(request, authorization, TOKEN)?),
         None => ("", header(request, TOKEN).unwrap_or_default()),
@@ -126,9 +153,14 @@ fn signature(
     signer: &Signer,
     signed_at: SystemTime,
 ) -> Option<String> {
-    let identity =
-        Credentials::new(&signer.access_key_id, &signer.secret_access_key, signer.session_token.clone(), None, "keys file")
-            .into();
+    let identity = Credentials::new(
+        &signer.access_key_id,
+        &signer.secret_access_key,
+        signer.session_token.clone(),
+        None,
+        "keys file",
+    )
+    .into();
     let mut settings = SigningSettings::default();
     // The default leaves out headers such as user-agent even where the caller signed them.
     settings.excluded_headers = None;
@@ -146,7 +178,9 @@ fn signature(
         values.filter_map(move |value| Some((*name, value.to_str().ok()?)))
     });
     let target = request.uri.path_and_query()?.as_str();
-    let signable = SignableRequest::new(request.method.as_str(), target, headers, SignableBody::Bytes(body)).ok()?;
+    let signable =
+        SignableRequest::new(request.method.as_str(), target, headers, SignableBody::Bytes(body))
+            .ok()?;
     Some(sign(signable, &params).ok()?.signature().to_owned())
 }
 

@@ -37,7 +37,8 @@ impl FunctionUrl {
     pub(crate) fn service(
         self: &Arc<Self>,
         source_ip: IpAddr,
-    ) -> impl HttpService<Incoming, ResBody = Full<Bytes>, Error = Infallible, Future: Send> + use<> {
+    ) -> impl HttpService<Incoming, ResBody = Full<Bytes>, Error = Infallible, Future: Send> + use<>
+    {
         let url = Arc::clone(self);
         service_fn(move |request| {
             let url = Arc::clone(&url);
@@ -47,7 +48,8 @@ impl FunctionUrl {
 
     async fn answer(&self, request: Request<Incoming>, source_ip: IpAddr) -> Response<Full<Bytes>> {
         let request_id = Uuid::new_v4().to_string();
-        let mut response = self.handle(request, source_ip, &request_id).await.unwrap_or_else(|refusal| refusal);
+        let mut response =
+            self.handle(request, source_ip, &request_id).await.unwrap_or_else(|refusal| refusal);
         if let Ok(id) = HeaderValue::from_str(&request_id) {
             response.headers_mut().insert("x-amzn-requestid", id);
         }
@@ -61,7 +63,10 @@ impl FunctionUrl {
         source_ip: IpAddr,
         request_id: &str,
     ) -> Result<Response<Full<Bytes>>, Response<Full<Bytes>>> {
-        #[expect(clippy::disallowed_methods, reason = "the edge of the example: the one reading per request")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the edge of the example: the one reading per request"
+        )]
         let received_at = SystemTime::now();
         let refuse = |status, message, reason: &dyn std::fmt::Display| {
             eprintln!("function-url: {request_id} {status}: {reason}");
@@ -71,12 +76,17 @@ impl FunctionUrl {
         let body = match Limited::new(body, MAX_BODY).collect().await {
             Ok(body) => body.to_bytes(),
             Err(error) => {
-                return Err(refuse(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large", &error));
+                return Err(refuse(
+                    StatusCode::PAYLOAD_TOO_LARGE,
+                    "Request Entity Too Large",
+                    &error,
+                ));
             }
         };
         let signer = signature::verify(&request, &body, &self.keys, received_at)
             .map_err(|reason| refuse(StatusCode::FORBIDDEN, "Forbidden", &reason))?;
-        let verified = Verified { request: &request, body: &body, signer, source_ip, request_id, received_at };
+        let verified =
+            Verified { request: &request, body: &body, signer, source_ip, request_id, received_at };
         self.function
             .invoke(&verified.event(), request_id)
             .await

@@ -20,8 +20,8 @@
 //! ```
 
 use sentinel_tvm::{
-    Caller, Decision, Device, Event, Grant, NamedSessionRoles, Policy, ProfileName, RequestId, SessionDuration, Terms,
-    VendRequest,
+    Caller, Decision, Device, Event, Grant, NamedSessionRoles, Policy, ProfileName, RequestId,
+    SessionDuration, Terms, VendRequest,
 };
 use serde::Deserialize;
 use serde_json::json;
@@ -89,7 +89,8 @@ pub(crate) enum Verdict {
 
 impl Expectations {
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let parsed: Self = toml::from_str(text).map_err(|error| format!("tests.toml: {}", error.to_string().trim()))?;
+        let parsed: Self = toml::from_str(text)
+            .map_err(|error| format!("tests.toml: {}", error.to_string().trim()))?;
         let roles = parsed.named_session_roles.as_deref().map(NamedSessionRoles::parse).transpose();
         roles.map_err(|error| format!("tests.toml: named_session_roles {error}"))?;
         if parsed.default_duration.is_some_and(|seconds| !(900..=3_600).contains(&seconds)) {
@@ -101,7 +102,10 @@ impl Expectations {
     /// What the bundle is loaded with.
     pub(crate) fn terms(&self) -> Terms {
         Terms {
-            default_duration: self.default_duration.and_then(SessionDuration::from_seconds).unwrap_or(SessionDuration::MIN),
+            default_duration: self
+                .default_duration
+                .and_then(SessionDuration::from_seconds)
+                .unwrap_or(SessionDuration::MIN),
             named_session_roles: self.roles(),
         }
     }
@@ -122,17 +126,24 @@ impl Expectations {
     }
 
     fn roles(&self) -> NamedSessionRoles {
-        self.named_session_roles.as_deref().and_then(|text| NamedSessionRoles::parse(text).ok()).unwrap_or_default()
+        self.named_session_roles
+            .as_deref()
+            .and_then(|text| NamedSessionRoles::parse(text).ok())
+            .unwrap_or_default()
     }
 }
 
 impl Expectation {
     fn decide(&self, policy: &Policy, roles: &NamedSessionRoles) -> Result<Decision, String> {
         let duration = match self.duration {
-            Some(seconds) => Some(SessionDuration::from_seconds(seconds).ok_or("duration is not from 900 to 129600")?),
+            Some(seconds) => Some(
+                SessionDuration::from_seconds(seconds)
+                    .ok_or("duration is not from 900 to 129600")?,
+            ),
             None => None,
         };
-        let profile = ProfileName::try_from(self.profile.clone()).map_err(|problem| format!("profile: {problem}"))?;
+        let profile = ProfileName::try_from(self.profile.clone())
+            .map_err(|problem| format!("profile: {problem}"))?;
         let device = self.device.as_ref().map(DeviceToml::device).transpose()?;
         let now = self.now.as_ref().map_or(Ok(MONDAY_NOON), moment)?;
         let request = VendRequest { profile, duration, device: None };
@@ -142,7 +153,8 @@ impl Expectation {
 
     fn caller(&self, roles: &NamedSessionRoles) -> Result<Caller, String> {
         let iam = json!({ "userArn": self.caller, "principalOrgId": self.org });
-        let context = json!({ "authorizer": { "iam": iam }, "http": { "sourceIp": self.source_ip } });
+        let context =
+            json!({ "authorizer": { "iam": iam }, "http": { "sourceIp": self.source_ip } });
         let caller = Caller::from_event(&Event::new(json!({ "requestContext": context })), roles);
         let caller = caller.map_err(|error| format!("caller: {error}"))?;
         if self.source_ip.is_some() && caller.source_ip().is_none() {
@@ -156,9 +168,13 @@ impl Expectation {
         let by = format!("by {rules:?}");
         match (decision.into_grant(), self.expect) {
             (Ok(_), Outcome::Deny) => return Err(format!("allowed {by}")),
-            (Err(denial), Outcome::Allow) => return Err(format!("{denial} {by}: {}", denial.public_message())),
+            (Err(denial), Outcome::Allow) => {
+                return Err(format!("{denial} {by}: {}", denial.public_message()));
+            }
             (Ok(grant), Outcome::Allow) => self.compare_grant(&grant)?,
-            (Err(denial), Outcome::Deny) => same("reason", self.reason.as_deref(), &denial.public_message().into_owned())?,
+            (Err(denial), Outcome::Deny) => {
+                same("reason", self.reason.as_deref(), &denial.public_message().into_owned())?
+            }
         }
         same("rules", self.rules.as_ref(), &rules)
     }
@@ -167,12 +183,15 @@ impl Expectation {
         let (scope, seconds) = (grant.scope(), grant.duration().seconds());
         same("seconds", self.seconds.as_ref(), &seconds)?;
         for (key, expected) in &self.tags {
-            let tag = scope.tags.iter().find(|(known, _)| known == key).map(|(_, value)| value.as_str());
+            let tag =
+                scope.tags.iter().find(|(known, _)| known == key).map(|(_, value)| value.as_str());
             same(&format!("the tag {key:?}"), Some(&Some(expected.as_str())), &tag)?;
         }
         let policy = scope.policy.as_deref().unwrap_or_default();
         match &self.session_policy {
-            Some(part) if !policy.contains(part.as_str()) => Err(format!("the session policy is without {part:?}: {policy}")),
+            Some(part) if !policy.contains(part.as_str()) => {
+                Err(format!("the session policy is without {part:?}: {policy}"))
+            }
             _ => Ok(()),
         }
     }
@@ -190,7 +209,9 @@ impl DeviceToml {
                 None | Some("jamf") => "jamf",
                 Some("intune") => "intune",
                 Some("kandji") => "kandji",
-                Some(_) => return Err("device.provider is none of jamf, intune and kandji".to_owned()),
+                Some(_) => {
+                    return Err("device.provider is none of jamf, intune and kandji".to_owned());
+                }
             },
         })
     }
@@ -203,8 +224,9 @@ const MONDAY_NOON: UtcDateTime = match UtcDateTime::from_unix_timestamp(1_772_45
 };
 
 fn moment(text: &toml::value::Datetime) -> Result<UtcDateTime, String> {
-    UtcDateTime::parse(&text.to_string(), &Rfc3339)
-        .map_err(|_| format!("{text} is not a date and time with its zone, as in 2026-03-02T12:00:00Z"))
+    UtcDateTime::parse(&text.to_string(), &Rfc3339).map_err(|_| {
+        format!("{text} is not a date and time with its zone, as in 2026-03-02T12:00:00Z")
+    })
 }
 
 /// Nothing expected is as good as the same.
@@ -214,7 +236,9 @@ fn same<T: PartialEq<U> + std::fmt::Debug + ?Sized, U: std::fmt::Debug>(
     found: &U,
 ) -> Result<(), String> {
     match expected {
-        Some(expected) if expected != found => Err(format!("{what}: expected {expected:?}, found {found:?}")),
+        Some(expected) if expected != found => {
+            Err(format!("{what}: expected {expected:?}, found {found:?}"))
+        }
         _ => Ok(()),
     }
 }

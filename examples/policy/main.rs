@@ -28,7 +28,9 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let outcome = match &arguments[..] {
         [command, directory] if command == "check" => check(Path::new(directory)).map(drop),
-        [command, directory, path] if command == "parameters" => parameters(Path::new(directory), path),
+        [command, directory, path] if command == "parameters" => {
+            parameters(Path::new(directory), path)
+        }
         _ => Err(vec![USAGE.to_owned()]),
     };
     match outcome {
@@ -45,14 +47,22 @@ fn main() -> ExitCode {
 /// Checks the bundle in `directory` and runs its expectations.
 fn check(directory: &Path) -> Result<BundleText, Problems> {
     let in_directory = |problem: &String| format!("{}/{problem}", directory.display());
-    let placed = |BundleError(problems): BundleError| problems.iter().map(in_directory).collect::<Problems>();
-    let expectations = Expectations::parse(&tests(directory)?).map_err(|problem| vec![in_directory(&problem)])?;
+    let placed = |BundleError(problems): BundleError| {
+        problems.iter().map(in_directory).collect::<Problems>()
+    };
+    let expectations =
+        Expectations::parse(&tests(directory)?).map_err(|problem| vec![in_directory(&problem)])?;
     let text = BundleText::from_directory(directory).map_err(|BundleError(problems)| problems)?;
     let policy = Policy::load(&text, &expectations.terms()).map_err(placed)?;
     for warning in policy.warnings() {
         eprintln!("warning: {}", in_directory(warning));
     }
-    eprintln!("{}: {} profiles, digest {}", directory.display(), policy.profile_count(), policy.digest());
+    eprintln!(
+        "{}: {} profiles, digest {}",
+        directory.display(),
+        policy.profile_count(),
+        policy.digest()
+    );
     report(&expectations, &policy)?;
     Ok(text)
 }
@@ -61,7 +71,10 @@ fn check(directory: &Path) -> Result<BundleText, Problems> {
 fn tests(directory: &Path) -> Result<String, Problems> {
     let file: PathBuf = directory.join("tests.toml");
     if !file.exists() {
-        eprintln!("warning: {} does not exist: nothing is expected of these policies", file.display());
+        eprintln!(
+            "warning: {} does not exist: nothing is expected of these policies",
+            file.display()
+        );
         return Ok(String::new());
     }
     fs::read_to_string(&file).map_err(|error| vec![format!("{}: {error}", file.display())])
@@ -81,9 +94,9 @@ fn report(expectations: &Expectations, policy: &Policy) -> Result<(), Problems> 
     }
     match unmet {
         0 => Ok(()),
-        unmet => {
-            Err(vec![format!("{unmet} of the expectations in tests.toml are not met: mend the policies, or the expectations")])
-        }
+        unmet => Err(vec![format!(
+            "{unmet} of the expectations in tests.toml are not met: mend the policies, or the expectations"
+        )]),
     }
 }
 

@@ -31,13 +31,19 @@ impl ClientTokenCheck {
     pub fn new(setting: &ClientTokenSetting, aws: &aws_config::SdkConfig) -> Self {
         match setting {
             ClientTokenSetting::NotRequired => Self::NotRequired,
-            ClientTokenSetting::Required(id) => Self::Required(CachedSecret::from_secrets_manager(aws, id, CLIENT_TOKEN_TTL)),
+            ClientTokenSetting::Required(id) => {
+                Self::Required(CachedSecret::from_secrets_manager(aws, id, CLIENT_TOKEN_TTL))
+            }
         }
     }
 
     /// Checks the token that a request carries. A wrong one is checked again against the secret as it is now, so that a token
     /// just added to it works at once.
-    pub(crate) async fn check(&self, presented: Option<&str>, now: UtcDateTime) -> Result<(), Error> {
+    pub(crate) async fn check(
+        &self,
+        presented: Option<&str>,
+        now: UtcDateTime,
+    ) -> Result<(), Error> {
         let Self::Required(secret) = self else {
             return Ok(());
         };

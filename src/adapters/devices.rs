@@ -63,11 +63,18 @@ impl DeviceLookUp {
 }
 
 impl DeviceCheck {
-    pub(super) fn new(setting: &DeviceSetting, aws: &aws_config::SdkConfig) -> Result<Self, &'static str> {
+    pub(super) fn new(
+        setting: &DeviceSetting,
+        aws: &aws_config::SdkConfig,
+    ) -> Result<Self, &'static str> {
         match setting {
             DeviceSetting::Disabled => Ok(Self::Disabled),
-            DeviceSetting::Optional(settings, secret) => mdm(settings, secret, aws).map(Self::Optional),
-            DeviceSetting::Required(settings, secret) => mdm(settings, secret, aws).map(Self::Required),
+            DeviceSetting::Optional(settings, secret) => {
+                mdm(settings, secret, aws).map(Self::Optional)
+            }
+            DeviceSetting::Required(settings, secret) => {
+                mdm(settings, secret, aws).map(Self::Required)
+            }
         }
     }
 
@@ -86,14 +93,21 @@ impl DeviceCheck {
     }
 
     /// Looks up the device that a request names, and refuses what must be refused.
-    pub(crate) async fn check(&self, device: Option<&DeviceId>, now: UtcDateTime) -> Result<DeviceLookUp, Error> {
+    pub(crate) async fn check(
+        &self,
+        device: Option<&DeviceId>,
+        now: UtcDateTime,
+    ) -> Result<DeviceLookUp, Error> {
         match (self, device) {
             (Self::Disabled, _) | (Self::Optional(_), None) => Ok(DeviceLookUp::None),
-            (Self::Optional(mdm), Some(device)) => {
-                Ok(mdm.posture(device, now).await.map_or_else(DeviceLookUp::Unknown, DeviceLookUp::Known))
-            }
+            (Self::Optional(mdm), Some(device)) => Ok(mdm
+                .posture(device, now)
+                .await
+                .map_or_else(DeviceLookUp::Unknown, DeviceLookUp::Known)),
             (Self::Required(_), None) => Err(DeviceRefused::Missing.into()),
-            (Self::Required(mdm), Some(device)) => required(mdm.posture(device, now).await).map(DeviceLookUp::Known),
+            (Self::Required(mdm), Some(device)) => {
+                required(mdm.posture(device, now).await).map(DeviceLookUp::Known)
+            }
         }
     }
 }
@@ -107,12 +121,17 @@ fn required(posture: Result<Posture, PostureError>) -> Result<Posture, Error> {
             Err(DeviceRefused::Unverified(error).into())
         }
         Err(error @ (PostureError::Secret(_) | PostureError::Upstream { .. })) => {
-            Err(Upstream::Unavailable { service: "device management", cause: error.to_string() }.into())
+            Err(Upstream::Unavailable { service: "device management", cause: error.to_string() }
+                .into())
         }
     }
 }
 
-fn mdm(settings: &MdmSettings, secret: &MdmSecret, aws: &aws_config::SdkConfig) -> Result<Mdm, &'static str> {
+fn mdm(
+    settings: &MdmSettings,
+    secret: &MdmSecret,
+    aws: &aws_config::SdkConfig,
+) -> Result<Mdm, &'static str> {
     let secret = match secret {
         MdmSecret::SecretsManager(id, ttl) => CachedSecret::from_secrets_manager(aws, id, *ttl),
         MdmSecret::Environment(token) => CachedSecret::fixed(token.clone()),

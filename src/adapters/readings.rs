@@ -21,7 +21,9 @@ impl Adapters {
         let health = self.limiter.health();
         let (breaker_open, transitions) = match health.backend {
             Backend::Memory => (None, 0),
-            Backend::Shared { breaker, transitions } => (Some(breaker != BreakerState::Closed), transitions),
+            Backend::Shared { breaker, transitions } => {
+                (Some(breaker != BreakerState::Closed), transitions)
+            }
         };
         let client_tokens = match &self.client_tokens {
             ClientTokenCheck::NotRequired => None,
@@ -34,7 +36,10 @@ impl Adapters {
             breaker_transitions: since(&told.breaker_transitions, transitions),
             store_evictions: since(&told.store_evictions, health.usage.evictions),
             secret_age: secrets().filter_map(|(age, _)| age).max(),
-            secret_refresh_failures: since(&told.secret_refresh_failures, secrets().map(|(_, failures)| failures).sum()),
+            secret_refresh_failures: since(
+                &told.secret_refresh_failures,
+                secrets().map(|(_, failures)| failures).sum(),
+            ),
             policy_reload_failures: since(&told.policy_reload_failures, self.policies.failures()),
         }
     }

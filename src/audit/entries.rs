@@ -121,7 +121,11 @@ pub(super) struct AskedEntry {
 
 impl AskedEntry {
     pub(super) fn of(request: &VendRequest) -> Self {
-        Self { profile: request.profile.clone(), asked_seconds: request.duration, device_id: request.device.clone() }
+        Self {
+            profile: request.profile.clone(),
+            asked_seconds: request.duration,
+            device_id: request.device.clone(),
+        }
     }
 }
 

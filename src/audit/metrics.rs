@@ -80,7 +80,11 @@ impl Metrics {
         let metric = Metric { name, unit };
         match self.directives.iter_mut().find(|directive| directive.dimensions == dimensions) {
             Some(directive) => directive.metrics.push(metric),
-            None => self.directives.push(Directive { namespace: NAMESPACE, dimensions, metrics: vec![metric] }),
+            None => self.directives.push(Directive {
+                namespace: NAMESPACE,
+                dimensions,
+                metrics: vec![metric],
+            }),
         }
     }
 
@@ -121,9 +125,11 @@ impl AuditRecord {
             metrics.add(BY_FUNCTION, "PolicyAge", "Seconds", age);
         }
         metrics.event("PolicyReloadFailures", readings.policy_reload_failures);
-        metrics.event("ShadowDenials", u64::from(self.shadow.as_ref().is_some_and(ShadowEntry::would_deny)));
-        let directive =
-            json!({ "Timestamp": i64::try_from(self.unix_ms).unwrap_or_default(), "CloudWatchMetrics": metrics.directives });
+        metrics.event(
+            "ShadowDenials",
+            u64::from(self.shadow.as_ref().is_some_and(ShadowEntry::would_deny)),
+        );
+        let directive = json!({ "Timestamp": i64::try_from(self.unix_ms).unwrap_or_default(), "CloudWatchMetrics": metrics.directives });
         metrics.members.insert("_aws".to_owned(), directive);
         metrics.members
     }

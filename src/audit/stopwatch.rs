@@ -8,7 +8,10 @@ pub(super) struct Stopwatch {
     last: Instant,
 }
 
-#[expect(clippy::disallowed_methods, reason = "a duration needs a monotonic clock, which `now` is not")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a duration needs a monotonic clock, which `now` is not"
+)]
 impl Stopwatch {
     pub(super) fn start() -> Self {
         let start = Instant::now();

@@ -22,7 +22,8 @@ impl<'a> ParsedArn<'a> {
         let mut next = || parts.next();
         let (scheme, partition, service) = (next()?, next()?, next()?);
         let (region, account, resource) = (next()?, next()?, next()?);
-        let known = scheme == "arn" && is_partition(partition) && region.is_empty() && is_account(account);
+        let known =
+            scheme == "arn" && is_partition(partition) && region.is_empty() && is_account(account);
         let identity = Identity::parse(service, resource).filter(|_| known)?;
         Some(Self { arn, account, identity })
     }
@@ -37,12 +38,17 @@ impl<'a> Identity<'a> {
     fn parse(service: &str, resource: &'a str) -> Option<Self> {
         match (service, resource.split_once('/')) {
             ("iam", None) if resource == "root" => Some(Self::Root),
-            ("iam", Some(("user", path_and_name))) => name_after_path(path_and_name, 64).map(|name| Self::User { name }),
+            ("iam", Some(("user", path_and_name))) => {
+                name_after_path(path_and_name, 64).map(|name| Self::User { name })
+            }
             ("sts", Some(("assumed-role", role_and_session))) => {
                 let (role, session) = role_and_session.split_once('/')?;
-                (is_name(role, 1..=64) && is_name(session, 2..=64)).then_some(Self::AssumedRole { role, session })
+                (is_name(role, 1..=64) && is_name(session, 2..=64))
+                    .then_some(Self::AssumedRole { role, session })
             }
-            ("sts", Some(("federated-user", name))) => is_name(name, 2..=32).then_some(Self::FederatedUser),
+            ("sts", Some(("federated-user", name))) => {
+                is_name(name, 2..=32).then_some(Self::FederatedUser)
+            }
             _ => None,
         }
     }
@@ -55,14 +61,17 @@ pub(crate) fn role_owner(text: &str) -> Option<(&str, &str)> {
 
 /// The partition and account of a managed policy's ARN; the account is `aws` if AWS manages it.
 pub(crate) fn managed_policy_owner(text: &str) -> Option<(&str, &str)> {
-    iam_resource(text, "policy/", 128).filter(|(_, account)| is_account(account) || *account == "aws")
+    iam_resource(text, "policy/", 128)
+        .filter(|(_, account)| is_account(account) || *account == "aws")
 }
 
 fn iam_resource<'a>(text: &'a str, kind: &str, longest_name: usize) -> Option<(&'a str, &'a str)> {
     let mut parts = text.splitn(6, ':');
-    let [scheme, partition, service, region, account, resource] = std::array::from_fn(|_| parts.next().unwrap_or_default());
+    let [scheme, partition, service, region, account, resource] =
+        std::array::from_fn(|_| parts.next().unwrap_or_default());
     let known = scheme == "arn" && is_partition(partition) && service == "iam" && region.is_empty();
-    let named = resource.strip_prefix(kind).and_then(|rest| name_after_path(rest, longest_name)).is_some();
+    let named =
+        resource.strip_prefix(kind).and_then(|rest| name_after_path(rest, longest_name)).is_some();
     (known && named).then_some((partition, account))
 }
 
@@ -82,7 +91,8 @@ pub(crate) fn is_principal(text: &str, named: &NamedSessionRoles) -> bool {
 
 /// The name in `name` or `some/path/name`. A path's segments are printable ASCII, at most 512 characters with all slashes.
 fn name_after_path(text: &str, longest_name: usize) -> Option<&str> {
-    let is_segment = |segment: &str| !segment.is_empty() && segment.bytes().all(|byte| byte.is_ascii_graphic());
+    let is_segment =
+        |segment: &str| !segment.is_empty() && segment.bytes().all(|byte| byte.is_ascii_graphic());
     let name = match text.rsplit_once('/') {
         None => text,
         Some((path, name)) if path.len() <= 510 && path.split('/').all(is_segment) => name,
@@ -101,5 +111,6 @@ fn is_account(text: &str) -> bool {
 
 /// IAM's alphabet for the names of users, roles and sessions: `[\w+=,.@-]`, ASCII.
 fn is_name(text: &str, length: std::ops::RangeInclusive<usize>) -> bool {
-    length.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte))
+    length.contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte))
 }

@@ -39,9 +39,14 @@ impl fmt::Display for NamedSessionRoles {
 
 /// A pattern of stars alone would trust every session name there is: never what is meant.
 fn pattern(item: &str) -> Result<String, InvalidPattern> {
-    let alphabet = item.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+=.@-*".contains(&byte));
+    let alphabet =
+        item.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+=.@-*".contains(&byte));
     let says_something = item.bytes().any(|byte| byte != b'*');
-    if alphabet && says_something && item.len() <= 64 { Ok(item.to_owned()) } else { Err(InvalidPattern) }
+    if alphabet && says_something && item.len() <= 64 {
+        Ok(item.to_owned())
+    } else {
+        Err(InvalidPattern)
+    }
 }
 
 /// The literal pieces between the stars must occur in order, the first at the start and the last at the end.

@@ -10,8 +10,18 @@ fn caller(arn: &str) -> Result<Caller, Unauthenticated> {
 #[test]
 fn the_principal_is_the_arn_less_what_the_caller_may_choose() {
     for (arn, kind, principal, name) in [
-        ("arn:aws:iam::123456789012:user/alice", "user", "arn:aws:iam::123456789012:user/alice", "alice"),
-        ("arn:aws:iam::123456789012:user/a:b/c/alice", "user", "arn:aws:iam::123456789012:user/a:b/c/alice", "alice"),
+        (
+            "arn:aws:iam::123456789012:user/alice",
+            "user",
+            "arn:aws:iam::123456789012:user/alice",
+            "alice",
+        ),
+        (
+            "arn:aws:iam::123456789012:user/a:b/c/alice",
+            "user",
+            "arn:aws:iam::123456789012:user/a:b/c/alice",
+            "alice",
+        ),
         ("arn:aws-cn:iam::123456789012:root", "root", "arn:aws-cn:iam::123456789012:root", "root"),
         (
             "arn:aws-us-gov:sts::123456789012:assumed-role/ci/build-42",
@@ -33,7 +43,10 @@ fn the_principal_is_the_arn_less_what_the_caller_may_choose() {
         ),
     ] {
         let caller = caller(arn).unwrap();
-        assert_eq!((caller.kind().name(), caller.principal().as_str(), caller.name()), (kind, principal, name));
+        assert_eq!(
+            (caller.kind().name(), caller.principal().as_str(), caller.name()),
+            (kind, principal, name)
+        );
         assert_eq!(caller.account(), "123456789012");
     }
 }

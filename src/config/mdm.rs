@@ -28,9 +28,12 @@ pub enum MdmSecret {
 
 pub(super) fn read(variables: &mut Variables) -> DeviceSetting {
     let required = variables.flag("SENTINEL_REQUIRE_DEVICE");
-    let (provider, base_url, secret) = (provider(variables), base_url(variables), secret(variables));
-    let timeout = Real::from_millis(variables.number("SENTINEL_MDM_TIMEOUT_MS", 100..=8_000, 3_000).into());
-    let posture_ttl = Duration::seconds(variables.number("SENTINEL_MDM_POSTURE_TTL", 0..=3_600, 60).into());
+    let (provider, base_url, secret) =
+        (provider(variables), base_url(variables), secret(variables));
+    let timeout =
+        Real::from_millis(variables.number("SENTINEL_MDM_TIMEOUT_MS", 100..=8_000, 3_000).into());
+    let posture_ttl =
+        Duration::seconds(variables.number("SENTINEL_MDM_POSTURE_TTL", 0..=3_600, 60).into());
     let provider = match provider {
         Ok(Some(provider)) => provider,
         Ok(None) => {
@@ -42,7 +45,11 @@ pub(super) fn read(variables: &mut Variables) -> DeviceSetting {
     match (base_url.or_else(|| default_base_url(&provider)), secret) {
         (Some(base_url), Some(secret)) => {
             let settings = MdmSettings { provider, base_url, timeout, posture_ttl };
-            if required { DeviceSetting::Required(settings, secret) } else { DeviceSetting::Optional(settings, secret) }
+            if required {
+                DeviceSetting::Required(settings, secret)
+            } else {
+                DeviceSetting::Optional(settings, secret)
+            }
         }
         (None, _) => {
             variables.conflict("SENTINEL_MDM_BASE_URL", "is not set, but SENTINEL_MDM_PROVIDER is");
@@ -57,8 +64,11 @@ pub(super) fn read(variables: &mut Variables) -> DeviceSetting {
 
 /// Settings that mean something must not silently mean nothing.
 fn without_provider(variables: &mut Variables, required: bool, base_url: bool, secret: bool) {
-    for (name, is_set) in [("SENTINEL_REQUIRE_DEVICE", required), ("SENTINEL_MDM_BASE_URL", base_url), ("MDM_SECRET_ARN", secret)]
-    {
+    for (name, is_set) in [
+        ("SENTINEL_REQUIRE_DEVICE", required),
+        ("SENTINEL_MDM_BASE_URL", base_url),
+        ("MDM_SECRET_ARN", secret),
+    ] {
         if is_set {
             variables.conflict(name, "is set, but SENTINEL_MDM_PROVIDER is not");
         }
@@ -90,7 +100,9 @@ fn provider(variables: &mut Variables) -> Result<Option<Provider>, Told> {
 fn base_url(variables: &mut Variables) -> Option<BaseUrl> {
     const NAME: &str = "SENTINEL_MDM_BASE_URL";
     let text = variables.text(NAME)?;
-    BaseUrl::parse(&text).map_err(|problem| variables.problem(NAME, &format!("is not usable: {problem}"))).ok()
+    BaseUrl::parse(&text)
+        .map_err(|problem| variables.problem(NAME, &format!("is not usable: {problem}")))
+        .ok()
 }
 
 /// Microsoft Graph is the same for everybody; the others are each customer's own.
@@ -102,11 +114,14 @@ fn default_base_url(provider: &Provider) -> Option<BaseUrl> {
 }
 
 fn secret(variables: &mut Variables) -> Option<MdmSecret> {
-    let ttl = Duration::seconds(variables.number("SENTINEL_MDM_SECRET_TTL", 60..=86_400, 3_600).into());
-    let (arn, alias) = (variables.text("MDM_SECRET_ARN"), variables.text("SENTINEL_MDM_API_SECRET_ID"));
+    let ttl =
+        Duration::seconds(variables.number("SENTINEL_MDM_SECRET_TTL", 60..=86_400, 3_600).into());
+    let (arn, alias) =
+        (variables.text("MDM_SECRET_ARN"), variables.text("SENTINEL_MDM_API_SECRET_ID"));
     let token = variables.text("SENTINEL_MDM_API_TOKEN");
     if arn.is_some() && alias.is_some() {
-        variables.problem("SENTINEL_MDM_API_SECRET_ID", "and MDM_SECRET_ARN are both set: keep one");
+        variables
+            .problem("SENTINEL_MDM_API_SECRET_ID", "and MDM_SECRET_ARN are both set: keep one");
     }
     match (arn.or(alias), token) {
         (Some(id), _) => Some(MdmSecret::SecretsManager(id, jittered(ttl))),

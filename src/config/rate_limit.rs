@@ -1,7 +1,10 @@
 //! The limiter's settings.
 
 use super::variables::Variables;
-use crate::rate_limit::{BreakerSettings, FailureMode, Limit, Limits, Quota, RateLimitSettings, SharedSettings, StoreSettings};
+use crate::rate_limit::{
+    BreakerSettings, FailureMode, Limit, Limits, Quota, RateLimitSettings, SharedSettings,
+    StoreSettings,
+};
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
@@ -12,7 +15,9 @@ pub(super) fn read(variables: &mut Variables) -> RateLimitSettings {
         memory_max_keys: memory_max_keys(variables),
     };
     let shared = SharedSettings {
-        timeout: Duration::from_millis(variables.number("SENTINEL_RATE_LIMIT_TIMEOUT_MS", 50..=5_000, 500).into()),
+        timeout: Duration::from_millis(
+            variables.number("SENTINEL_RATE_LIMIT_TIMEOUT_MS", 50..=5_000, 500).into(),
+        ),
         failure_mode: failure_mode(variables),
         breaker: BreakerSettings {
             failure_threshold: variables.number("SENTINEL_BREAKER_FAILURE_THRESHOLD", 1..=1_000, 5),
@@ -20,7 +25,8 @@ pub(super) fn read(variables: &mut Variables) -> RateLimitSettings {
             half_open_requests: variables.number("SENTINEL_BREAKER_HALF_OPEN_REQUESTS", 1..=100, 3),
         },
     };
-    let store = table(variables).map_or(StoreSettings::Memory, |name| StoreSettings::Dynamodb(name, shared));
+    let store = table(variables)
+        .map_or(StoreSettings::Memory, |name| StoreSettings::Dynamodb(name, shared));
     RateLimitSettings { limits, store }
 }
 
@@ -30,7 +36,9 @@ fn limit(variables: &mut Variables, prefix: &str) -> Limit {
     let window = variables.number(&format!("{prefix}_WINDOW"), 1..=86_400, 60);
     let burst = variables.number(&format!("{prefix}_BURST"), 1..=MOST, requests.max(1));
     match (NonZeroU32::new(requests), NonZeroU32::new(window), NonZeroU32::new(burst)) {
-        (Some(requests), Some(window), Some(burst)) => Limit::Quota(Quota::new(requests, window, burst)),
+        (Some(requests), Some(window), Some(burst)) => {
+            Limit::Quota(Quota::new(requests, window, burst))
+        }
         _ => Limit::Off,
     }
 }

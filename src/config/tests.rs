@@ -1,5 +1,7 @@
 use super::*;
-use crate::rate_limit::{BreakerSettings, FailureMode, Limit, Quota, SharedSettings, StoreSettings};
+use crate::rate_limit::{
+    BreakerSettings, FailureMode, Limit, Quota, SharedSettings, StoreSettings,
+};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -25,7 +27,10 @@ fn quota(requests: u32, window: u32, burst: u32) -> Limit {
 fn the_defaults_are_those_of_the_documentation() {
     let config = read(&[]).unwrap();
     assert_eq!(policy_of(&config).default_duration().seconds(), 900);
-    assert!(policy_of(&config).profile_count() > 0, "the bundle in policy/, whatever you have made of it");
+    assert!(
+        policy_of(&config).profile_count() > 0,
+        "the bundle in policy/, whatever you have made of it"
+    );
     assert_eq!(config.rate_limit.limits.vend, quota(100, 60, 100));
     assert_eq!(config.rate_limit.limits.read, quota(100, 60, 100));
     assert_eq!(config.rate_limit.limits.memory_max_keys.get(), 50_000);
@@ -63,16 +68,26 @@ fn every_variable_is_read() {
 #[test]
 fn a_parameter_path_wins_over_the_directory() {
     let path = ("SENTINEL_POLICY_PARAMETER", "/sentinel/policy");
-    let both = read(&[path, ("SENTINEL_POLICY_DIR", "/nowhere"), ("SENTINEL_POLICY_TTL", "5")]).unwrap();
+    let both =
+        read(&[path, ("SENTINEL_POLICY_DIR", "/nowhere"), ("SENTINEL_POLICY_TTL", "5")]).unwrap();
     let PolicySetting::Parameters { path, ttl, .. } = both.policy else { panic!("the path wins") };
     assert_eq!((path, ttl.whole_seconds()), (ParameterPath::parse("/sentinel/policy").unwrap(), 5));
     let alone = read(&[("SENTINEL_POLICY_PARAMETER", "/p")]).unwrap();
-    assert!(matches!(alone.policy, PolicySetting::Parameters { ttl, .. } if ttl.whole_seconds() == 30));
+    assert!(
+        matches!(alone.policy, PolicySetting::Parameters { ttl, .. } if ttl.whole_seconds() == 30)
+    );
     for bad in ["sentinel", "/", "/a/", "/a//b", "/a b", "/aws/x", "/SSM", "/a/*"] {
         let problems = read(&[("SENTINEL_POLICY_PARAMETER", bad)]).unwrap_err();
-        assert!(problems.len() == 1 && problems[0].starts_with("SENTINEL_POLICY_PARAMETER is not a path"), "{problems:?}");
+        assert!(
+            problems.len() == 1
+                && problems[0].starts_with("SENTINEL_POLICY_PARAMETER is not a path"),
+            "{problems:?}"
+        );
     }
-    assert_eq!(read(&[("SENTINEL_POLICY_TTL", "0")]).unwrap_err(), ["SENTINEL_POLICY_TTL is not a whole number from 1 to 3600"]);
+    assert_eq!(
+        read(&[("SENTINEL_POLICY_TTL", "0")]).unwrap_err(),
+        ["SENTINEL_POLICY_TTL is not a whole number from 1 to 3600"]
+    );
 }
 
 #[test]
@@ -82,8 +97,13 @@ fn a_table_makes_the_store_shared() {
         let table = ("SENTINEL_RATE_LIMIT_TABLE", "sentinel-rate-limit");
         read(&[&[table], extra].concat()).unwrap().rate_limit.store
     };
-    let breaker = BreakerSettings { failure_threshold: 5, reset_seconds: 30, half_open_requests: 3 };
-    let defaults = SharedSettings { timeout: Duration::from_millis(500), failure_mode: FailureMode::Memory, breaker };
+    let breaker =
+        BreakerSettings { failure_threshold: 5, reset_seconds: 30, half_open_requests: 3 };
+    let defaults = SharedSettings {
+        timeout: Duration::from_millis(500),
+        failure_mode: FailureMode::Memory,
+        breaker,
+    };
     assert_eq!(store(&[]), StoreSettings::Dynamodb("sentinel-rate-limit".to_owned(), defaults));
     let set = store(&[
         ("SENTINEL_RATE_LIMIT_TIMEOUT_MS", "200"),
@@ -93,7 +113,11 @@ fn a_table_makes_the_store_shared() {
         ("SENTINEL_BREAKER_HALF_OPEN_REQUESTS", "4"),
     ]);
     let breaker = BreakerSettings { failure_threshold: 1, reset_seconds: 2, half_open_requests: 4 };
-    let settings = SharedSettings { timeout: Duration::from_millis(200), failure_mode: FailureMode::Closed, breaker };
+    let settings = SharedSettings {
+        timeout: Duration::from_millis(200),
+        failure_mode: FailureMode::Closed,
+        breaker,
+    };
     assert_eq!(set, StoreSettings::Dynamodb("sentinel-rate-limit".to_owned(), settings));
 }
 
@@ -112,18 +136,33 @@ fn a_provider_needs_an_address_and_a_secret() {
     assert!(matches!(devices(&[]), Ok(DeviceSetting::Disabled)));
     assert!(matches!(devices(&[("SENTINEL_MDM_PROVIDER", "none")]), Ok(DeviceSetting::Disabled)));
     assert!(matches!(devices(&[JAMF, URL, SECRET]), Ok(DeviceSetting::Optional(..))));
-    assert!(matches!(devices(&[JAMF, URL, ("SENTINEL_MDM_API_SECRET_ID", "mdm")]), Ok(DeviceSetting::Optional(..))));
-    assert!(matches!(devices(&[JAMF, URL, SECRET, ("SENTINEL_REQUIRE_DEVICE", "true")]), Ok(DeviceSetting::Required(..))));
+    assert!(matches!(
+        devices(&[JAMF, URL, ("SENTINEL_MDM_API_SECRET_ID", "mdm")]),
+        Ok(DeviceSetting::Optional(..))
+    ));
+    assert!(matches!(
+        devices(&[JAMF, URL, SECRET, ("SENTINEL_REQUIRE_DEVICE", "true")]),
+        Ok(DeviceSetting::Required(..))
+    ));
     assert!(matches!(devices(&[INTUNE, TENANT, SECRET]), Ok(DeviceSetting::Optional(..))));
     let token = devices(&[JAMF, URL, ("SENTINEL_MDM_API_TOKEN", "token")]);
     assert!(matches!(token, Ok(DeviceSetting::Optional(_, MdmSecret::Environment(_)))));
     for (variables, problem) in [
         (&[JAMF, SECRET][..], "SENTINEL_MDM_BASE_URL is not set"),
         (&[JAMF, URL], "MDM_SECRET_ARN is not set"),
-        (&[JAMF, SECRET, ("SENTINEL_MDM_BASE_URL", "http://jamf.example.com")], "SENTINEL_MDM_BASE_URL is not usable"),
+        (
+            &[JAMF, SECRET, ("SENTINEL_MDM_BASE_URL", "http://jamf.example.com")],
+            "SENTINEL_MDM_BASE_URL is not usable",
+        ),
         (&[INTUNE, SECRET], "SENTINEL_MDM_TENANT_ID is not set"),
-        (&[JAMF, URL, SECRET, ("SENTINEL_MDM_API_SECRET_ID", "mdm")], "SENTINEL_MDM_API_SECRET_ID and MDM_SECRET_ARN"),
-        (&[("SENTINEL_MDM_PROVIDER", "none"), ("SENTINEL_REQUIRE_DEVICE", "true")], "SENTINEL_REQUIRE_DEVICE is set"),
+        (
+            &[JAMF, URL, SECRET, ("SENTINEL_MDM_API_SECRET_ID", "mdm")],
+            "SENTINEL_MDM_API_SECRET_ID and MDM_SECRET_ARN",
+        ),
+        (
+            &[("SENTINEL_MDM_PROVIDER", "none"), ("SENTINEL_REQUIRE_DEVICE", "true")],
+            "SENTINEL_REQUIRE_DEVICE is set",
+        ),
     ] {
         let problems = devices(variables).unwrap_err();
         assert!(problems.len() == 1 && problems[0].starts_with(problem), "{problems:?}");
@@ -139,7 +178,10 @@ fn on_lambda_the_bundle_is_beside_the_program() {
 
 #[test]
 fn the_burst_is_the_quota_unless_set() {
-    assert_eq!(read(&[("SENTINEL_RATE_LIMIT_REQUESTS", "5")]).unwrap().rate_limit.limits.vend, quota(5, 60, 5));
+    assert_eq!(
+        read(&[("SENTINEL_RATE_LIMIT_REQUESTS", "5")]).unwrap().rate_limit.limits.vend,
+        quota(5, 60, 5)
+    );
 }
 
 #[test]

@@ -36,7 +36,10 @@ impl Variables {
         match text.parse() {
             Ok(number) if digits && range.contains(&number) => number,
             _ => {
-                self.problem(name, &format!("is not a whole number from {} to {}", range.start(), range.end()));
+                self.problem(
+                    name,
+                    &format!("is not a whole number from {} to {}", range.start(), range.end()),
+                );
                 default
             }
         }
@@ -56,7 +59,8 @@ impl Variables {
 
     /// Notes a problem that follows from other variables, unless there is one with the variable's own value already.
     pub(super) fn conflict(&mut self, name: &str, problem: &str) {
-        let told = |known: &String| known.strip_prefix(name).is_some_and(|rest| rest.starts_with(' '));
+        let told =
+            |known: &String| known.strip_prefix(name).is_some_and(|rest| rest.starts_with(' '));
         if !self.problems.iter().any(told) {
             self.problem(name, problem);
         }
@@ -69,7 +73,13 @@ impl Variables {
     /// All problems, those of variables nobody asked for included.
     pub(super) fn into_problems(mut self) -> Vec<String> {
         let ours = |name: &&String| name.starts_with("SENTINEL_") || *name == "MDM_SECRET_ARN";
-        let unknown: Vec<String> = self.values.keys().filter(ours).filter(|name| !self.asked.contains(*name)).cloned().collect();
+        let unknown: Vec<String> = self
+            .values
+            .keys()
+            .filter(ours)
+            .filter(|name| !self.asked.contains(*name))
+            .cloned()
+            .collect();
         for name in unknown {
             self.problem(&name, "is not a setting of this version; see docs/configuration.md");
         }

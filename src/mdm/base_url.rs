@@ -48,7 +48,10 @@ impl BaseUrl {
         let mut url = self.0.clone();
         url.set_path(&format!("{}{path}", self.0.path().trim_end_matches('/')));
         if !query.is_empty() {
-            let pairs: Vec<String> = query.iter().map(|(name, value)| format!("{}={}", encoded(name), encoded(value))).collect();
+            let pairs: Vec<String> = query
+                .iter()
+                .map(|(name, value)| format!("{}={}", encoded(name), encoded(value)))
+                .collect();
             url.set_query(Some(&pairs.join("&")));
         }
         url
@@ -106,7 +109,13 @@ mod tests {
     fn a_path_is_kept_and_a_query_is_encoded() {
         let base = BaseUrl::parse("https://mdm.example.com/jamf/").unwrap();
         let url = base.at("/api/x", &[("$filter", "a eq 'b&c+d'")]);
-        assert_eq!(url.as_str(), "https://mdm.example.com/jamf/api/x?%24filter=a%20eq%20%27b%26c%2Bd%27");
-        assert_eq!(BaseUrl::parse("https://mdm.example.com/").unwrap().at("/api", &[]).as_str(), "https://mdm.example.com/api");
+        assert_eq!(
+            url.as_str(),
+            "https://mdm.example.com/jamf/api/x?%24filter=a%20eq%20%27b%26c%2Bd%27"
+        );
+        assert_eq!(
+            BaseUrl::parse("https://mdm.example.com/").unwrap().at("/api", &[]).as_str(),
+            "https://mdm.example.com/api"
+        );
     }
 }

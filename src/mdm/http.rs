@@ -60,22 +60,33 @@ impl Http {
             .connect_timeout(CONNECT)
             .pool_max_idle_per_host(0)
             .build();
-        client.map(Self).map_err(|_| "no HTTP client: this system has no usable certificate authorities")
+        client
+            .map(Self)
+            .map_err(|_| "no HTTP client: this system has no usable certificate authorities")
     }
 
     /// A GET with a bearer token (RFC 6750).
-    pub(super) async fn get<T: DeserializeOwned>(&self, url: Url, token: &SecretString) -> Result<T, Failure> {
+    pub(super) async fn get<T: DeserializeOwned>(
+        &self,
+        url: Url,
+        token: &SecretString,
+    ) -> Result<T, Failure> {
         json(self.0.get(url).bearer_auth(token.expose_secret())).await
     }
 
     /// A POST of a form.
-    pub(super) async fn post<T: DeserializeOwned>(&self, url: Url, form: &[(&str, &str)]) -> Result<T, Failure> {
+    pub(super) async fn post<T: DeserializeOwned>(
+        &self,
+        url: Url,
+        form: &[(&str, &str)],
+    ) -> Result<T, Failure> {
         json(self.0.post(url).form(form)).await
     }
 }
 
 async fn json<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, Failure> {
-    let response = request.header(ACCEPT, "application/json").send().await.map_err(|error| failed(&error))?;
+    let response =
+        request.header(ACCEPT, "application/json").send().await.map_err(|error| failed(&error))?;
     match response.status() {
         StatusCode::OK => {}
         StatusCode::UNAUTHORIZED => return Err(Failure::Unauthorized),
@@ -90,7 +101,11 @@ async fn json<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, Failure
 }
 
 fn is_json(response: &Response) -> bool {
-    let value = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let value = response
+        .headers()
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     value.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json")
 }
 

@@ -69,24 +69,38 @@ struct ActionResult {
 
 /// Where a tenant's tokens are had. On loopback it is the stand-in for Graph itself.
 pub(super) fn token_endpoint(base: &BaseUrl, tenant: &str) -> Result<TokenEndpoint, &'static str> {
-    let is_word = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    let is_word = |part: &str| {
+        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
     if tenant.len() > 253 || !tenant.split('.').all(is_word) {
         return Err("the tenant is neither a GUID nor a domain name");
     }
     let path = format!("/{tenant}/oauth2/v2.0/token");
     if base.is_loopback() {
-        return Ok(TokenEndpoint { url: base.at(&path, &[]), scope: Some("https://graph.microsoft.com/.default".to_owned()) });
+        return Ok(TokenEndpoint {
+            url: base.at(&path, &[]),
+            scope: Some("https://graph.microsoft.com/.default".to_owned()),
+        });
     }
     let cloud = CLOUDS.iter().find(|(graph, _)| *graph == base.host());
     let (_, login) = cloud.ok_or("the base URL is none of Microsoft Graph's")?;
     let login = BaseUrl::parse(&format!("https://{login}"))?;
-    Ok(TokenEndpoint { url: login.at(&path, &[]), scope: Some(format!("{}/.default", base.origin())) })
+    Ok(TokenEndpoint {
+        url: login.at(&path, &[]),
+        scope: Some(format!("{}/.default", base.origin())),
+    })
 }
 
-pub(super) async fn find(http: &Http, base: &BaseUrl, token: &SecretString, id: &str) -> Result<Device, Failure> {
+pub(super) async fn find(
+    http: &Http,
+    base: &BaseUrl,
+    token: &SecretString,
+    id: &str,
+) -> Result<Device, Failure> {
     let property = if is_guid(id) { "azureADDeviceId" } else { "serialNumber" };
     let filter = format!("{property} eq {}", quoted(id));
-    let url = base.at("/v1.0/deviceManagement/managedDevices", &[("$filter", &filter), ("$select", SELECT)]);
+    let url = base
+        .at("/v1.0/deviceManagement/managedDevices", &[("$filter", &filter), ("$select", SELECT)]);
     let found: Devices = http.get(url, token).await?;
     if found.next_link.is_some() {
         return Err(PostureError::AmbiguousDevice.into());
@@ -120,7 +134,8 @@ impl ManagedDevice {
     }
 
     fn is_managed(&self) -> bool {
-        let by_intune = self.management_agent.as_deref().is_some_and(|agent| MANAGING_AGENTS.contains(&agent));
+        let by_intune =
+            self.management_agent.as_deref().is_some_and(|agent| MANAGING_AGENTS.contains(&agent));
         by_intune && !self.device_action_results.iter().flatten().any(ActionResult::ends_management)
     }
 }
@@ -144,7 +159,10 @@ mod tests {
     #[test]
     fn each_cloud_has_its_own_token_service_and_scope() {
         for (graph, login) in CLOUDS {
-            let expected = (format!("https://{login}/t/oauth2/v2.0/token"), format!("https://{graph}/.default"));
+            let expected = (
+                format!("https://{login}/t/oauth2/v2.0/token"),
+                format!("https://{graph}/.default"),
+            );
             assert_eq!(endpoint(&format!("https://{graph}/"), "t"), Some(expected));
         }
     }
@@ -153,10 +171,27 @@ mod tests {
     /// PREVENTION: the token service is one of a fixed list, and a tenant is a GUID or a domain name.
     #[test]
     fn security_the_secret_goes_only_to_known_token_services() {
-        for base in ["https://graph.microsoft.com.example.com", "https://example.com", "https://graph.microsoft.de"] {
+        for base in [
+            "https://graph.microsoft.com.example.com",
+            "https://example.com",
+            "https://graph.microsoft.de",
+        ] {
             assert_eq!(endpoint(base, "t"), None, "{base}");
         }
-        for tenant in ["", ".", "..", "a..b", "../x", "a/b", "a?b", "a#b", "a@b", "a b", "a%2fb", &"a".repeat(254)] {
+        for tenant in [
+            "",
+            ".",
+            "..",
+            "a..b",
+            "../x",
+            "a/b",
+            "a?b",
+            "a#b",
+            "a@b",
+            "a b",
+            "a%2fb",
+            &"a".repeat(254),
+        ] {
             assert_eq!(endpoint("https://graph.microsoft.com", tenant), None, "{tenant}");
         }
         assert!(endpoint("https://graph.microsoft.com", "example.onmicrosoft.com").is_some());
@@ -173,7 +208,13 @@ mod tests {
     #[test]
     fn a_guid_is_told_from_a_serial_number() {
         assert!(is_guid("0a1b2c3d-4E5F-6789-abcd-ef0123456789"));
-        for other in ["", "5CG1234XYZ", "0a1b2c3d-4e5f-6789-abcd-ef012345678", "0a1b2c3d-4e5f-6789-abcd-ef012345678g", "----"] {
+        for other in [
+            "",
+            "5CG1234XYZ",
+            "0a1b2c3d-4e5f-6789-abcd-ef012345678",
+            "0a1b2c3d-4e5f-6789-abcd-ef012345678g",
+            "----",
+        ] {
             assert!(!is_guid(other), "{other}");
         }
     }

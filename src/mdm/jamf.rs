@@ -74,7 +74,12 @@ pub(super) fn token_endpoint(base: &BaseUrl) -> TokenEndpoint {
     TokenEndpoint { url: base.at("/api/oauth/token", &[]), scope: None }
 }
 
-pub(super) async fn find(http: &Http, base: &BaseUrl, token: &SecretString, id: &str) -> Result<Device, Failure> {
+pub(super) async fn find(
+    http: &Http,
+    base: &BaseUrl,
+    token: &SecretString,
+    id: &str,
+) -> Result<Device, Failure> {
     let found = inventory(http, base, token, id).await?.results;
     let computer = posture::only(found.into_iter().filter(|computer| computer.is(id)))?;
     let managed = computer.is_managed();
@@ -84,14 +89,21 @@ pub(super) async fn find(http: &Http, base: &BaseUrl, token: &SecretString, id: 
         provider: "jamf",
         managed,
         compliant,
-        last_seen: posture::timestamp(general.and_then(|general| general.last_contact_time.as_deref())),
+        last_seen: posture::timestamp(
+            general.and_then(|general| general.last_contact_time.as_deref()),
+        ),
         owner: posture::owner(computer.user_and_location.and_then(|user| user.email)),
         os_version: posture::version(computer.operating_system.and_then(|system| system.version)),
     })
 }
 
 /// The computers whose serial number or UDID this is, by the first version of the inventory that the server has.
-async fn inventory(http: &Http, base: &BaseUrl, token: &SecretString, id: &str) -> Result<Inventory, Failure> {
+async fn inventory(
+    http: &Http,
+    base: &BaseUrl,
+    token: &SecretString,
+    id: &str,
+) -> Result<Inventory, Failure> {
     let quoted = quoted(id);
     let filter = format!("hardware.serialNumber=={quoted},udid=={quoted}");
     let query = [
@@ -118,7 +130,12 @@ fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-async fn is_compliant(http: &Http, base: &BaseUrl, token: &SecretString, id: &str) -> Result<bool, Failure> {
+async fn is_compliant(
+    http: &Http,
+    base: &BaseUrl,
+    token: &SecretString,
+    id: &str,
+) -> Result<bool, Failure> {
     if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
         return Ok(false);
     }
@@ -128,17 +145,22 @@ async fn is_compliant(http: &Http, base: &BaseUrl, token: &SecretString, id: &st
         answer => answer?,
     };
     let mut applicable = records.iter().filter(|record| record.applicable == Some(true)).peekable();
-    Ok(applicable.peek().is_some() && applicable.all(|record| record.compliance_state.as_deref() == Some("COMPLIANT")))
+    Ok(applicable.peek().is_some()
+        && applicable.all(|record| record.compliance_state.as_deref() == Some("COMPLIANT")))
 }
 
 impl Computer {
     fn is(&self, id: &str) -> bool {
         let serial = self.hardware.as_ref().and_then(|hardware| hardware.serial_number.as_deref());
-        [serial, self.udid.as_deref()].into_iter().flatten().any(|known| known.eq_ignore_ascii_case(id))
+        [serial, self.udid.as_deref()]
+            .into_iter()
+            .flatten()
+            .any(|known| known.eq_ignore_ascii_case(id))
     }
 
     fn is_managed(&self) -> bool {
-        let management = self.general.as_ref().and_then(|general| general.remote_management.as_ref());
+        let management =
+            self.general.as_ref().and_then(|general| general.remote_management.as_ref());
         management.and_then(|management| management.managed) == Some(true)
     }
 }

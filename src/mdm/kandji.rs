@@ -74,8 +74,11 @@ impl Listed {
     }
 
     fn is_in_order(&self) -> bool {
-        let needs_agent = !self.platform.as_deref().is_some_and(|platform| WITHOUT_AGENT.contains(&platform));
+        let needs_agent =
+            !self.platform.as_deref().is_some_and(|platform| WITHOUT_AGENT.contains(&platform));
         let is_lost = self.lost_mode_status.as_ref().is_some_and(|status| !status.is_empty());
-        self.is_missing == Some(false) && !is_lost && (self.agent_installed == Some(true) || !needs_agent)
+        self.is_missing == Some(false)
+            && !is_lost
+            && (self.agent_installed == Some(true) || !needs_agent)
     }
 }

@@ -59,7 +59,9 @@ impl AccessTokens {
         ];
         form.extend(endpoint.scope.as_deref().map(|scope| ("scope", scope)));
         let issued: Issued = http.post(endpoint.url.clone(), &form).await.map_err(refused)?;
-        if !issued.token_type.eq_ignore_ascii_case("bearer") || issued.access_token.expose_secret().is_empty() {
+        if !issued.token_type.eq_ignore_ascii_case("bearer")
+            || issued.access_token.expose_secret().is_empty()
+        {
             return Err(PostureError::upstream("an access token that is no bearer token").into());
         }
         let token = Arc::new(issued.access_token);
@@ -85,7 +87,9 @@ impl AccessTokens {
 /// A wrong secret is 401, and with some also 400 (RFC 6749, section 5.2): a refreshed one may do.
 fn refused(failure: Failure) -> Failure {
     match failure {
-        Failure::Final(PostureError::Upstream { cause }) if cause == "HTTP 400" => Failure::Unauthorized,
+        Failure::Final(PostureError::Upstream { cause }) if cause == "HTTP 400" => {
+            Failure::Unauthorized
+        }
         failure => failure,
     }
 }

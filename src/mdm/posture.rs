@@ -68,14 +68,16 @@ pub(super) fn only<T>(matches: impl IntoIterator<Item = T>) -> Result<T, Posture
 /// An address or principal name, lower-cased in ASCII only: other foldings would make look-alikes equal.
 pub(super) fn owner(text: Option<String>) -> Option<String> {
     let text = text?.trim().to_ascii_lowercase();
-    let is_address =
-        text.contains('@') && text.len() <= MAX_OWNER && !text.contains(|c: char| c.is_control() || c.is_whitespace());
+    let is_address = text.contains('@')
+        && text.len() <= MAX_OWNER
+        && !text.contains(|c: char| c.is_control() || c.is_whitespace());
     is_address.then_some(text)
 }
 
 pub(super) fn version(text: Option<String>) -> Option<String> {
     text.filter(|text| {
-        (1..=MAX_VERSION).contains(&text.len()) && text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic())
+        (1..=MAX_VERSION).contains(&text.len())
+            && text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic())
     })
 }
 
@@ -95,7 +97,10 @@ mod tests {
         let kandji = timestamp(Some("2026-03-04 10:20:00.000000+00:00"));
         assert_eq!(jamf.map(UtcDateTime::unix_timestamp), Some(1_772_619_600));
         assert_eq!((jamf, jamf), (intune, kandji));
-        assert_eq!((timestamp(None), timestamp(Some("")), timestamp(Some("yesterday"))), (None, None, None));
+        assert_eq!(
+            (timestamp(None), timestamp(Some("")), timestamp(Some("yesterday"))),
+            (None, None, None)
+        );
     }
 
     /// THREAT: a look-alike of somebody's address, such as one with the Kelvin sign, becomes that address in lower case.
@@ -105,7 +110,13 @@ mod tests {
         let of = |text: &str| owner(Some(text.to_owned()));
         assert_eq!(of(" Kim@Example.COM ").as_deref(), Some("kim@example.com"));
         assert_ne!(of("\u{212a}im@example.com").as_deref(), Some("kim@example.com"));
-        for none in ["", "kim", "kim@example.com\nx", "kim @example.com", &format!("{}@example.com", "k".repeat(300))] {
+        for none in [
+            "",
+            "kim",
+            "kim@example.com\nx",
+            "kim @example.com",
+            &format!("{}@example.com", "k".repeat(300)),
+        ] {
             assert_eq!(of(none), None, "{none:?}");
         }
     }

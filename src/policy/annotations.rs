@@ -11,16 +11,25 @@ pub(super) fn problems(policy: &Policy) -> impl Iterator<Item = (&str, String)> 
 }
 
 fn problem(policy: &Policy, key: &str, value: &str) -> Option<String> {
-    let printable = !value.trim().is_empty() && value.len() <= 300 && !value.contains(char::is_control);
+    let printable =
+        !value.trim().is_empty() && value.len() <= 300 && !value.contains(char::is_control);
     match key {
-        "id" | "reason" if !printable => Some(format!("@{key} is not 1 to 300 printable characters")),
-        "mode" if value != "shadow" => Some("@mode is not \"shadow\"; leave it out to enforce the policy".to_owned()),
-        "max_duration" if policy.effect() == Effect::Forbid => Some("@max_duration means nothing on a forbid".to_owned()),
+        "id" | "reason" if !printable => {
+            Some(format!("@{key} is not 1 to 300 printable characters"))
+        }
+        "mode" if value != "shadow" => {
+            Some("@mode is not \"shadow\"; leave it out to enforce the policy".to_owned())
+        }
+        "max_duration" if policy.effect() == Effect::Forbid => {
+            Some("@max_duration means nothing on a forbid".to_owned())
+        }
         "max_duration" if max_duration(policy).is_none() => {
             Some("@max_duration is not a number of seconds from 900 to 3600, in quotes".to_owned())
         }
         "id" | "reason" | "mode" | "max_duration" => None,
-        _ => Some(format!("unknown annotation @{key}; known are @id, @reason, @mode and @max_duration")),
+        _ => Some(format!(
+            "unknown annotation @{key}; known are @id, @reason, @mode and @max_duration"
+        )),
     }
 }
 

@@ -5,7 +5,9 @@ use super::dangling::Dangling;
 use super::rules::Rules;
 use super::{BundleText, annotations, dangling};
 use crate::caller::NamedSessionRoles;
-use cedar_policy::{Effect, PolicyId, PolicySet, Schema, ValidationMode, ValidationWarning, Validator};
+use cedar_policy::{
+    Effect, PolicyId, PolicySet, Schema, ValidationMode, ValidationWarning, Validator,
+};
 use miette::Diagnostic;
 use std::collections::HashMap;
 use std::str::FromStr;
@@ -49,7 +51,11 @@ impl Bundle {
         let policies = parse_policies(text, &mut problems);
         let mut warnings = validate(&policies, &mut problems);
         // Without a catalogue every name would seem to be that of nothing.
-        let dangling = if catalogue.is_empty() { Vec::new() } else { dangling::all(&policies.set, &catalogue, named) };
+        let dangling = if catalogue.is_empty() {
+            Vec::new()
+        } else {
+            dangling::all(&policies.set, &catalogue, named)
+        };
         for Dangling { policy, literal, problem } in dangling {
             let remark = policies.at_literal(policy.id(), &literal, &problem);
             match policy.effect() {
@@ -99,7 +105,12 @@ impl Policies<'_> {
         let name = policy_name(policy);
         let start = text.find(&format!("@id({name:?})")).unwrap_or_default();
         let after = text[start..].find(literal).map(|offset| start + offset);
-        located(file, text, after.or_else(|| text.find(literal)).unwrap_or(start), &format!("{name}: {problem}"))
+        located(
+            file,
+            text,
+            after.or_else(|| text.find(literal)).unwrap_or(start),
+            &format!("{name}: {problem}"),
+        )
     }
 
     /// What Cedar says of a policy, where it says so.
@@ -117,7 +128,12 @@ fn parse_policies<'a>(text: &'a BundleText, problems: &mut Vec<String>) -> Polic
     let mut all = Policies::default();
     for (file, text) in text.policies() {
         if let Some(offset) = too_deep(text) {
-            problems.push(located(file, text, offset, &format!("brackets are nested deeper than {MOST_NESTED}")));
+            problems.push(located(
+                file,
+                text,
+                offset,
+                &format!("brackets are nested deeper than {MOST_NESTED}"),
+            ));
             continue;
         }
         match PolicySet::from_str(text) {
@@ -147,7 +163,8 @@ fn too_deep(text: &str) -> Option<usize> {
 
 /// An error with its place and help.
 fn labelled(file: &str, text: &str, error: &impl Diagnostic) -> String {
-    let offset = error.labels().and_then(|mut labels| labels.next()).map_or(0, |label| label.offset());
+    let offset =
+        error.labels().and_then(|mut labels| labels.next()).map_or(0, |label| label.offset());
     let help = error.help().map(|help| format!(" ({help})")).unwrap_or_default();
     located(file, text, offset, &format!("{error}{help}"))
 }
@@ -155,17 +172,33 @@ fn labelled(file: &str, text: &str, error: &impl Diagnostic) -> String {
 /// A problem with its place, as an editor takes it: `file:line:column`.
 fn located(file: &str, text: &str, offset: usize, problem: &str) -> String {
     let before = text.get(..offset).unwrap_or_default();
-    let (line, column) = (before.matches('\n').count() + 1, before.chars().rev().take_while(|c| *c != '\n').count() + 1);
+    let (line, column) = (
+        before.matches('\n').count() + 1,
+        before.chars().rev().take_while(|c| *c != '\n').count() + 1,
+    );
     format!("{file}:{line}:{column}: {problem}")
 }
 
-fn collect<'a>(file: &'a str, text: &'a str, set: &PolicySet, all: &mut Policies<'a>, problems: &mut Vec<String>) {
+fn collect<'a>(
+    file: &'a str,
+    text: &'a str,
+    set: &PolicySet,
+    all: &mut Policies<'a>,
+    problems: &mut Vec<String>,
+) {
     if set.templates().next().is_some() {
         let slot = text.find("?principal").or_else(|| text.find("?resource")).unwrap_or_default();
-        problems.push(located(file, text, slot, "policy templates (?principal, ?resource) are not supported"));
+        problems.push(located(
+            file,
+            text,
+            slot,
+            "policy templates (?principal, ?resource) are not supported",
+        ));
     }
     for policy in set.policies() {
-        let name = policy.annotation("id").map_or_else(|| format!("{file}#{}", policy.id()), str::to_owned);
+        let name = policy
+            .annotation("id")
+            .map_or_else(|| format!("{file}#{}", policy.id()), str::to_owned);
         let id = PolicyId::new(&name);
         let known = all.files.insert(id.clone(), (file, text)).is_some();
         for (key, problem) in annotations::problems(policy) {
@@ -186,11 +219,16 @@ fn validate(policies: &Policies<'_>, problems: &mut Vec<String>) -> Vec<String> 
         }
     };
     let result = Validator::new(schema).validate(&policies.set, ValidationMode::Strict);
-    problems.extend(result.validation_errors().map(|error| policies.at_label(error.policy_id(), error)));
+    problems.extend(
+        result.validation_errors().map(|error| policies.at_label(error.policy_id(), error)),
+    );
     let mut warnings = Vec::new();
     for warning in result.validation_warnings() {
         let remark = policies.at_label(warning.policy_id(), warning);
-        let forbids = policies.set.policy(warning.policy_id()).is_some_and(|policy| policy.effect() == Effect::Forbid);
+        let forbids = policies
+            .set
+            .policy(warning.policy_id())
+            .is_some_and(|policy| policy.effect() == Effect::Forbid);
         // A forbid that can never apply is a hole in the fence.
         if forbids && matches!(warning, ValidationWarning::ImpossiblePolicy(_)) {
             problems.push(remark);

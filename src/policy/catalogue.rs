@@ -47,12 +47,16 @@ struct ProfileToml {
 }
 
 /// Parses the catalogue's files; every problem is told with the file's and the profile's name.
-pub(super) fn parse<'a>(files: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Catalogue, Vec<String>> {
+pub(super) fn parse<'a>(
+    files: impl Iterator<Item = (&'a str, &'a str)>,
+) -> Result<Catalogue, Vec<String>> {
     let (mut catalogue, mut problems) = (Catalogue::new(), Vec::new());
     for (file, text) in files {
         match toml::from_str::<BTreeMap<ProfileName, ProfileToml>>(text) {
             Ok(raw) => add(&mut catalogue, raw, file, &mut problems),
-            Err(error) => problems.push(format!("{file}: {}", error.to_string().trim().replace('\n', " "))),
+            Err(error) => {
+                problems.push(format!("{file}: {}", error.to_string().trim().replace('\n', " ")))
+            }
         }
     }
     if catalogue.is_empty() && problems.is_empty() {
@@ -61,7 +65,12 @@ pub(super) fn parse<'a>(files: impl Iterator<Item = (&'a str, &'a str)>) -> Resu
     if problems.is_empty() { Ok(catalogue) } else { Err(problems) }
 }
 
-fn add(catalogue: &mut Catalogue, raw: BTreeMap<ProfileName, ProfileToml>, file: &str, problems: &mut Vec<String>) {
+fn add(
+    catalogue: &mut Catalogue,
+    raw: BTreeMap<ProfileName, ProfileToml>,
+    file: &str,
+    problems: &mut Vec<String>,
+) {
     for (name, profile) in raw {
         let (profile, mut found) = profile.check();
         if catalogue.contains_key(&name) {
@@ -107,6 +116,7 @@ impl ProfileToml {
 
     fn max_duration(&self) -> Option<SessionDuration> {
         let seconds = self.max_duration.unwrap_or(SessionDuration::CHAINED_MAX.seconds());
-        SessionDuration::from_seconds(seconds).filter(|duration| *duration <= SessionDuration::CHAINED_MAX)
+        SessionDuration::from_seconds(seconds)
+            .filter(|duration| *duration <= SessionDuration::CHAINED_MAX)
     }
 }

@@ -18,7 +18,11 @@ pub(super) struct Dangling<'a> {
     pub(super) problem: String,
 }
 
-pub(super) fn all<'a>(policies: &'a PolicySet, catalogue: &Catalogue, named: &NamedSessionRoles) -> Vec<Dangling<'a>> {
+pub(super) fn all<'a>(
+    policies: &'a PolicySet,
+    catalogue: &Catalogue,
+    named: &NamedSessionRoles,
+) -> Vec<Dangling<'a>> {
     let groups = groups(catalogue);
     let profiles: BTreeSet<&str> = catalogue.keys().map(ProfileName::as_str).collect();
     let problem = |uid: &EntityUid| {
@@ -26,7 +30,9 @@ pub(super) fn all<'a>(policies: &'a PolicySet, catalogue: &Catalogue, named: &Na
         let id: &str = id.unescaped();
         match uid.type_name().basename() {
             "Profile" if !profiles.contains(id) => Some(format!("there is no profile {id:?}")),
-            "ProfileGroup" if !groups.contains(id) => Some(format!("no profile is in the group {id:?}")),
+            "ProfileGroup" if !groups.contains(id) => {
+                Some(format!("no profile is in the group {id:?}"))
+            }
             "Caller" if !is_principal(id, named) => {
                 Some(format!("no caller is ever {id:?}: name a principal, as docs/api.md has them"))
             }
@@ -34,7 +40,10 @@ pub(super) fn all<'a>(policies: &'a PolicySet, catalogue: &Catalogue, named: &Na
         }
     };
     let of_policy = |policy: &'a Policy| {
-        let found = policy.entity_literals().into_iter().filter_map(|uid| Some((uid.to_string(), problem(&uid)?)));
+        let found = policy
+            .entity_literals()
+            .into_iter()
+            .filter_map(|uid| Some((uid.to_string(), problem(&uid)?)));
         found.map(|(literal, problem)| Dangling { policy, literal, problem }).collect::<Vec<_>>()
     };
     policies.policies().flat_map(of_policy).collect()
@@ -43,8 +52,11 @@ pub(super) fn all<'a>(policies: &'a PolicySet, catalogue: &Catalogue, named: &Na
 /// Groups in the catalogue that no policy names, which may be misspelt.
 pub(super) fn unused_groups(policies: &PolicySet, catalogue: &Catalogue) -> Vec<String> {
     let literals: Vec<EntityUid> = policies.policies().flat_map(Policy::entity_literals).collect();
-    let named: BTreeSet<&str> =
-        literals.iter().filter(|uid| uid.type_name().basename() == "ProfileGroup").map(|uid| uid.id().unescaped()).collect();
+    let named: BTreeSet<&str> = literals
+        .iter()
+        .filter(|uid| uid.type_name().basename() == "ProfileGroup")
+        .map(|uid| uid.id().unescaped())
+        .collect();
     let unused = groups(catalogue).into_iter().filter(|group| !named.contains(group));
     unused.map(|group| format!("profiles.toml: no policy names the group {group:?}")).collect()
 }

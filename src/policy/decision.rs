@@ -204,6 +204,10 @@ impl Denial {
     /// exist.
     #[must_use]
     pub fn public_message(&self) -> Cow<'static, str> {
-        if self.reasons.is_empty() { "No policy permits this.".into() } else { self.reasons.join(" ").into() }
+        if self.reasons.is_empty() {
+            "No policy permits this.".into()
+        } else {
+            self.reasons.join(" ").into()
+        }
     }
 }

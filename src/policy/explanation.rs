@@ -49,14 +49,27 @@ impl Explanation {
     /// A refusal for want of a device, whatever the policies say.
     pub(crate) fn without_device(profile: ProfileName, refusal: &Error) -> Self {
         let reasons = vec![refusal.public().message.into_owned()];
-        Self { profile, allowed: false, reasons, duration: None, clamped_by: None, missing: vec![Factor::Device] }
+        Self {
+            profile,
+            allowed: false,
+            reasons,
+            duration: None,
+            clamped_by: None,
+            missing: vec![Factor::Device],
+        }
     }
 }
 
 impl Policy {
     /// What would come of a request at `now`, from `device` if it is known.
     #[must_use]
-    pub fn explain(&self, caller: &Caller, request: &VendRequest, device: Option<&Device>, now: UtcDateTime) -> Explanation {
+    pub fn explain(
+        &self,
+        caller: &Caller,
+        request: &VendRequest,
+        device: Option<&Device>,
+        now: UtcDateTime,
+    ) -> Explanation {
         let denied = |reasons, missing| Explanation {
             profile: request.profile.clone(),
             allowed: false,
@@ -70,12 +83,22 @@ impl Policy {
         };
         let (duration, clamped_by) = self.wished(request, profile);
         let at = |device: Option<&Device>, now| {
-            self.evaluate(caller, &request.profile, profile, Circumstances { duration, device, now })
+            self.evaluate(
+                caller,
+                &request.profile,
+                profile,
+                Circumstances { duration, device, now },
+            )
         };
         match at(device, now) {
             Ok(permission) => {
                 let (duration, clamped_by) = permission.clamp(duration, clamped_by);
-                Explanation { allowed: true, duration: Some(duration), clamped_by, ..denied(Vec::new(), Vec::new()) }
+                Explanation {
+                    allowed: true,
+                    duration: Some(duration),
+                    clamped_by,
+                    ..denied(Vec::new(), Vec::new())
+                }
             }
             Err(denial) => {
                 let granted = |with_device: bool, now| {
@@ -90,8 +113,13 @@ impl Policy {
 }
 
 /// The least that would have to be different.
-fn missing(granted: impl Fn(bool, UtcDateTime) -> bool, now: UtcDateTime, hours: i64) -> Vec<Factor> {
-    let sometime = |with_device| (1..=hours).any(|hour| granted(with_device, now + Duration::hours(hour)));
+fn missing(
+    granted: impl Fn(bool, UtcDateTime) -> bool,
+    now: UtcDateTime,
+    hours: i64,
+) -> Vec<Factor> {
+    let sometime =
+        |with_device| (1..=hours).any(|hour| granted(with_device, now + Duration::hours(hour)));
     if granted(true, now) {
         vec![Factor::Device]
     } else if sometime(false) {

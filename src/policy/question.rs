@@ -6,7 +6,9 @@ use super::catalogue::Profile;
 use crate::caller::Caller;
 use crate::device::Device;
 use crate::request::{ProfileName, SessionDuration};
-use cedar_policy::{Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, Request, RestrictedExpression};
+use cedar_policy::{
+    Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, Request, RestrictedExpression,
+};
 use std::collections::{HashMap, HashSet};
 use std::str::FromStr;
 use std::sync::LazyLock;
@@ -15,7 +17,8 @@ use time::format_description::well_known::Rfc3339;
 
 static CALLER: LazyLock<Option<EntityTypeName>> = LazyLock::new(|| type_name("Sentinel::Caller"));
 static PROFILE: LazyLock<Option<EntityTypeName>> = LazyLock::new(|| type_name("Sentinel::Profile"));
-static GROUP: LazyLock<Option<EntityTypeName>> = LazyLock::new(|| type_name("Sentinel::ProfileGroup"));
+static GROUP: LazyLock<Option<EntityTypeName>> =
+    LazyLock::new(|| type_name("Sentinel::ProfileGroup"));
 static ACTION: LazyLock<Option<EntityTypeName>> = LazyLock::new(|| type_name("Sentinel::Action"));
 
 fn type_name(text: &str) -> Option<EntityTypeName> {
@@ -48,18 +51,30 @@ pub(super) struct Question {
 
 impl Question {
     /// None if Cedar does not take it, which the schema's own tests exclude.
-    pub(super) fn new(caller: &Caller, name: &ProfileName, profile: &Profile, circumstances: Circumstances<'_>) -> Option<Self> {
+    pub(super) fn new(
+        caller: &Caller,
+        name: &ProfileName,
+        profile: &Profile,
+        circumstances: Circumstances<'_>,
+    ) -> Option<Self> {
         let principal = uid(&CALLER, caller.principal().as_str())?;
         let resource = uid(&PROFILE, name.as_str())?;
-        let groups: HashSet<EntityUid> = profile.groups.iter().map(|group| uid(&GROUP, group)).collect::<Option<_>>()?;
+        let groups: HashSet<EntityUid> =
+            profile.groups.iter().map(|group| uid(&GROUP, group)).collect::<Option<_>>()?;
         let resources = std::iter::once(&resource).chain(&groups).cloned().collect();
         let entities = [
             Entity::new(principal.clone(), caller_attributes(caller), HashSet::new()).ok()?,
             Entity::new_no_attrs(resource.clone(), groups),
         ];
         let context = Context::from_pairs(context_attributes(caller, circumstances)?).ok()?;
-        let request = Request::new(principal.clone(), uid(&ACTION, "vend")?, resource, context, None).ok()?;
-        Some(Self { request, entities: Entities::from_entities(entities, None).ok()?, principal, resources })
+        let request =
+            Request::new(principal.clone(), uid(&ACTION, "vend")?, resource, context, None).ok()?;
+        Some(Self {
+            request,
+            entities: Entities::from_entities(entities, None).ok()?,
+            principal,
+            resources,
+        })
     }
 
     pub(super) fn request(&self) -> &Request {
@@ -73,9 +88,9 @@ impl Question {
     /// Every principal and resource that a policy about this request may name in its scope; none stands for any.
     pub(super) fn scopes(&self) -> impl Iterator<Item = (Option<EntityUid>, Option<EntityUid>)> {
         let resources = || std::iter::once(None).chain(self.resources.iter().cloned().map(Some));
-        [None, Some(&self.principal)]
-            .into_iter()
-            .flat_map(move |principal| resources().map(move |resource| (principal.cloned(), resource)))
+        [None, Some(&self.principal)].into_iter().flat_map(move |principal| {
+            resources().map(move |resource| (principal.cloned(), resource))
+        })
     }
 }
 
@@ -93,7 +108,10 @@ fn caller_attributes(caller: &Caller) -> HashMap<String, RestrictedExpression> {
 }
 
 /// `source_ip` is left out if AWS did not tell it: a policy that looks at it then fails to evaluate, which refuses.
-fn context_attributes(caller: &Caller, circumstances: Circumstances<'_>) -> Option<Vec<(String, RestrictedExpression)>> {
+fn context_attributes(
+    caller: &Caller,
+    circumstances: Circumstances<'_>,
+) -> Option<Vec<(String, RestrictedExpression)>> {
     let Circumstances { duration, device, now } = circumstances;
     // A device that Cedar does not take must not pass for no device.
     let device = match device {
@@ -102,7 +120,10 @@ fn context_attributes(caller: &Caller, circumstances: Circumstances<'_>) -> Opti
     };
     let present = [
         ("now", Some(datetime(now))),
-        ("weekday", Some(RestrictedExpression::new_long(i64::from(now.weekday().number_from_monday())))),
+        (
+            "weekday",
+            Some(RestrictedExpression::new_long(i64::from(now.weekday().number_from_monday()))),
+        ),
         ("duration", Some(RestrictedExpression::new_long(i64::from(duration.seconds())))),
         ("source_ip", caller.source_ip().map(|ip| RestrictedExpression::new_ip(ip.to_string()))),
         ("device", device),

@@ -7,7 +7,8 @@ use super::bundle::policy_name;
 use super::question::Question;
 use super::{Refusal, annotations};
 use cedar_policy::{
-    AuthorizationError, Authorizer, Decision, EntityUid, Policy, PolicyId, PolicySet, PrincipalConstraint, ResourceConstraint,
+    AuthorizationError, Authorizer, Decision, EntityUid, Policy, PolicyId, PolicySet,
+    PrincipalConstraint, ResourceConstraint,
 };
 use std::collections::HashMap;
 
@@ -50,21 +51,30 @@ impl Rules {
 
     pub(super) fn judge(&self, question: &Question) -> Verdict {
         let (mut failed, mut forbids, mut permits) = (Vec::new(), Vec::new(), Vec::new());
-        for policies in question.scopes().filter_map(|(principal, resource)| self.by_scope.get(&Scope { principal, resource })) {
-            let response = self.authorizer.is_authorized(question.request(), policies, question.entities());
+        for policies in question
+            .scopes()
+            .filter_map(|(principal, resource)| self.by_scope.get(&Scope { principal, resource }))
+        {
+            let response =
+                self.authorizer.is_authorized(question.request(), policies, question.entities());
             let diagnostics = response.diagnostics();
-            failed.extend(diagnostics.errors().map(|AuthorizationError::PolicyEvaluationError(error)| error.policy_id().clone()));
+            failed.extend(
+                diagnostics.errors().map(|AuthorizationError::PolicyEvaluationError(error)| {
+                    error.policy_id().clone()
+                }),
+            );
             match response.decision() {
                 Decision::Allow => permits.extend(diagnostics.reason().cloned()),
                 Decision::Deny => forbids.extend(diagnostics.reason().cloned()),
             }
         }
-        let (mut deciding, refusal) = match (failed.is_empty(), forbids.is_empty(), permits.is_empty()) {
-            (false, _, _) => (failed, Some(Refusal::EvaluationFailed)),
-            (true, false, _) => (forbids, Some(Refusal::Forbidden)),
-            (true, true, false) => (permits, None),
-            (true, true, true) => (permits, Some(Refusal::NoPermit)),
-        };
+        let (mut deciding, refusal) =
+            match (failed.is_empty(), forbids.is_empty(), permits.is_empty()) {
+                (false, _, _) => (failed, Some(Refusal::EvaluationFailed)),
+                (true, false, _) => (forbids, Some(Refusal::Forbidden)),
+                (true, true, false) => (permits, None),
+                (true, true, true) => (permits, Some(Refusal::NoPermit)),
+            };
         deciding.sort();
         Verdict { deciding, refusal }
     }
@@ -76,11 +86,15 @@ impl Scope {
         Self {
             principal: match policy.principal_constraint() {
                 PrincipalConstraint::Any | PrincipalConstraint::Is(_) => None,
-                PrincipalConstraint::In(uid) | PrincipalConstraint::Eq(uid) | PrincipalConstraint::IsIn(_, uid) => Some(uid),
+                PrincipalConstraint::In(uid)
+                | PrincipalConstraint::Eq(uid)
+                | PrincipalConstraint::IsIn(_, uid) => Some(uid),
             },
             resource: match policy.resource_constraint() {
                 ResourceConstraint::Any | ResourceConstraint::Is(_) => None,
-                ResourceConstraint::In(uid) | ResourceConstraint::Eq(uid) | ResourceConstraint::IsIn(_, uid) => Some(uid),
+                ResourceConstraint::In(uid)
+                | ResourceConstraint::Eq(uid)
+                | ResourceConstraint::IsIn(_, uid) => Some(uid),
             },
         }
     }

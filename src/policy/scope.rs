@@ -68,10 +68,14 @@ pub enum Unscopable {
     #[error("the caller has no {0}, which the profile uses")]
     Missing(&'static str),
     /// A tag's value would not be one that STS takes.
-    #[error("a tag made of the caller's attributes has characters or a length that STS does not take")]
+    #[error(
+        "a tag made of the caller's attributes has characters or a length that STS does not take"
+    )]
     Tag,
     /// The session policies would be too long, or not in the characters that STS takes.
-    #[error("the session policy made of the caller's attributes is longer than 2048 characters, or not in Latin-1")]
+    #[error(
+        "the session policy made of the caller's attributes is longer than 2048 characters, or not in Latin-1"
+    )]
     Policy,
     /// The profile binds sessions to the caller's address, which AWS did not tell.
     #[error("the caller's address is not known, to which the profile binds its sessions")]
@@ -102,7 +106,12 @@ impl ScopeSettings {
         }
         let session_policy = self.session_policy.and_then(|text| {
             let parsed = SessionPolicy::parse(&text);
-            parsed.map_err(|found| problems.extend(found.into_iter().map(|found| format!("session_policy: {found}")))).ok()
+            parsed
+                .map_err(|found| {
+                    problems
+                        .extend(found.into_iter().map(|found| format!("session_policy: {found}")))
+                })
+                .ok()
         });
         let (transitive_tags, policy_arns) = (self.transitive_tags, self.policy_arns);
         let address = if self.bind_source_ip { Address::Own } else { Address::Any };
@@ -124,21 +133,31 @@ impl ProfileScope {
         })
     }
 
-    fn policy(&self, lookup: Lookup<'_>, source_ip: Option<IpAddr>) -> Result<Option<String>, Unscopable> {
+    fn policy(
+        &self,
+        lookup: Lookup<'_>,
+        source_ip: Option<IpAddr>,
+    ) -> Result<Option<String>, Unscopable> {
         let source_ip = match self.address {
             Address::Any => None,
             Address::Own => Some(source_ip.ok_or(Unscopable::Address)?),
         };
-        let beside = if self.policy_arns.is_empty() { Beside::Nothing } else { Beside::ManagedPolicies };
+        let beside =
+            if self.policy_arns.is_empty() { Beside::Nothing } else { Beside::ManagedPolicies };
         let policy = match &self.session_policy {
             Some(template) => Some(template.fill(lookup, source_ip).map_err(missing)?),
             None => source_ip.map(|ip| SessionPolicy::only_from(ip, beside)),
         };
         let length = self.policy_arns.iter().map(String::len).sum::<usize>();
         let fits = |policy: &String| {
-            policy.chars().count() + length <= LONGEST_POLICY && policy.chars().all(|c| ('\u{20}'..='\u{ff}').contains(&c))
+            policy.chars().count() + length <= LONGEST_POLICY
+                && policy.chars().all(|c| ('\u{20}'..='\u{ff}').contains(&c))
         };
-        if policy.as_ref().is_none_or(fits) && length <= LONGEST_POLICY { Ok(policy) } else { Err(Unscopable::Policy) }
+        if policy.as_ref().is_none_or(fits) && length <= LONGEST_POLICY {
+            Ok(policy)
+        } else {
+            Err(Unscopable::Policy)
+        }
     }
 
     fn tags(&self, lookup: Lookup<'_>) -> Result<Vec<(String, String)>, Unscopable> {
@@ -157,7 +176,8 @@ impl ProfileScope {
             "session_policy and policy_arns can be longer than the 2048 characters that STS takes, or are not in Latin-1"
                 .to_owned()
         });
-        let bad = |template: &Template| !template.fill(&longest).is_ok_and(|value| is_tag_value(&value));
+        let bad =
+            |template: &Template| !template.fill(&longest).is_ok_and(|value| is_tag_value(&value));
         let tags = self.tags.iter().filter(|(_, template)| bad(template)).map(|(key, _)| {
             format!("the value of the tag {key:?} is not, or can be not, 0 to 256 of A-Z a-z 0-9 blank _ . : / = + - @")
         });
@@ -183,7 +203,9 @@ fn tag_keys(tags: &BTreeMap<String, String>) -> Vec<String> {
             problems.push(format!("the tag key {key:?} is not 1 to 128 of A-Z a-z 0-9 blank _ . : / = + - @, or begins aws:"));
         }
         if seen.contains(&folded) {
-            problems.push(format!("the tag key {key:?} is taken (upper and lower case count as the same)"));
+            problems.push(format!(
+                "the tag key {key:?} is taken (upper and lower case count as the same)"
+            ));
         }
         seen.push(folded);
     }
@@ -192,7 +214,10 @@ fn tag_keys(tags: &BTreeMap<String, String>) -> Vec<String> {
 
 fn transitive_tags(keys: &[String], tags: &BTreeMap<String, String>) -> Vec<String> {
     let known = |key: &String| tags.contains_key(key) || key == PROFILE_TAG || key == REQUEST_TAG;
-    let unknown = keys.iter().filter(|key| !known(key)).map(|key| format!("transitive_tags has {key:?}, which is no tag of it"));
+    let unknown = keys
+        .iter()
+        .filter(|key| !known(key))
+        .map(|key| format!("transitive_tags has {key:?}, which is no tag of it"));
     unknown.chain(repeated(keys, "transitive_tags")).collect()
 }
 
@@ -205,12 +230,15 @@ fn policy_arns(arns: &[String], role_arn: &str) -> Vec<String> {
         return problems;
     };
     let fits = |arn: &String| {
-        managed_policy_owner(arn).is_some_and(|(own, owner)| own == partition && (owner == "aws" || owner == account))
+        managed_policy_owner(arn)
+            .is_some_and(|(own, owner)| own == partition && (owner == "aws" || owner == account))
     };
     let strangers = arns.iter().filter(|arn| !fits(arn));
-    problems.extend(
-        strangers.map(|arn| format!("policy_arns has {arn:?}, which is no managed policy of AWS or of the role's account")),
-    );
+    problems.extend(strangers.map(|arn| {
+        format!(
+            "policy_arns has {arn:?}, which is no managed policy of AWS or of the role's account"
+        )
+    }));
     problems
 }
 

@@ -60,13 +60,18 @@ pub(super) struct SessionPolicy(Document<Template>);
 impl SessionPolicy {
     /// Parses and checks a template.
     pub(super) fn parse(text: &str) -> Result<Self, Vec<String>> {
-        let document: Document<Template> = serde_json::from_str(text).map_err(|error| vec![error.to_string()])?;
+        let document: Document<Template> =
+            serde_json::from_str(text).map_err(|error| vec![error.to_string()])?;
         let problems = problems(&document);
         if problems.is_empty() { Ok(Self(document)) } else { Err(problems) }
     }
 
     /// The policy as JSON, its placeholders filled by `lookup`, and held to `source_ip` if there is one.
-    pub(super) fn fill(&self, lookup: Lookup<'_>, source_ip: Option<IpAddr>) -> Result<String, Attribute> {
+    pub(super) fn fill(
+        &self,
+        lookup: Lookup<'_>,
+        source_ip: Option<IpAddr>,
+    ) -> Result<String, Attribute> {
         let filled = self.0.statement.try_map(|statement| statement.fill(lookup))?;
         let statement = match source_ip {
             Some(source_ip) => filled.and(deny_elsewhere(source_ip)),
@@ -84,7 +89,8 @@ impl SessionPolicy {
             Beside::Nothing => Some(Statement::everything(Effect::Allow, None)),
             Beside::ManagedPolicies => None,
         };
-        let statement = OneOrMany::Many(allow_all.into_iter().chain([deny_elsewhere(source_ip)]).collect());
+        let statement =
+            OneOrMany::Many(allow_all.into_iter().chain([deny_elsewhere(source_ip)]).collect());
         Document { version: Version::V2012, id: None, statement }.to_json()
     }
 }
@@ -104,9 +110,20 @@ impl Document<String> {
 }
 
 impl Statement<String> {
-    fn everything(effect: Effect, condition: Option<UniqueMap<UniqueMap<OneOrMany<String>>>>) -> Self {
+    fn everything(
+        effect: Effect,
+        condition: Option<UniqueMap<UniqueMap<OneOrMany<String>>>>,
+    ) -> Self {
         let all = || Some(OneOrMany::One("*".to_owned()));
-        Self { sid: None, effect, action: all(), not_action: None, resource: all(), not_resource: None, condition }
+        Self {
+            sid: None,
+            effect,
+            action: all(),
+            not_action: None,
+            resource: all(),
+            not_resource: None,
+            condition,
+        }
     }
 }
 
@@ -162,7 +179,9 @@ fn problems(document: &Document<Template>) -> Vec<String> {
         problems.push("Statement is empty".to_owned());
     }
     for (index, statement) in statements.into_iter().enumerate() {
-        problems.extend(statement.problems().map(|problem| format!("statement {}: {problem}", index + 1)));
+        problems.extend(
+            statement.problems().map(|problem| format!("statement {}: {problem}", index + 1)),
+        );
         if let Some(sid) = &statement.sid {
             if sids.contains(sid) {
                 problems.push(format!("the Sid {sid:?} is used twice"));
@@ -176,24 +195,51 @@ fn problems(document: &Document<Template>) -> Vec<String> {
 impl Statement<Template> {
     fn problems(&self) -> impl Iterator<Item = &'static str> {
         let one_of = |one: bool, other: bool| one != other;
-        let actions: Vec<&String> = self.action.iter().chain(&self.not_action).flat_map(OneOrMany::iter).collect();
+        let actions: Vec<&String> =
+            self.action.iter().chain(&self.not_action).flat_map(OneOrMany::iter).collect();
         let resources = self.resource.iter().chain(&self.not_resource).flat_map(OneOrMany::iter);
-        let resources: Vec<String> =
-            resources.filter_map(|template| template.fill(&|attribute| Some(attribute.longest())).ok()).collect();
-        let keys = || self.condition.iter().flat_map(UniqueMap::iter).flat_map(|(_, keys)| keys.iter());
+        let resources: Vec<String> = resources
+            .filter_map(|template| template.fill(&|attribute| Some(attribute.longest())).ok())
+            .collect();
+        let keys =
+            || self.condition.iter().flat_map(UniqueMap::iter).flat_map(|(_, keys)| keys.iter());
         let found = [
-            (self.sid.as_ref().is_some_and(|sid| !is_alphanumeric(sid)), "Sid is not letters and digits"),
-            (!one_of(self.action.is_some(), self.not_action.is_some()), "needs either Action or NotAction"),
-            (!one_of(self.resource.is_some(), self.not_resource.is_some()), "needs either Resource or NotResource"),
-            (actions.is_empty() || !actions.iter().all(|action| is_action(action)), "an action is not SERVICE:NAME or *"),
-            (resources.is_empty() || !resources.iter().all(|text| is_resource(text)), "a resource is not an ARN or *"),
-            (self.condition.iter().flat_map(UniqueMap::iter).any(|(name, _)| !is_operator(name)), "unknown condition operator"),
             (
-                self.condition.iter().flat_map(UniqueMap::iter).any(|(_, keys)| keys.iter().next().is_none()),
+                self.sid.as_ref().is_some_and(|sid| !is_alphanumeric(sid)),
+                "Sid is not letters and digits",
+            ),
+            (
+                !one_of(self.action.is_some(), self.not_action.is_some()),
+                "needs either Action or NotAction",
+            ),
+            (
+                !one_of(self.resource.is_some(), self.not_resource.is_some()),
+                "needs either Resource or NotResource",
+            ),
+            (
+                actions.is_empty() || !actions.iter().all(|action| is_action(action)),
+                "an action is not SERVICE:NAME or *",
+            ),
+            (
+                resources.is_empty() || !resources.iter().all(|text| is_resource(text)),
+                "a resource is not an ARN or *",
+            ),
+            (
+                self.condition.iter().flat_map(UniqueMap::iter).any(|(name, _)| !is_operator(name)),
+                "unknown condition operator",
+            ),
+            (
+                self.condition
+                    .iter()
+                    .flat_map(UniqueMap::iter)
+                    .any(|(_, keys)| keys.iter().next().is_none()),
                 "a condition operator has no key",
             ),
             (keys().any(|(key, _)| !is_condition_key(key)), "a condition key is not PREFIX:NAME"),
-            (keys().any(|(_, values)| values.iter().next().is_none()), "a condition key has no value"),
+            (
+                keys().any(|(_, values)| values.iter().next().is_none()),
+                "a condition key has no value",
+            ),
         ];
         found.into_iter().filter_map(|(wrong, problem)| wrong.then_some(problem))
     }
@@ -205,25 +251,36 @@ fn is_alphanumeric(text: &str) -> bool {
 
 /// `s3:Get*`. The service's prefix has no wildcard.
 fn is_action(text: &str) -> bool {
-    let service = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-    let name = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"*?".contains(&byte));
-    text == "*" || text.split_once(':').is_some_and(|(prefix, action)| service(prefix) && name(action))
+    let service = |text: &str| {
+        !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
+    let name = |text: &str| {
+        !text.is_empty()
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"*?".contains(&byte))
+    };
+    text == "*"
+        || text.split_once(':').is_some_and(|(prefix, action)| service(prefix) && name(action))
 }
 
 /// `*`, or an ARN of six parts.
 fn is_resource(text: &str) -> bool {
     text == "*"
-        || (text.starts_with("arn:") && text.splitn(6, ':').filter(|part| !part.contains(char::is_whitespace)).count() == 6)
+        || (text.starts_with("arn:")
+            && text.splitn(6, ':').filter(|part| !part.contains(char::is_whitespace)).count() == 6)
 }
 
 /// `aws:SourceIp`, `aws:PrincipalTag/Team`, `s3:prefix`.
 fn is_condition_key(text: &str) -> bool {
-    text.split_once(':').is_some_and(|(prefix, name)| !prefix.is_empty() && !name.is_empty()) && !text.contains("<<")
+    text.split_once(':').is_some_and(|(prefix, name)| !prefix.is_empty() && !name.is_empty())
+        && !text.contains("<<")
 }
 
 /// Source: "IAM JSON policy elements: Condition operators" in the IAM user guide.
 fn is_operator(text: &str) -> bool {
-    let text = text.strip_prefix("ForAllValues:").or_else(|| text.strip_prefix("ForAnyValue:")).unwrap_or(text);
+    let text = text
+        .strip_prefix("ForAllValues:")
+        .or_else(|| text.strip_prefix("ForAnyValue:"))
+        .unwrap_or(text);
     let plain = text.strip_suffix("IfExists").unwrap_or(text);
     let known = [
         "StringEquals",

@@ -94,7 +94,8 @@ impl TryFrom<String> for Template {
         let mut parts = Vec::new();
         let mut rest = text.as_str();
         while let Some((before, after)) = rest.split_once("<<") {
-            let (name, after) = after.split_once(">>").ok_or_else(|| format!("{text:?} has a << without >>"))?;
+            let (name, after) =
+                after.split_once(">>").ok_or_else(|| format!("{text:?} has a << without >>"))?;
             let attribute = Attribute::named(name.trim()).ok_or_else(|| {
                 format!("<<{name}>> is not one of <<caller.arn>>, .account, .name, .kind, .session_name and .org")
             })?;

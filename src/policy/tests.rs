@@ -13,7 +13,8 @@ const PROFILES: &str = r#"
 const PERMIT: &str = r#"@id("p") permit (principal, action, resource);"#;
 
 fn load(profiles: &str, cedar: &str) -> Result<Bundle, Vec<String>> {
-    let parameters = [("profiles", profiles), ("policies/a", cedar)].map(|(name, text)| (name.to_owned(), text.to_owned()));
+    let parameters = [("profiles", profiles), ("policies/a", cedar)]
+        .map(|(name, text)| (name.to_owned(), text.to_owned()));
     let text = BundleText::from_parameters(parameters).unwrap();
     Bundle::parse(&text, &NamedSessionRoles::default()).map_err(|BundleError(problems)| problems)
 }
@@ -21,7 +22,10 @@ fn load(profiles: &str, cedar: &str) -> Result<Bundle, Vec<String>> {
 /// Exactly one problem, with these words in it.
 fn problem(profiles: &str, cedar: &str, words: &str) {
     let problems = load(profiles, cedar).unwrap_err();
-    assert!(problems.len() == 1 && problems[0].contains(words), "{problems:?} should be one with {words:?}");
+    assert!(
+        problems.len() == 1 && problems[0].contains(words),
+        "{problems:?} should be one with {words:?}"
+    );
 }
 
 #[test]
@@ -33,7 +37,9 @@ fn a_bundle_that_is_right_loads() {
 
 #[test]
 fn each_catalogue_problem_is_named() {
-    let profile = |lines: &str| format!("[dev]\nrole_arn = \"arn:aws:iam::123456789012:role/vended-dev\"\n{lines}\n");
+    let profile = |lines: &str| {
+        format!("[dev]\nrole_arn = \"arn:aws:iam::123456789012:role/vended-dev\"\n{lines}\n")
+    };
     for (lines, words) in [
         ("max_duration = 899", "max_duration"),
         ("max_duration = 3601", "max_duration"),
@@ -53,7 +59,13 @@ fn each_catalogue_problem_is_named() {
     }
     problem("", PERMIT, "no profile");
     problem("[\"-x\"]\nrole_arn = \"arn:aws:iam::123456789012:role/r\"", PERMIT, "profile name");
-    for arn in ["", "*", "arn:aws:iam::123456789012:role/*", "arn:aws:iam::*:role/x", "arn:aws:iam::123456789012:user/x"] {
+    for arn in [
+        "",
+        "*",
+        "arn:aws:iam::123456789012:role/*",
+        "arn:aws:iam::*:role/x",
+        "arn:aws:iam::123456789012:user/x",
+    ] {
         problem(&format!("[dev]\nrole_arn = \"{arn}\""), PERMIT, "[dev] role_arn");
     }
     let many: Vec<String> = (0..49).map(|n| format!("t{n} = \"\"")).collect();
@@ -66,9 +78,15 @@ fn each_policy_problem_is_named() {
         ("", "no policy"),
         ("permit (principal, action, resource)", "a.cedar"),
         ("permit (principal == ?principal, action, resource);", "templates"),
-        ("@id(\"x\") permit (principal, action, resource) when { principal.nmae == \"a\" };", "nmae"),
+        (
+            "@id(\"x\") permit (principal, action, resource) when { principal.nmae == \"a\" };",
+            "nmae",
+        ),
         ("@id(\"x\") permit (principal, action, resource) when { principal.org == \"o\" };", "org"),
-        ("@id(\"x\") permit (principal, action, resource) when { context.device.managed };", "device"),
+        (
+            "@id(\"x\") permit (principal, action, resource) when { context.device.managed };",
+            "device",
+        ),
         ("@id(\"x\") permit (principal == Sentinel::User::\"a\", action, resource);", "User"),
         ("@id(\"x\") permit (principal, action == Sentinel::Action::\"read\", resource);", "read"),
         ("@reson(\"x\") forbid (principal, action, resource);", "@reson"),
@@ -79,12 +97,19 @@ fn each_policy_problem_is_named() {
         ("@max_duration(\"900\") forbid (principal, action, resource);", "@max_duration"),
         ("@reason(\"\") forbid (principal, action, resource);", "@reason"),
         ("@id(\"a\\nb\") forbid (principal, action, resource);", "@id"),
-        ("@id(\"x\") permit (principal, action, resource); @id(\"x\") forbid (principal, action, resource);", "twice"),
+        (
+            "@id(\"x\") permit (principal, action, resource); @id(\"x\") forbid (principal, action, resource);",
+            "twice",
+        ),
     ] {
         let problems = load(PROFILES, cedar).unwrap_err();
-        assert!(problems.iter().any(|problem| problem.contains(words)), "{problems:?} should have {words:?}");
         assert!(
-            problems.iter().all(|problem| problem.starts_with("a.cedar") || problem.starts_with("*.cedar: there is no")),
+            problems.iter().any(|problem| problem.contains(words)),
+            "{problems:?} should have {words:?}"
+        );
+        assert!(
+            problems.iter().all(|problem| problem.starts_with("a.cedar")
+                || problem.starts_with("*.cedar: there is no")),
             "{problems:?}"
         );
     }
@@ -93,9 +118,15 @@ fn each_policy_problem_is_named() {
 #[test]
 fn each_error_has_its_place() {
     let same = r#"resource == Sentinel::Profile::"dve""#;
-    let twice = format!("@id(\"p\") permit (principal, action, {same});\n@id(\"f\") forbid (principal, action, {same});");
+    let twice = format!(
+        "@id(\"p\") permit (principal, action, {same});\n@id(\"f\") forbid (principal, action, {same});"
+    );
     problem(PROFILES, &twice, "a.cedar:2:49: f: ");
-    problem(PROFILES, "permit (principal, action, resource)\nwhen { principal.nmae == \"a\" };", "a.cedar:2:8: ");
+    problem(
+        PROFILES,
+        "permit (principal, action, resource)\nwhen { principal.nmae == \"a\" };",
+        "a.cedar:2:8: ",
+    );
     problem(
         PROFILES,
         "permit (principal, action, resource);\n@reson(\"x\")\nforbid (principal, action, resource);",
@@ -106,7 +137,11 @@ fn each_error_has_its_place() {
         "permit (principal, action, resource);\npermit (principal == ?principal, action, resource);",
         "a.cedar:2:22: ",
     );
-    problem(PROFILES, "@id(\"x\")\npermit (principal, action, resource)\nwhen { principal.name == \"a };", "a.cedar:3:26: ");
+    problem(
+        PROFILES,
+        "@id(\"x\")\npermit (principal, action, resource)\nwhen { principal.name == \"a };",
+        "a.cedar:3:26: ",
+    );
     problem(PROFILES, "permit (principal, action, resource in);", "a.cedar:1:39: ");
     problem(PROFILES, "permit (principal, action, resource)", "a.cedar:1:37: ");
 }
@@ -116,25 +151,44 @@ fn each_error_has_its_place() {
 #[test]
 fn security_a_deeply_nested_policy_is_refused() {
     let nested = |depth: usize| {
-        format!("permit (principal, action, resource)\nwhen {{ {}true{} }};", "(".repeat(depth), ")".repeat(depth))
+        format!(
+            "permit (principal, action, resource)\nwhen {{ {}true{} }};",
+            "(".repeat(depth),
+            ")".repeat(depth)
+        )
     };
     let load = |cedar: &str| {
-        let parameters = [("profiles", PROFILES), ("policies/a", cedar)].map(|(name, text)| (name.to_owned(), text.to_owned()));
-        let terms = Terms { default_duration: SessionDuration::MIN, named_session_roles: NamedSessionRoles::default() };
-        Policy::load(&BundleText::from_parameters(parameters).unwrap(), &terms).map_err(|BundleError(problems)| problems)
+        let parameters = [("profiles", PROFILES), ("policies/a", cedar)]
+            .map(|(name, text)| (name.to_owned(), text.to_owned()));
+        let terms = Terms {
+            default_duration: SessionDuration::MIN,
+            named_session_roles: NamedSessionRoles::default(),
+        };
+        Policy::load(&BundleText::from_parameters(parameters).unwrap(), &terms)
+            .map_err(|BundleError(problems)| problems)
     };
     assert!(load(&nested(60)).is_ok());
     for depth in [64, 1_000, 100_000] {
-        assert_eq!(load(&nested(depth)).unwrap_err(), ["a.cedar:2:71: brackets are nested deeper than 64"], "{depth}");
+        assert_eq!(
+            load(&nested(depth)).unwrap_err(),
+            ["a.cedar:2:71: brackets are nested deeper than 64"],
+            "{depth}"
+        );
     }
-    let chain = format!("permit (principal, action, resource) when {{ principal{} == 1 }};", ".a".repeat(1_000));
+    let chain = format!(
+        "permit (principal, action, resource) when {{ principal{} == 1 }};",
+        ".a".repeat(1_000)
+    );
     assert!(load(&chain).is_err(), "the validator gets to its end");
 }
 
 #[test]
 fn all_problems_are_told_together() {
-    let problems =
-        load("[dev]\nrole_arn = \"x\"\nmax_duration = 1", "permit (principal, action, resource) when { 1 };").unwrap_err();
+    let problems = load(
+        "[dev]\nrole_arn = \"x\"\nmax_duration = 1",
+        "permit (principal, action, resource) when { 1 };",
+    )
+    .unwrap_err();
     assert_eq!(problems.len(), 3, "{problems:?}");
 }
 
@@ -147,7 +201,10 @@ fn a_permit_about_nothing_is_remarked_and_so_is_a_group_without_a_rule() {
     assert_eq!(warnings.len(), 3, "{warnings:?}");
     assert!(warnings[0].starts_with("a.cedar:1:49: x: no profile is in the group"), "{warnings:?}");
     assert!(warnings[1].starts_with("a.cedar:2:57: y: there is no profile"), "{warnings:?}");
-    assert!(warnings[2].starts_with("profiles.toml: no policy names the group \"g\""), "{warnings:?}");
+    assert!(
+        warnings[2].starts_with("profiles.toml: no policy names the group \"g\""),
+        "{warnings:?}"
+    );
 }
 
 /// THREAT: a forbid with a misspelt profile, group or caller never applies, and nobody notices.
@@ -165,7 +222,8 @@ fn security_a_forbid_about_nothing_does_not_load() {
     ] {
         problem(PROFILES, &format!("@id(\"x\") forbid ({scope});"), ": x: ");
     }
-    let impossible = r#"@id("x") forbid (principal, action, resource) when { context has devcie };"#;
+    let impossible =
+        r#"@id("x") forbid (principal, action, resource) when { context has devcie };"#;
     problem(PROFILES, impossible, "a.cedar:1:");
     for principal in [
         "sts::123456789012:assumed-role/AWSReservedSSO_Dev_01/a@b",
@@ -174,7 +232,9 @@ fn security_a_forbid_about_nothing_does_not_load() {
         "sts::123456789012:federated-user",
         "iam::123456789012:root",
     ] {
-        let forbid = format!("forbid (principal == Sentinel::Caller::\"arn:aws:{principal}\", action, resource);");
+        let forbid = format!(
+            "forbid (principal == Sentinel::Caller::\"arn:aws:{principal}\", action, resource);"
+        );
         assert!(load(PROFILES, &forbid).is_ok(), "{principal}");
     }
 }
@@ -183,8 +243,18 @@ fn security_a_forbid_about_nothing_does_not_load() {
 fn several_permits_give_the_longest_session_that_one_of_them_gives() {
     let alice = "arn:aws:iam::123456789012:user/alice";
     let granted = |cedar: &str, wish: u32| {
-        let request = VendRequest { profile: dev(), duration: SessionDuration::from_seconds(wish), device: None };
-        let decision = policy(PROFILES, cedar).decide(&caller(alice), &request, None, &RequestId::new("0a1b2c3d"), monday_noon());
+        let request = VendRequest {
+            profile: dev(),
+            duration: SessionDuration::from_seconds(wish),
+            device: None,
+        };
+        let decision = policy(PROFILES, cedar).decide(
+            &caller(alice),
+            &request,
+            None,
+            &RequestId::new("0a1b2c3d"),
+            monday_noon(),
+        );
         let grant = decision.into_grant().unwrap();
         (grant.duration().seconds(), grant.clamped_by())
     };
@@ -192,7 +262,10 @@ fn several_permits_give_the_longest_session_that_one_of_them_gives() {
     let longer = r#"@max_duration("1800") permit (principal, action, resource);"#;
     let unmatched = r#"permit (principal, action, resource) when { principal.name == "bob" };"#;
     assert_eq!(granted(short, 3_600), (900, Some(Clamp::Policy)));
-    assert_eq!(granted(&format!("{short}{longer}{unmatched}"), 3_600), (1_800, Some(Clamp::Policy)));
+    assert_eq!(
+        granted(&format!("{short}{longer}{unmatched}"), 3_600),
+        (1_800, Some(Clamp::Policy))
+    );
     assert_eq!(granted(&format!("{short}{longer}"), 1_200), (1_200, None));
     assert_eq!(granted(&format!("{short}{PERMIT}"), 7_200), (3_600, Some(Clamp::RoleChaining)));
 }
@@ -203,15 +276,22 @@ fn shadow_policies_change_nothing_but_the_record() {
     let request = VendRequest { profile: dev(), duration: None, device: None };
     let outcome = |cedar: &str| {
         let policy = policy(PROFILES, cedar);
-        let allowed = policy.decide(&alice, &request, None, &RequestId::new("0a1b2c3d"), monday_noon()).into_grant().is_ok();
+        let allowed = policy
+            .decide(&alice, &request, None, &RequestId::new("0a1b2c3d"), monday_noon())
+            .into_grant()
+            .is_ok();
         (allowed, policy.rehearse(&alice, &request, None, monday_noon()))
     };
     let forbid = r#"@id("f") @mode("shadow") forbid (principal, action, resource);"#;
     let permit = r#"@id("s") @mode("shadow") permit (principal, action, resource);"#;
-    let elsewhere = r#"@mode("shadow") forbid (principal, action, resource) when { principal.name == "bob" };"#;
+    let elsewhere =
+        r#"@mode("shadow") forbid (principal, action, resource) when { principal.name == "bob" };"#;
     assert_eq!(outcome(PERMIT), (true, Rehearsal::Nothing));
     assert_eq!(outcome(&format!("{PERMIT}{elsewhere}")), (true, Rehearsal::Nothing));
-    assert_eq!(outcome(&format!("{PERMIT}{forbid}")), (true, Rehearsal::WouldDeny(vec!["f".to_owned()])));
+    assert_eq!(
+        outcome(&format!("{PERMIT}{forbid}")),
+        (true, Rehearsal::WouldDeny(vec!["f".to_owned()]))
+    );
     assert_eq!(outcome(permit), (false, Rehearsal::WouldAllow(vec!["s".to_owned()])));
 }
 
@@ -224,18 +304,38 @@ fn policies_without_an_id_are_named_by_file_and_place() {
 
 #[test]
 fn what_policies_are_told_satisfies_the_schema() {
-    let schema = cedar_policy::Schema::from_cedarschema_str(include_str!("../../policy/sentinel.cedarschema")).unwrap().0;
+    let schema = cedar_policy::Schema::from_cedarschema_str(include_str!(
+        "../../policy/sentinel.cedarschema"
+    ))
+    .unwrap()
+    .0;
     let policy = policy(PROFILES, PERMIT);
     let (name, profile) = policy.bundle.catalogue.iter().next().unwrap();
-    for arn in ["arn:aws:iam::123456789012:user/alice", "arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_X/a@b"] {
+    for arn in [
+        "arn:aws:iam::123456789012:user/alice",
+        "arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_X/a@b",
+    ] {
         let device = device("a@b");
-        let circumstances = Circumstances { duration: SessionDuration::MIN, device: Some(&device), now: monday_noon() };
+        let circumstances = Circumstances {
+            duration: SessionDuration::MIN,
+            device: Some(&device),
+            now: monday_noon(),
+        };
         let question = Question::new(&caller(arn), name, profile, circumstances).unwrap();
         let request = question.request();
-        cedar_policy::Entities::from_entities(question.entities().iter().cloned(), Some(&schema)).unwrap();
+        cedar_policy::Entities::from_entities(question.entities().iter().cloned(), Some(&schema))
+            .unwrap();
         let part = |uid: Option<&cedar_policy::EntityUid>| uid.unwrap().clone();
-        let (principal, action, resource) = (part(request.principal()), part(request.action()), part(request.resource()));
-        cedar_policy::Request::new(principal, action, resource, request.context().unwrap().clone(), Some(&schema)).unwrap();
+        let (principal, action, resource) =
+            (part(request.principal()), part(request.action()), part(request.resource()));
+        cedar_policy::Request::new(
+            principal,
+            action,
+            resource,
+            request.context().unwrap().clone(),
+            Some(&schema),
+        )
+        .unwrap();
     }
 }
 
@@ -250,14 +350,24 @@ fn policy(profiles: &str, cedar: &str) -> Policy {
 
 fn caller(arn: &str) -> Caller {
     let context = json!({"authorizer": {"iam": {"userArn": arn, "principalOrgId": "o-1"}}, "http": {"sourceIp": "2001:db8::1"}});
-    Caller::from_event(&Event::new(json!({ "requestContext": context })), &NamedSessionRoles::default()).unwrap()
+    Caller::from_event(
+        &Event::new(json!({ "requestContext": context })),
+        &NamedSessionRoles::default(),
+    )
+    .unwrap()
 }
 
 fn decide(policy: &Policy, arn: &str, profile: &str, now: UtcDateTime) -> Decision {
     decide_on(policy, arn, profile, None, now)
 }
 
-fn decide_on(policy: &Policy, arn: &str, profile: &str, device: Option<&Device>, now: UtcDateTime) -> Decision {
+fn decide_on(
+    policy: &Policy,
+    arn: &str,
+    profile: &str,
+    device: Option<&Device>,
+    now: UtcDateTime,
+) -> Decision {
     let profile = ProfileName::try_from(profile.to_owned()).unwrap();
     let request = VendRequest { profile, duration: None, device: None };
     policy.decide(&caller(arn), &request, device, &RequestId::new("0a1b2c3d"), now)

@@ -17,8 +17,7 @@ use std::path::Path;
 
 const CATALOGUE: &str = "profiles";
 const DIGEST: &str = "digest";
-const MIXTURE: &str =
-    "digest: is not that of the other parameters: a change is under way, or was made by hand (then delete `digest`)";
+const MIXTURE: &str = "digest: is not that of the other parameters: a change is under way, or was made by hand (then delete `digest`)";
 /// The bytes of an advanced parameter. Source: "Managing parameter tiers" in the Systems Manager user guide.
 const LONGEST_PARAMETER: usize = 8 * 1024;
 
@@ -56,7 +55,9 @@ impl BundleText {
     }
 
     /// Takes the parameters below a path, by their names without the path.
-    pub fn from_parameters(parameters: impl IntoIterator<Item = (String, String)>) -> Result<Self, BundleError> {
+    pub fn from_parameters(
+        parameters: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, BundleError> {
         let (mut files, mut digest, mut problems) = (BTreeMap::new(), None, Vec::new());
         for (parameter, text) in parameters {
             match file_name(&parameter) {
@@ -66,7 +67,9 @@ impl BundleText {
                         problems.push(format!("{parameter}: there are two parameters of this name, with and without suffix"));
                     }
                 }
-                None => problems.push(format!("{parameter}: is neither profiles, profiles/NAME, policies/NAME nor digest")),
+                None => problems.push(format!(
+                    "{parameter}: is neither profiles, profiles/NAME, policies/NAME nor digest"
+                )),
             }
         }
         let bundle = Self::new(files);
@@ -86,7 +89,8 @@ impl BundleText {
         let digest = (DIGEST.to_owned(), self.digest.clone());
         let named = self.files.iter().map(|(file, text)| (parameter_name(file), text.clone()));
         let parameters: BTreeMap<String, String> = named.chain([digest]).collect();
-        let mut problems: Vec<String> = self.files.iter().filter_map(|(file, text)| unfit(file, text)).collect();
+        let mut problems: Vec<String> =
+            self.files.iter().filter_map(|(file, text)| unfit(file, text)).collect();
         if problems.is_empty() && Self::from_parameters(parameters.clone()).as_ref() != Ok(self) {
             problems.push("two files have names that become one in Parameter Store".to_owned());
         }
@@ -110,13 +114,18 @@ impl BundleText {
     }
 
     fn ending(&self, suffix: &'static str) -> impl Iterator<Item = (&str, &str)> {
-        self.files.iter().filter(move |(file, _)| file.ends_with(suffix)).map(|(file, text)| (file.as_str(), text.as_str()))
+        self.files
+            .iter()
+            .filter(move |(file, _)| file.ends_with(suffix))
+            .map(|(file, text)| (file.as_str(), text.as_str()))
     }
 }
 
 /// The file that a parameter stands for; its own suffix, if it has one, is not doubled.
 fn file_name(parameter: &str) -> Option<String> {
-    let named = |name: &str, suffix: &str| (!name.is_empty()).then(|| format!("{}{suffix}", name.trim_end_matches(suffix)));
+    let named = |name: &str, suffix: &str| {
+        (!name.is_empty()).then(|| format!("{}{suffix}", name.trim_end_matches(suffix)))
+    };
     if parameter == CATALOGUE {
         return Some("profiles.toml".to_owned());
     }
@@ -137,7 +146,9 @@ fn unfit(file: &str, text: &str) -> Option<String> {
     } else if text.len() > LONGEST_PARAMETER {
         Some(format!("{file}: is longer than {LONGEST_PARAMETER} bytes: split it in two"))
     } else if text.contains("{{") {
-        Some(format!("{file}: has {{{{, which Parameter Store takes for a reference to another parameter"))
+        Some(format!(
+            "{file}: has {{{{, which Parameter Store takes for a reference to another parameter"
+        ))
     } else {
         None
     }
@@ -158,19 +169,29 @@ fn refuse_misplaced(directory: &Path) -> Result<(), String> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let is_toml = path.extension().is_some_and(|extension| extension == "toml");
         if name == "policies" || (is_toml && name != "profiles.toml" && name != "tests.toml") {
-            return Err(format!("{name}: is not read; *.cedar files belong beside profiles.toml, more profiles into profiles/"));
+            return Err(format!(
+                "{name}: is not read; *.cedar files belong beside profiles.toml, more profiles into profiles/"
+            ));
         }
     }
     Ok(())
 }
 
 fn add(files: &mut BTreeMap<String, String>, path: &Path, name: String) -> Result<(), String> {
-    files.insert(name, fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?);
+    files.insert(
+        name,
+        fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?,
+    );
     Ok(())
 }
 
 /// Adds the files in `directory` with this extension, under their names after `prefix`.
-fn add_all(files: &mut BTreeMap<String, String>, directory: &Path, prefix: &str, extension: &str) -> Result<(), String> {
+fn add_all(
+    files: &mut BTreeMap<String, String>,
+    directory: &Path,
+    prefix: &str,
+    extension: &str,
+) -> Result<(), String> {
     let problem = |error| format!("{}: {error}", directory.display());
     for entry in fs::read_dir(directory).map_err(problem)? {
         let path = entry.map_err(problem)?.path();
@@ -187,7 +208,9 @@ mod tests {
     use super::*;
 
     fn parameters(named: &[(&str, &str)]) -> Result<BundleText, BundleError> {
-        BundleText::from_parameters(named.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())))
+        BundleText::from_parameters(
+            named.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())),
+        )
     }
 
     fn problem(named: &[(&str, &str)]) -> String {
@@ -196,25 +219,38 @@ mod tests {
 
     #[test]
     fn parameters_and_files_stand_for_each_other() {
-        let bundle =
-            parameters(&[("profiles", "a"), ("profiles/team", "b"), ("policies/access", "c"), ("policies/x/y", "d")]).unwrap();
+        let bundle = parameters(&[
+            ("profiles", "a"),
+            ("profiles/team", "b"),
+            ("policies/access", "c"),
+            ("policies/x/y", "d"),
+        ])
+        .unwrap();
         let files: Vec<&str> = bundle.files.keys().map(String::as_str).collect();
         assert_eq!(files, ["access.cedar", "profiles.toml", "profiles/team.toml", "x/y.cedar"]);
         assert_eq!(BundleText::from_parameters(bundle.parameters().unwrap()), Ok(bundle));
-        assert_eq!(parameters(&[("policies/access.cedar", "")]), parameters(&[("policies/access", "")]));
+        assert_eq!(
+            parameters(&[("policies/access.cedar", "")]),
+            parameters(&[("policies/access", "")])
+        );
     }
 
     #[test]
     fn the_digest_is_that_of_the_documented_json() {
         let bundle = parameters(&[("profiles", "a\n"), ("policies/access", "\"")]).unwrap();
         // printf '{"access.cedar":"\\"","profiles.toml":"a\\n"}' | sha256sum
-        assert_eq!(bundle.digest(), "70975775900192d7b49d57a8463d62805759f61fa8755d812d7be6493a71519c");
+        assert_eq!(
+            bundle.digest(),
+            "70975775900192d7b49d57a8463d62805759f61fa8755d812d7be6493a71519c"
+        );
     }
 
     #[test]
     fn what_parameter_store_would_not_take_is_told_before_anything_is_written() {
         let files = |named: &[(&str, &str)]| {
-            BundleText::new(named.iter().map(|(file, text)| ((*file).to_owned(), (*text).to_owned())).collect())
+            BundleText::new(
+                named.iter().map(|(file, text)| ((*file).to_owned(), (*text).to_owned())).collect(),
+            )
         };
         for (file, text, words) in [
             ("two words.cedar", "x", "the name"),
@@ -223,7 +259,10 @@ mod tests {
             ("a.cedar", "{{x}}", "has {{"),
             ("a.cedar.cedar", "x", "names"),
         ] {
-            let problems = files(&[("profiles.toml", "x"), (file, text)]).parameters().unwrap_err().to_string();
+            let problems = files(&[("profiles.toml", "x"), (file, text)])
+                .parameters()
+                .unwrap_err()
+                .to_string();
             assert!(problems.contains(words), "{problems}");
         }
     }
@@ -232,17 +271,35 @@ mod tests {
     /// PREVENTION: what looks like a part of the bundle and is none keeps it from loading.
     #[test]
     fn security_a_misplaced_file_does_not_load() {
-        let directory = std::env::temp_dir().join(format!("sentinel-tvm-misplaced-{}", std::process::id()));
+        let directory =
+            std::env::temp_dir().join(format!("sentinel-tvm-misplaced-{}", std::process::id()));
         fs::create_dir_all(directory.join("profiles")).unwrap();
-        for file in ["profiles.toml", "profiles/team.toml", "access.cedar", "tests.toml", "sentinel.cedarschema", "README.md"] {
+        for file in [
+            "profiles.toml",
+            "profiles/team.toml",
+            "access.cedar",
+            "tests.toml",
+            "sentinel.cedarschema",
+            "README.md",
+        ] {
             fs::write(directory.join(file), "x").unwrap();
         }
         assert_eq!(BundleText::from_directory(&directory).unwrap().files.len(), 3);
         fs::write(directory.join("profile.toml"), "x").unwrap();
-        assert!(BundleText::from_directory(&directory).unwrap_err().to_string().starts_with("profile.toml: is not read"));
+        assert!(
+            BundleText::from_directory(&directory)
+                .unwrap_err()
+                .to_string()
+                .starts_with("profile.toml: is not read")
+        );
         fs::remove_file(directory.join("profile.toml")).unwrap();
         fs::create_dir(directory.join("policies")).unwrap();
-        assert!(BundleText::from_directory(&directory).unwrap_err().to_string().starts_with("policies: is not read"));
+        assert!(
+            BundleText::from_directory(&directory)
+                .unwrap_err()
+                .to_string()
+                .starts_with("policies: is not read")
+        );
         fs::remove_dir_all(&directory).unwrap();
     }
 
@@ -251,14 +308,24 @@ mod tests {
     /// PREVENTION: a digest that is not that of the rest, and a parameter of an unknown name, keep the bundle from loading.
     #[test]
     fn security_a_mixture_and_an_unknown_parameter_do_not_load() {
-        let mut mixed = parameters(&[("profiles", "a"), ("policies/access", "c")]).unwrap().parameters().unwrap();
+        let mut mixed = parameters(&[("profiles", "a"), ("policies/access", "c")])
+            .unwrap()
+            .parameters()
+            .unwrap();
         mixed.insert("profiles".to_owned(), "b".to_owned());
         assert!(BundleText::from_parameters(mixed).is_err());
         assert!(problem(&[("profiles", "a"), ("digest", "")]).starts_with("digest: "));
-        for unknown in ["polices/access", "policies", "policies/", "profiles/", "", "Profiles", "tests"] {
-            assert!(problem(&[("profiles", "a"), (unknown, "")]).contains("is neither"), "{unknown}");
+        for unknown in
+            ["polices/access", "policies", "policies/", "profiles/", "", "Profiles", "tests"]
+        {
+            assert!(
+                problem(&[("profiles", "a"), (unknown, "")]).contains("is neither"),
+                "{unknown}"
+            );
         }
-        assert!(problem(&[("policies/a", ""), ("policies/a.cedar", "")]).contains("two parameters"));
+        assert!(
+            problem(&[("policies/a", ""), ("policies/a.cedar", "")]).contains("two parameters")
+        );
         assert!(problem(&[]).contains("no parameter"));
         assert!(problem(&[("digest", "0")]).contains("no parameter"));
     }

@@ -25,7 +25,10 @@ impl<T> OneOrMany<T> {
         }
     }
 
-    pub(super) fn try_map<U, E>(&self, change: impl FnMut(&T) -> Result<U, E>) -> Result<OneOrMany<U>, E> {
+    pub(super) fn try_map<U, E>(
+        &self,
+        change: impl FnMut(&T) -> Result<U, E>,
+    ) -> Result<OneOrMany<U>, E> {
         let mut changed: Vec<U> = self.iter().map(change).collect::<Result<_, _>>()?;
         match (self, changed.pop()) {
             (Self::One(_), Some(one)) => Ok(OneOrMany::One(one)),
@@ -114,8 +117,15 @@ impl<T> UniqueMap<T> {
         self.0.iter()
     }
 
-    pub(super) fn try_map<U, E>(&self, mut change: impl FnMut(&T) -> Result<U, E>) -> Result<UniqueMap<U>, E> {
-        self.0.iter().map(|(name, value)| Ok((name.clone(), change(value)?))).collect::<Result<_, _>>().map(UniqueMap)
+    pub(super) fn try_map<U, E>(
+        &self,
+        mut change: impl FnMut(&T) -> Result<U, E>,
+    ) -> Result<UniqueMap<U>, E> {
+        self.0
+            .iter()
+            .map(|(name, value)| Ok((name.clone(), change(value)?)))
+            .collect::<Result<_, _>>()
+            .map(UniqueMap)
     }
 }
 

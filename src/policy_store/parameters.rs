@@ -20,18 +20,23 @@ pub struct ParameterPath(String);
 
 /// Why a text is no path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("is not a path of Parameter Store, such as /sentinel/policy, without / at its end and not below /aws or /ssm")]
+#[error(
+    "is not a path of Parameter Store, such as /sentinel/policy, without / at its end and not below /aws or /ssm"
+)]
 pub struct InvalidPath;
 
 impl ParameterPath {
     /// Checks a path: at most 1011 of `[A-Za-z0-9_.-/]`, at most 13 levels, so that `policies/NAME` fits below it.
     pub fn parse(text: &str) -> Result<Self, InvalidPath> {
         let levels: Vec<&str> = text.strip_prefix('/').ok_or(InvalidPath)?.split('/').collect();
-        let level =
-            |level: &&str| !level.is_empty() && level.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte));
+        let level = |level: &&str| {
+            !level.is_empty()
+                && level.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
+        };
         let first = levels[0].to_ascii_lowercase();
         let reserved = first.starts_with("aws") || first.starts_with("ssm");
-        let fits = text.len() <= 1_011 && levels.len() <= 13 && levels.iter().all(level) && !reserved;
+        let fits =
+            text.len() <= 1_011 && levels.len() <= 13 && levels.iter().all(level) && !reserved;
         if fits { Ok(Self(text.to_owned())) } else { Err(InvalidPath) }
     }
 }
@@ -54,20 +59,30 @@ impl Parameters {
 
     /// The bundle's text as it is now, all pages of it.
     pub(super) async fn text(&self, within: Duration) -> Result<BundleText, ReloadError> {
-        let pages = self.client.get_parameters_by_path().path(&self.path.0).recursive(true).with_decryption(true);
+        let pages = self
+            .client
+            .get_parameters_by_path()
+            .path(&self.path.0)
+            .recursive(true)
+            .with_decryption(true);
         let pages = Box::pin(pages.into_paginator().send().try_collect());
-        let pages: Vec<_> = tokio::time::timeout(within, pages)
-            .await
-            .map_err(|_| ReloadError::TimedOut)?
-            .map_err(|error| Failure::of(&error).either(ReloadError::Refused, ReloadError::Unavailable))?;
+        let pages: Vec<_> =
+            tokio::time::timeout(within, pages).await.map_err(|_| ReloadError::TimedOut)?.map_err(
+                |error| Failure::of(&error).either(ReloadError::Refused, ReloadError::Unavailable),
+            )?;
         let parameters = pages.into_iter().flat_map(|page| page.parameters.unwrap_or_default());
-        Ok(BundleText::from_parameters(parameters.filter_map(|parameter| self.below_path(parameter)))?)
+        Ok(BundleText::from_parameters(
+            parameters.filter_map(|parameter| self.below_path(parameter)),
+        )?)
     }
 
     /// A parameter's name without the path, and its text.
     fn below_path(&self, parameter: Parameter) -> Option<(String, String)> {
         let name = parameter.name?;
-        let below = name.strip_prefix(&self.path.0).and_then(|rest| rest.strip_prefix('/')).unwrap_or(&name);
+        let below = name
+            .strip_prefix(&self.path.0)
+            .and_then(|rest| rest.strip_prefix('/'))
+            .unwrap_or(&name);
         Some((below.to_owned(), parameter.value?))
     }
 }

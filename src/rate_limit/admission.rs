@@ -138,7 +138,8 @@ impl Degraded {
     pub(super) fn mode(&self, configured: FailureMode) -> FailureMode {
         match self {
             Self::Store(StoreError::Throttled(_) | StoreError::Contended) => FailureMode::Memory,
-            Self::BreakerOpen | Self::Store(StoreError::Unreachable(_) | StoreError::Misconfigured(_)) => configured,
+            Self::BreakerOpen
+            | Self::Store(StoreError::Unreachable(_) | StoreError::Misconfigured(_)) => configured,
         }
     }
 }
@@ -158,7 +159,12 @@ pub struct Standing {
 
 impl Standing {
     pub(super) fn of(tier: Tier, quota: Quota, tat: u64, now: u64) -> Self {
-        Self { tier, quota, remaining: quota.remaining(tat, now), reset_seconds: whole_seconds(tat.saturating_sub(now)) }
+        Self {
+            tier,
+            quota,
+            remaining: quota.remaining(tat, now),
+            reset_seconds: whole_seconds(tat.saturating_sub(now)),
+        }
     }
 }
 

@@ -55,7 +55,10 @@ enum State {
 
 impl Breaker {
     pub(super) fn new(settings: BreakerSettings) -> Self {
-        Self { settings, inner: Mutex::new(Inner { state: State::Closed { failures: 0 }, transitions: 0 }) }
+        Self {
+            settings,
+            inner: Mutex::new(Inner { state: State::Closed { failures: 0 }, transitions: 0 }),
+        }
     }
 
     /// Whether a request at `now` may ask the store. Whoever may must report `succeeded` or `failed`.
@@ -72,7 +75,8 @@ impl Breaker {
                 let stale = self.is_over(since, now);
                 let permitted = stale || probes < self.settings.half_open_requests;
                 if permitted {
-                    let (since, probes) = if stale { (now, successes + 1) } else { (since, probes + 1) };
+                    let (since, probes) =
+                        if stale { (now, successes + 1) } else { (since, probes + 1) };
                     inner.state = State::HalfOpen { since, probes, successes };
                 }
                 permitted
@@ -104,7 +108,9 @@ impl Breaker {
             State::Closed { failures } if failures + 1 < self.settings.failure_threshold => {
                 inner.state = State::Closed { failures: failures + 1 };
             }
-            State::Closed { .. } | State::HalfOpen { .. } => inner.become_(State::Open { since: now }),
+            State::Closed { .. } | State::HalfOpen { .. } => {
+                inner.become_(State::Open { since: now })
+            }
             State::Open { .. } => {}
         }
     }
@@ -132,9 +138,17 @@ impl Inner {
         self.state = next;
         self.transitions += 1;
         match to {
-            BreakerState::Open => tracing::warn!(?from, ?to, "the limiter's breaker opens: DynamoDB is not asked for a while"),
-            BreakerState::HalfOpen => tracing::info!(?from, ?to, "the limiter's breaker probes DynamoDB"),
-            BreakerState::Closed => tracing::info!(?from, ?to, "the limiter's breaker closes: DynamoDB decides again"),
+            BreakerState::Open => tracing::warn!(
+                ?from,
+                ?to,
+                "the limiter's breaker opens: DynamoDB is not asked for a while"
+            ),
+            BreakerState::HalfOpen => {
+                tracing::info!(?from, ?to, "the limiter's breaker probes DynamoDB")
+            }
+            BreakerState::Closed => {
+                tracing::info!(?from, ?to, "the limiter's breaker closes: DynamoDB decides again")
+            }
         }
     }
 }
@@ -156,7 +170,11 @@ mod tests {
     const SECOND: u64 = 1_000_000;
 
     fn breaker() -> Breaker {
-        Breaker::new(BreakerSettings { failure_threshold: 5, reset_seconds: 30, half_open_requests: 3 })
+        Breaker::new(BreakerSettings {
+            failure_threshold: 5,
+            reset_seconds: 30,
+            half_open_requests: 3,
+        })
     }
 
     fn opened_at(now: u64) -> Breaker {
@@ -221,7 +239,11 @@ mod tests {
         assert_eq!((0..10).filter(|_| breaker.permits(30 * SECOND)).count(), 3);
         breaker.succeeded();
         assert!(!breaker.permits(59 * SECOND));
-        assert_eq!((0..10).filter(|_| breaker.permits(60 * SECOND)).count(), 2, "one had succeeded");
+        assert_eq!(
+            (0..10).filter(|_| breaker.permits(60 * SECOND)).count(),
+            2,
+            "one had succeeded"
+        );
     }
 
     #[test]

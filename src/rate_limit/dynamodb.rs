@@ -33,7 +33,11 @@ impl DynamoTable {
     pub fn new(config: &aws_config::SdkConfig, name: &str, timeout: Duration) -> Self {
         let config = aws_sdk_dynamodb::config::Builder::from(config)
             .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(timeout / 2).build())
-            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS).with_initial_backoff(FIRST_BACKOFF))
+            .retry_config(
+                RetryConfig::standard()
+                    .with_max_attempts(ATTEMPTS)
+                    .with_initial_backoff(FIRST_BACKOFF),
+            )
             .build();
         Self { client: Client::from_conf(config), name: name.to_owned() }
     }

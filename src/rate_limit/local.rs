@@ -113,7 +113,11 @@ impl LocalStore {
 
     pub(super) fn usage(&self) -> Usage {
         let inner = self.lock();
-        Usage { keys: inner.budgets.len(), max_keys: self.max_keys.get(), evictions: inner.evictions }
+        Usage {
+            keys: inner.budgets.len(),
+            max_keys: self.max_keys.get(),
+            evictions: inner.evictions,
+        }
     }
 
     /// Changes the budget of `key`, which thereby counts as the one used last.
@@ -137,7 +141,10 @@ impl Inner {
         }
         if !self.warned && self.budgets.len() * 5 >= max_keys.get() * 4 {
             self.warned = true;
-            tracing::warn!(max_keys, "the limiter's local store is 80 % full; when full it forgets the principals idle longest");
+            tracing::warn!(
+                max_keys,
+                "the limiter's local store is 80 % full; when full it forgets the principals idle longest"
+            );
         }
     }
 }

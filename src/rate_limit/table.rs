@@ -30,7 +30,11 @@ const GRACE_SECONDS: u64 = 3_600;
 /// simulations.
 pub trait Table: Send + Sync {
     /// Tries one write.
-    fn charge(&self, key: &str, charge: &Charge) -> impl Future<Output = Result<Charged, StoreError>> + Send;
+    fn charge(
+        &self,
+        key: &str,
+        charge: &Charge,
+    ) -> impl Future<Output = Result<Charged, StoreError>> + Send;
 }
 
 /// Which condition a write rests on.
@@ -106,7 +110,11 @@ pub(super) struct Request<'a> {
 
 impl Request<'_> {
     /// Decides in the table, in one write as a rule. `writes` counts those tried, for the caller to see even if it gives up.
-    pub(super) async fn decide<T: Table>(&self, table: &T, writes: &mut u32) -> Result<Verdict, StoreError> {
+    pub(super) async fn decide<T: Table>(
+        &self,
+        table: &T,
+        writes: &mut u32,
+    ) -> Result<Verdict, StoreError> {
         let mut form = self.form_for(self.known);
         for _ in 0..3 {
             *writes += 1;

@@ -20,7 +20,8 @@ impl ClientTokens {
     /// Checks the presented token; a missing one is compared like an empty one.
     pub fn verify(&self, presented: Option<&str>) -> Result<(), ClientTokenInvalid> {
         let presented = digest(presented.unwrap_or_default());
-        let matches = self.0.iter().fold(Choice::from(0), |found, valid| found | valid.ct_eq(&presented));
+        let matches =
+            self.0.iter().fold(Choice::from(0), |found, valid| found | valid.ct_eq(&presented));
         if matches.into() { Ok(()) } else { Err(ClientTokenInvalid) }
     }
 }
@@ -29,9 +30,12 @@ impl FromSecret for ClientTokens {
     /// Comma-separated tokens; blanks around one are dropped.
     fn from_secret(text: &str) -> Result<Self, &'static str> {
         let tokens: Vec<&str> = text.split(',').map(str::trim).collect();
-        let is_token = |token: &&str| !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
+        let is_token =
+            |token: &&str| !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
         if text.trim_start().starts_with('{') || !tokens.iter().all(is_token) {
-            return Err("it is not a comma-separated list of tokens in printable ASCII, none of them empty");
+            return Err(
+                "it is not a comma-separated list of tokens in printable ASCII, none of them empty",
+            );
         }
         Ok(Self(tokens.into_iter().map(digest).collect()))
     }
@@ -57,7 +61,15 @@ mod tests {
         for valid in ["old-token", "new-token"] {
             assert_eq!(tokens.verify(Some(valid)), Ok(()));
         }
-        for wrong in ["", "old-toke", "old-tokenx", "OLD-TOKEN", "old-token,new-token", " old-token", "old-token, new-token"] {
+        for wrong in [
+            "",
+            "old-toke",
+            "old-tokenx",
+            "OLD-TOKEN",
+            "old-token,new-token",
+            " old-token",
+            "old-token, new-token",
+        ] {
             assert_eq!(tokens.verify(Some(wrong)), Err(ClientTokenInvalid), "{wrong}");
         }
         assert_eq!(tokens.verify(None), Err(ClientTokenInvalid));

@@ -20,7 +20,12 @@ pub(super) enum Source {
 impl Source {
     pub(super) fn secrets_manager(config: &aws_config::SdkConfig, id: &str) -> Self {
         let config = aws_sdk_secretsmanager::config::Builder::from(config)
-            .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT).operation_timeout(ALL_ATTEMPTS).build())
+            .timeout_config(
+                TimeoutConfig::builder()
+                    .operation_attempt_timeout(ATTEMPT)
+                    .operation_timeout(ALL_ATTEMPTS)
+                    .build(),
+            )
             .retry_config(RetryConfig::standard().with_max_attempts(2))
             .build();
         Self::SecretsManager { client: Client::from_conf(config), id: id.to_owned() }
@@ -44,9 +49,13 @@ impl Source {
             Self::SecretsManager { client, id } => (client, id),
             Self::Fixed(text) => return Ok(text.clone()),
         };
-        let output = Box::pin(client.get_secret_value().secret_id(id).send())
-            .await
-            .map_err(|error| Failure::of(&error).either(SecretError::Refused, SecretError::Unavailable))?;
-        output.secret_string.map(SecretString::from).ok_or(SecretError::Malformed("it is binary or empty, not text"))
+        let output =
+            Box::pin(client.get_secret_value().secret_id(id).send()).await.map_err(|error| {
+                Failure::of(&error).either(SecretError::Refused, SecretError::Unavailable)
+            })?;
+        output
+            .secret_string
+            .map(SecretString::from)
+            .ok_or(SecretError::Malformed("it is binary or empty, not text"))
     }
 }

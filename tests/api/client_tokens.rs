@@ -55,10 +55,18 @@ async fn security_missing_and_wrong_tokens_are_refused_alike() {
     let missing = api.send(Call::get("/?profile=development")).await;
     assert_eq!(missing.outcome(), (401, "CLIENT_TOKEN_INVALID".to_owned()));
     assert_eq!(missing.header("WWW-Authenticate"), Some("X-Sentinel-Token"));
-    let twice =
-        Call::event("rest-api-user").set("/multiValueHeaders/X-Sentinel-Token", serde_json::json!(["CANARY-new", "CANARY-old"]));
+    let twice = Call::event("rest-api-user").set(
+        "/multiValueHeaders/X-Sentinel-Token",
+        serde_json::json!(["CANARY-new", "CANARY-old"]),
+    );
     let numeric = Call::get("/").set("/headers/x-sentinel-token", 5);
-    for call in [with_token(""), with_token("CANARY-ol"), with_token("CANARY-old,CANARY-new"), twice, numeric] {
+    for call in [
+        with_token(""),
+        with_token("CANARY-ol"),
+        with_token("CANARY-old,CANARY-new"),
+        twice,
+        numeric,
+    ] {
         let answer = api.send(call).await;
         assert_eq!(answer.outcome(), (401, "CLIENT_TOKEN_INVALID".to_owned()));
         assert_eq!(answer.body()["Message"], missing.body()["Message"]);
@@ -89,7 +97,11 @@ async fn security_without_the_secret_nobody_passes() {
 /// PREVENTION: the quota comes before the token.
 #[tokio::test]
 async fn security_guesses_are_limited() {
-    let api = Api::with(&[("SENTINEL_CLIENT_TOKEN_SECRET_ARN", "client-tokens"), ("SENTINEL_RATE_LIMIT_REQUESTS", "3")]).await;
+    let api = Api::with(&[
+        ("SENTINEL_CLIENT_TOKEN_SECRET_ARN", "client-tokens"),
+        ("SENTINEL_RATE_LIMIT_REQUESTS", "3"),
+    ])
+    .await;
     api.secrets.hold("CANARY").await;
     for _ in 0..3 {
         assert_eq!(api.send(with_token("guess")).await.status(), 401);

@@ -31,14 +31,20 @@ async fn the_duration_is_clamped_and_the_reply_says_by_what() {
 #[tokio::test]
 async fn the_default_duration_is_a_setting() {
     let api = Api::with(&[("SENTINEL_DEFAULT_DURATION", "1800")]).await;
-    assert_eq!(api.send(Call::get("/?profile=development")).await.header("X-Sentinel-Granted-Seconds"), Some("1800"));
+    assert_eq!(
+        api.send(Call::get("/?profile=development")).await.header("X-Sentinel-Granted-Seconds"),
+        Some("1800")
+    );
     let capped = api.send(Call::get("/?profile=capped")).await;
     assert_eq!(capped.header("X-Sentinel-Clamped-By"), Some("profile"));
 }
 
 #[tokio::test]
 async fn a_posted_duration_may_be_a_number_or_text() {
-    for body in [r#"{"profile":"development","duration":1800}"#, r#" {"duration":"1800","profile":"development"}"#] {
+    for body in [
+        r#"{"profile":"development","duration":1800}"#,
+        r#" {"duration":"1800","profile":"development"}"#,
+    ] {
         let answer = Api::start().await.send(Call::post(body)).await;
         assert_eq!(answer.header("X-Sentinel-Granted-Seconds"), Some("1800"), "{body}");
     }
@@ -47,7 +53,12 @@ async fn a_posted_duration_may_be_a_number_or_text() {
 #[tokio::test]
 async fn sts_failures_are_told_apart() {
     for (status, sts_code, expected, detail) in [
-        (403, "AccessDenied", (502, "CREDENTIAL_ERROR"), "AccessDenied: the role must exist, and its trust policy must allow"),
+        (
+            403,
+            "AccessDenied",
+            (502, "CREDENTIAL_ERROR"),
+            "AccessDenied: the role must exist, and its trust policy must allow",
+        ),
         (403, "ExpiredTokenException", (502, "CREDENTIAL_ERROR"), "ExpiredTokenException"),
         (400, "PackedPolicyTooLarge", (502, "CREDENTIAL_ERROR"), "PackedPolicyTooLarge"),
         (400, "Throttling", (503, "SERVICE_UNAVAILABLE"), "Throttling"),
@@ -77,7 +88,12 @@ async fn what_sts_must_be_allowed_is_in_the_log_only() {
 #[tokio::test]
 async fn a_malformed_or_missing_sts_reply_is_unavailable() {
     let api = Api::start().await;
-    for body in ["", "<html>", "{}", "<AssumeRoleResponse><AssumeRoleResult></AssumeRoleResult></AssumeRoleResponse>"] {
+    for body in [
+        "",
+        "<html>",
+        "{}",
+        "<AssumeRoleResponse><AssumeRoleResult></AssumeRoleResult></AssumeRoleResponse>",
+    ] {
         api.sts.reply(200, body).await;
         let answer = api.send(Call::get("/?profile=development")).await;
         assert_eq!(answer.outcome(), (503, "SERVICE_UNAVAILABLE".to_owned()), "{body}");
@@ -100,5 +116,8 @@ async fn what_takes_longer_than_lambda_allows_is_given_up_in_time_for_its_audit_
     api.time_left = std::time::Duration::from_secs(2);
     let answer = api.send(Call::get("/?profile=development")).await;
     assert_eq!(answer.outcome(), (503, "SERVICE_UNAVAILABLE".to_owned()));
-    assert_eq!(answer.audit["source_identity"], "sentinel-alice@example.com", "what STS was asked for is on record");
+    assert_eq!(
+        answer.audit["source_identity"], "sentinel-alice@example.com",
+        "what STS was asked for is on record"
+    );
 }

@@ -37,7 +37,10 @@ async fn what_is_known_of_the_device_is_in_the_audit_line() {
     });
     assert_eq!(api.send(on("GOOD")).await.audit["device"], known);
     assert_eq!(api.send(on("GOOD")).await.audit["device"]["source"], "cache");
-    assert_eq!(api.send(on("NOSUCH")).await.audit["device"], json!({ "failure": "no such device" }));
+    assert_eq!(
+        api.send(on("NOSUCH")).await.audit["device"],
+        json!({ "failure": "no such device" })
+    );
     assert_eq!(api.send(Call::get("/?profile=development")).await.audit["device"], Value::Null);
 }
 
@@ -50,8 +53,14 @@ async fn policies_see_the_device() {
         assert_eq!(api.send(call.clone()).await.status(), status, "{device}");
     }
     assert_eq!(api.send(Call::get("/?profile=own-device")).await.status(), 403);
-    let bob = Call::by("arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_Developer_0123456789abcdef/bob@example.com");
-    assert_eq!(api.send(bob.target("GET", "/?profile=own-device&device_id=GOOD")).await.status(), 403, "it is not bob's");
+    let bob = Call::by(
+        "arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_Developer_0123456789abcdef/bob@example.com",
+    );
+    assert_eq!(
+        api.send(bob.target("GET", "/?profile=own-device&device_id=GOOD")).await.status(),
+        403,
+        "it is not bob's"
+    );
 }
 
 #[tokio::test]
@@ -61,8 +70,14 @@ async fn an_optional_device_that_cannot_be_looked_up_is_no_device() {
     jamf.answer(500, "{}").await;
     let open = api.send(on("GOOD")).await;
     assert_eq!(open.status(), 200, "no rule asks for a device here");
-    assert_eq!(open.audit["device"]["failure"], "the device-management system did not answer: HTTP 500");
-    assert_eq!(api.send(Call::get("/?profile=own-device&device_id=GOOD")).await.outcome(), outcome(403, "POLICY_DENY"));
+    assert_eq!(
+        open.audit["device"]["failure"],
+        "the device-management system did not answer: HTTP 500"
+    );
+    assert_eq!(
+        api.send(Call::get("/?profile=own-device&device_id=GOOD")).await.outcome(),
+        outcome(403, "POLICY_DENY")
+    );
 }
 
 #[tokio::test]
@@ -110,7 +125,12 @@ async fn compliant_devices_are_remembered_for_a_minute_and_others_not_at_all() {
 async fn explain_tells_that_a_required_device_is_missing() {
     let jamf = FakeJamf::believing(TOKEN).await;
     let api = api(&jamf, true, &[]).await;
-    for (query, allowed) in [("", false), ("&device_id=BAD", false), ("&device_id=NOSUCH", false), ("&device_id=GOOD", true)] {
+    for (query, allowed) in [
+        ("", false),
+        ("&device_id=BAD", false),
+        ("&device_id=NOSUCH", false),
+        ("&device_id=GOOD", true),
+    ] {
         let answer = api.send(Call::get(&format!("/v1/explain?profile=development{query}"))).await;
         assert_eq!((answer.status(), &answer.body()["allowed"]), (200, &json!(allowed)), "{query}");
         assert_eq!(answer.body()["missing"], if allowed { json!([]) } else { json!(["device"]) });
@@ -136,7 +156,11 @@ async fn security_a_required_device_cannot_be_got_round() {
         (on("%22,udid==*"), 400, "INVALID_DEVICE"),
         (on("GOOD&device_id=BAD"), 400, "INVALID_REQUEST"),
         (Call::get("/?profile=development&Device_Id=GOOD"), 400, "INVALID_REQUEST"),
-        (Call::get("/?profile=development").set("/headers/x-device-id", "GOOD"), 403, "DEVICE_REQUIRED"),
+        (
+            Call::get("/?profile=development").set("/headers/x-device-id", "GOOD"),
+            403,
+            "DEVICE_REQUIRED",
+        ),
         (on("NOSUCH"), 403, "DEVICE_VERIFICATION_FAILED"),
         (on("LOST"), 403, "DEVICE_VERIFICATION_FAILED"),
         (on("BAD"), 403, "DEVICE_VERIFICATION_FAILED"),
@@ -170,7 +194,11 @@ async fn security_without_a_posture_nobody_passes() {
         jamf.answer(status, body).await;
         let answer = api.send(on("GOOD")).await;
         assert_eq!(answer.outcome(), outcome(503, "SERVICE_UNAVAILABLE"), "{status} {body}");
-        assert!(!answer.shown().contains("CANARY") && !answer.audit.to_string().contains("CANARY"), "{}", answer.audit);
+        assert!(
+            !answer.shown().contains("CANARY") && !answer.audit.to_string().contains("CANARY"),
+            "{}",
+            answer.audit
+        );
     }
     jamf.answer(200, r#"{"totalCount":0,"results":[]}"#).await;
     assert_eq!(api.send(on("GOOD")).await.outcome(), outcome(403, "DEVICE_VERIFICATION_FAILED"));
@@ -192,7 +220,11 @@ async fn security_without_the_secret_nothing_is_asked() {
     for text in ["", "two words", "{"] {
         api.wait(10);
         api.secrets.hold(text).await;
-        assert_eq!(api.send(on("GOOD")).await.outcome(), outcome(503, "SERVICE_UNAVAILABLE"), "{text:?}");
+        assert_eq!(
+            api.send(on("GOOD")).await.outcome(),
+            outcome(503, "SERVICE_UNAVAILABLE"),
+            "{text:?}"
+        );
     }
     assert_eq!(jamf.asked().await, 0);
 }

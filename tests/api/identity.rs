@@ -30,18 +30,30 @@ async fn optional_fields_may_be_null_or_absent() {
     for member in ["principalOrgId", "accessKey", "callerId", "cognitoIdentity", "userId"] {
         let pointer = format!("/requestContext/authorizer/iam/{member}");
         let api = Api::start().await;
-        assert_eq!(api.send(Call::event("function-url-user").set(&pointer, ())).await.status(), 200, "null {member}");
-        assert_eq!(api.send(Call::event("function-url-user").without(&pointer)).await.status(), 200, "no {member}");
+        assert_eq!(
+            api.send(Call::event("function-url-user").set(&pointer, ())).await.status(),
+            200,
+            "null {member}"
+        );
+        assert_eq!(
+            api.send(Call::event("function-url-user").without(&pointer)).await.status(),
+            200,
+            "no {member}"
+        );
     }
 }
 
 #[tokio::test]
 async fn session_names_count_for_roles_the_operator_names() {
     let api = Api::with(&[("SENTINEL_NAMED_SESSION_ROLES", "Okta-*")]).await;
-    let okta = api.send(Call::by("arn:aws:sts::123456789012:assumed-role/Okta-Dev/bob@example.com")).await;
+    let okta =
+        api.send(Call::by("arn:aws:sts::123456789012:assumed-role/Okta-Dev/bob@example.com")).await;
     assert_eq!(okta.audit["source_identity"], "sentinel-bob@example.com");
     let identity_center = api.send(Call::event("function-url-identity-center")).await;
-    assert_eq!(identity_center.audit["source_identity"], "sentinel-AWSReservedSSO_Developer_0123456789abcdef");
+    assert_eq!(
+        identity_center.audit["source_identity"],
+        "sentinel-AWSReservedSSO_Developer_0123456789abcdef"
+    );
 }
 
 #[tokio::test]

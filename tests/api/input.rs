@@ -47,7 +47,12 @@ async fn bad_queries() {
         (&huge, 413, "REQUEST_TOO_LARGE"),
     ] {
         expect(Call::get(&format!("/v1/credentials?{query}")), status, code).await;
-        expect(Call::event("rest-api-user").target("GET", &format!("/v1/credentials?{query}")), status, code).await;
+        expect(
+            Call::event("rest-api-user").target("GET", &format!("/v1/credentials?{query}")),
+            status,
+            code,
+        )
+        .await;
     }
 }
 
@@ -92,18 +97,41 @@ async fn bad_encodings_and_misplaced_parameters() {
     expect(base64("//79/A=="), 400, "INVALID_REQUEST").await;
     expect(base64(&"QUFB".repeat(2_731)), 413, "REQUEST_TOO_LARGE").await;
     expect(base64(&"QUFB".repeat(100_000)), 413, "REQUEST_TOO_LARGE").await;
-    expect(Call::post(r#"{"profile":"development"}"#).set("/rawQueryString", "profile=nobody"), 400, "INVALID_REQUEST").await;
-    expect(Call::get("/?profile=development").set("/body", r#"{"profile":"nobody"}"#), 400, "INVALID_REQUEST").await;
+    expect(
+        Call::post(r#"{"profile":"development"}"#).set("/rawQueryString", "profile=nobody"),
+        400,
+        "INVALID_REQUEST",
+    )
+    .await;
+    expect(
+        Call::get("/?profile=development").set("/body", r#"{"profile":"nobody"}"#),
+        400,
+        "INVALID_REQUEST",
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn unknown_paths_and_methods() {
-    for path in ["", "/v1", "/v1/", "/v1/credentials/", "//v1/credentials", "/V1/credentials", "/v2/credentials", "/v1/health/x"]
-    {
+    for path in [
+        "",
+        "/v1",
+        "/v1/",
+        "/v1/credentials/",
+        "//v1/credentials",
+        "/V1/credentials",
+        "/v2/credentials",
+        "/v1/health/x",
+    ] {
         expect(Call::get(path), 404, "NOT_FOUND").await;
     }
     for method in ["PUT", "DELETE", "HEAD", "OPTIONS", "get", "", "G\u{cb}T"] {
-        expect(Call::get("/v1/credentials").set("/requestContext/http/method", method), 405, "METHOD_NOT_ALLOWED").await;
+        expect(
+            Call::get("/v1/credentials").set("/requestContext/http/method", method),
+            405,
+            "METHOD_NOT_ALLOWED",
+        )
+        .await;
     }
 }
 

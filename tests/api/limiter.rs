@@ -7,8 +7,8 @@ mod writes;
 
 use crate::support::{self, Dynamo, TABLE};
 use sentinel_tvm::{
-    Admission, BreakerSettings, Caller, DynamoTable, Event, FailureMode, Limit, Limits, NamedSessionRoles, Outcome, Principal,
-    Quota, RateLimiter, SharedSettings, Tier,
+    Admission, BreakerSettings, Caller, DynamoTable, Event, FailureMode, Limit, Limits,
+    NamedSessionRoles, Outcome, Principal, Quota, RateLimiter, SharedSettings, Tier,
 };
 use serde_json::json;
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -22,7 +22,11 @@ fn quota(requests: u32) -> Quota {
 }
 
 fn limits(vend: Quota) -> Limits {
-    Limits { vend: Limit::Quota(vend), read: Limit::Quota(quota(2)), memory_max_keys: NonZeroUsize::new(1_000).unwrap() }
+    Limits {
+        vend: Limit::Quota(vend),
+        read: Limit::Quota(quota(2)),
+        memory_max_keys: NonZeroUsize::new(1_000).unwrap(),
+    }
 }
 
 /// A time-out that no answering table meets, however busy the machine.

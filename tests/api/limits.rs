@@ -15,7 +15,10 @@ async fn five_pass_the_sixth_waits_as_long_as_it_is_told() {
         let answer = api.send(alice()).await;
         assert_eq!(answer.status(), 200);
         assert_eq!(answer.header("RateLimit-Policy"), Some("\"vend\";q=5;w=60"));
-        assert_eq!(answer.header("RateLimit"), Some(format!("\"vend\";r={left};t={}", (5 - left) * 12).as_str()));
+        assert_eq!(
+            answer.header("RateLimit"),
+            Some(format!("\"vend\";r={left};t={}", (5 - left) * 12).as_str())
+        );
     }
     let refused = api.send(alice()).await;
     assert_eq!(refused.outcome(), (429, "RATE_LIMITED".to_owned()));
@@ -31,12 +34,20 @@ async fn five_pass_the_sixth_waits_as_long_as_it_is_told() {
 
 #[tokio::test]
 async fn principals_and_tiers_have_budgets_of_their_own() {
-    let api = Api::with(&[("SENTINEL_RATE_LIMIT_REQUESTS", "1"), ("SENTINEL_RATE_LIMIT_READ_REQUESTS", "2")]).await;
+    let api = Api::with(&[
+        ("SENTINEL_RATE_LIMIT_REQUESTS", "1"),
+        ("SENTINEL_RATE_LIMIT_READ_REQUESTS", "2"),
+    ])
+    .await;
     assert_eq!(api.send(alice()).await.status(), 200);
     assert_eq!(api.send(alice()).await.status(), 429);
     assert_eq!(api.send(Call::by("arn:aws:iam::123456789012:user/bob")).await.status(), 200);
     assert_eq!(api.send(Call::get("/v1/profiles")).await.status(), 200);
-    assert_eq!(api.send(Call::get("/v1/no-such-path")).await.status(), 404, "an unknown path is charged as a read");
+    assert_eq!(
+        api.send(Call::get("/v1/no-such-path")).await.status(),
+        404,
+        "an unknown path is charged as a read"
+    );
     let refused = api.send(Call::get("/v1/health")).await;
     assert_eq!(refused.header("RateLimit-Policy"), Some("\"read\";q=2;w=60"));
     assert_eq!(refused.status(), 429);

@@ -10,8 +10,8 @@ mod security;
 
 use crate::support::{self, wednesday_morning};
 use sentinel_tvm::{
-    BaseUrl, CachedSecret, Device, DeviceId, Event, Freshness, Mdm, MdmSettings, Posture, PostureError, PostureSource, Provider,
-    VendRequest,
+    BaseUrl, CachedSecret, Device, DeviceId, Event, Freshness, Mdm, MdmSettings, Posture,
+    PostureError, PostureSource, Provider, VendRequest,
 };
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -60,8 +60,12 @@ impl Stage {
     async fn put_secret(&self, secret: &str) {
         self.secrets.reset().await;
         let body = json!({ "Name": "mdm", "SecretString": secret, "VersionId": "0a1b2c3d-4e5f-6789-abcd-ef0123456789" });
-        let asked = Mock::given(method("POST")).and(header("x-amz-target", "secretsmanager.GetSecretValue"));
-        asked.respond_with(ResponseTemplate::new(200).set_body_json(body)).mount(&self.secrets).await;
+        let asked = Mock::given(method("POST"))
+            .and(header("x-amz-target", "secretsmanager.GetSecretValue"));
+        asked
+            .respond_with(ResponseTemplate::new(200).set_body_json(body))
+            .mount(&self.secrets)
+            .await;
     }
 
     /// From now on a GET of `path` with this bearer token has this answer.
@@ -103,7 +107,11 @@ impl Stage {
 
     /// Methods and paths of the requests so far.
     async fn asked(&self) -> Vec<String> {
-        self.requests().await.iter().map(|request| format!("{} {}", request.method, request.url.path())).collect()
+        self.requests()
+            .await
+            .iter()
+            .map(|request| format!("{} {}", request.method, request.url.path()))
+            .collect()
     }
 
     async fn secrets_asked(&self) -> usize {
@@ -121,8 +129,7 @@ fn intune() -> Provider {
 }
 
 fn device(id: &str) -> DeviceId {
-    let event =
-        json!({ "rawQueryString": format!("profile=p&device_id={id}"), "requestContext": { "http": { "method": "GET" } } });
+    let event = json!({ "rawQueryString": format!("profile=p&device_id={id}"), "requestContext": { "http": { "method": "GET" } } });
     VendRequest::parse(&Event::new(event)).unwrap().device.unwrap()
 }
 

@@ -19,7 +19,10 @@ async fn outcomes_go_by_code_and_by_profile() {
     let granted = vend(&api, "development").await;
     let by_code_and_profile = json!([["function", "code"], ["function", "profile", "code"]]);
     assert_eq!(metric(&granted.audit, "Requests"), Some((&by_code_and_profile, &json!(1))));
-    assert_eq!((&granted.audit["function"], &granted.audit["code"]), (&json!("vending"), &json!("OK")));
+    assert_eq!(
+        (&granted.audit["function"], &granted.audit["code"]),
+        (&json!("vending"), &json!("OK"))
+    );
     assert_eq!(metric(&granted.audit, "Latency").unwrap().0, &json!([["function", "code"]]));
     for stage in ["Admit", "ClientToken", "Device", "Policy", "Decide", "AssumeRole"] {
         assert!(metric(&granted.audit, &format!("{stage}Latency")).is_some(), "{stage}");
@@ -39,7 +42,8 @@ async fn security_callers_cannot_make_metrics() {
     assert_eq!(metric(&invented.audit, "Requests").unwrap().0, &json!([["function", "code"]]));
     for (name, _) in EVENTS {
         let answer = api.send(Call::event(name)).await;
-        let (caller, directives) = (answer.audit["principal"].as_str().unwrap(), answer.audit["_aws"].to_string());
+        let (caller, directives) =
+            (answer.audit["principal"].as_str().unwrap(), answer.audit["_aws"].to_string());
         assert!(!directives.contains(caller) && !directives.contains("arn:"), "{name}");
     }
 }
@@ -48,21 +52,37 @@ async fn security_callers_cannot_make_metrics() {
 async fn who_decides_and_what_the_breaker_does_are_told_once() {
     let dynamo = Dynamo::start().await;
     let api = Api::with_table(&dynamo, &[("SENTINEL_BREAKER_FAILURE_THRESHOLD", "2")]).await;
-    let told = |answer: &Answer| ["LimiterDegraded", "BreakerOpen", "BreakerTransitions"].map(|name| value(answer, name));
+    let told = |answer: &Answer| {
+        ["LimiterDegraded", "BreakerOpen", "BreakerTransitions"].map(|name| value(answer, name))
+    };
     let well = vend(&api, "development").await;
-    assert_eq!((&well.audit["limiter"], told(&well)), (&json!("dynamodb"), [json!(0), json!(0), Value::Null]));
-    assert_eq!(metric(&well.audit, "LimiterDecisions"), Some((&json!([["function", "limiter"]]), &json!(1))));
+    assert_eq!(
+        (&well.audit["limiter"], told(&well)),
+        (&json!("dynamodb"), [json!(0), json!(0), Value::Null])
+    );
+    assert_eq!(
+        metric(&well.audit, "LimiterDecisions"),
+        Some((&json!([["function", "limiter"]]), &json!(1)))
+    );
     dynamo.fail(500, "InternalServerError");
     assert_eq!(told(&vend(&api, "development").await), [json!(1), json!(0), Value::Null]);
     let opening = vend(&api, "development").await;
-    assert_eq!((&opening.audit["limiter"], told(&opening)), (&json!("memory"), [json!(1), json!(1), json!(1)]));
+    assert_eq!(
+        (&opening.audit["limiter"], told(&opening)),
+        (&json!("memory"), [json!(1), json!(1), json!(1)])
+    );
     assert_eq!(told(&vend(&api, "development").await), [json!(1), json!(1), Value::Null]);
 }
 
 #[tokio::test]
 async fn refusals_and_evictions_of_the_local_store_are_counted() {
-    let api = Api::with(&[("SENTINEL_RATE_LIMIT_REQUESTS", "1"), ("SENTINEL_RATE_LIMIT_MEMORY_MAX_KEYS", "1")]).await;
-    let told = |answer: &Answer| ["LocalRefusals", "StoreEvictions"].map(|name| value(answer, name));
+    let api = Api::with(&[
+        ("SENTINEL_RATE_LIMIT_REQUESTS", "1"),
+        ("SENTINEL_RATE_LIMIT_MEMORY_MAX_KEYS", "1"),
+    ])
+    .await;
+    let told =
+        |answer: &Answer| ["LocalRefusals", "StoreEvictions"].map(|name| value(answer, name));
     assert_eq!(told(&vend(&api, "development").await), [Value::Null, Value::Null]);
     assert_eq!(told(&vend(&api, "development").await), [json!(1), Value::Null]);
     assert_eq!(told(&api.send(Call::event("function-url-user")).await), [Value::Null, json!(1)]);
@@ -73,22 +93,41 @@ async fn refusals_and_evictions_of_the_local_store_are_counted() {
 async fn devices_and_the_secret_are_told() {
     let jamf = FakeJamf::believing("CANARY-mdm-token").await;
     let uri = jamf.uri();
-    let settings = [("SENTINEL_MDM_PROVIDER", "jamf"), ("SENTINEL_MDM_BASE_URL", uri.as_str()), ("MDM_SECRET_ARN", "mdm")];
+    let settings = [
+        ("SENTINEL_MDM_PROVIDER", "jamf"),
+        ("SENTINEL_MDM_BASE_URL", uri.as_str()),
+        ("MDM_SECRET_ARN", "mdm"),
+    ];
     let mut api = Api::with(&settings).await;
     api.secrets.hold("CANARY-mdm-token").await;
-    for (device, posture) in [("GOOD", "compliant"), ("BAD", "noncompliant"), ("LOST", "unmanaged"), ("NOSUCH", "unknown")] {
+    for (device, posture) in [
+        ("GOOD", "compliant"),
+        ("BAD", "noncompliant"),
+        ("LOST", "unmanaged"),
+        ("NOSUCH", "unknown"),
+    ] {
         let answer = vend(&api, &format!("development&device_id={device}")).await;
-        assert_eq!((value(&answer, "DevicePostures"), &answer.audit["posture"]), (json!(1), &json!(posture)), "{device}");
+        assert_eq!(
+            (value(&answer, "DevicePostures"), &answer.audit["posture"]),
+            (json!(1), &json!(posture)),
+            "{device}"
+        );
         assert_eq!(value(&answer, "SecretAge"), 0);
     }
     assert_eq!(value(&vend(&api, "development").await, "DevicePostures"), Value::Null);
     api.secrets.fail(500, "InternalServiceError").await;
     api.wait(3_700);
     let stale = vend(&api, "development&device_id=BAD").await;
-    assert_eq!(["SecretAge", "SecretRefreshFailures"].map(|name| value(&stale, name)), [json!(3_700), json!(1)]);
+    assert_eq!(
+        ["SecretAge", "SecretRefreshFailures"].map(|name| value(&stale, name)),
+        [json!(3_700), json!(1)]
+    );
     jamf.answer(500, "").await;
     let lost = vend(&api, "development&device_id=BAD").await;
-    assert_eq!((&lost.audit["posture"], value(&lost, "SecretRefreshFailures")), (&json!("unavailable"), Value::Null));
+    assert_eq!(
+        (&lost.audit["posture"], value(&lost, "SecretRefreshFailures")),
+        (&json!("unavailable"), Value::Null)
+    );
 }
 
 #[tokio::test]
@@ -96,16 +135,24 @@ async fn what_a_shadow_policy_would_refuse_is_counted() {
     let api = Api::start().await;
     let rehearsed = vend(&api, "rehearsed").await;
     assert_eq!((rehearsed.status(), value(&rehearsed, "ShadowDenials")), (200, json!(1)));
-    assert_eq!(rehearsed.audit["shadow"], json!({ "would": "deny", "rules": ["rehearsed-closed"] }));
+    assert_eq!(
+        rehearsed.audit["shadow"],
+        json!({ "would": "deny", "rules": ["rehearsed-closed"] })
+    );
     assert_eq!(value(&vend(&api, "development").await, "ShadowDenials"), Value::Null);
 }
 
 #[tokio::test]
 async fn the_policys_age_is_that_of_what_decided() {
     let profiles = "[development]\nrole_arn = \"arn:aws:iam::222222222222:role/vended\"";
-    let store = FakeParameters::holding(&[("profiles", profiles), ("policies/a", "permit (principal, action, resource);")]).await;
+    let store = FakeParameters::holding(&[
+        ("profiles", profiles),
+        ("policies/a", "permit (principal, action, resource);"),
+    ])
+    .await;
     let mut api = Api::with_parameters(&store, &[]).await;
-    let told = |answer: &Answer| ["PolicyAge", "PolicyReloadFailures"].map(|name| value(answer, name));
+    let told =
+        |answer: &Answer| ["PolicyAge", "PolicyReloadFailures"].map(|name| value(answer, name));
     api.wait(3_600);
     let idle = api.send(Call::get("/v1/health")).await;
     assert_eq!(told(&idle)[0], Value::Null, "health decides nothing");

@@ -17,7 +17,8 @@ async fn in_every_shape(api: &Api, change: impl Fn(Call) -> Call) -> Answer {
 
 /// Unlimited, so that the quota's headers do not count down from shape to shape.
 async fn unlimited() -> Api {
-    Api::with(&[("SENTINEL_RATE_LIMIT_REQUESTS", "0"), ("SENTINEL_RATE_LIMIT_READ_REQUESTS", "0")]).await
+    Api::with(&[("SENTINEL_RATE_LIMIT_REQUESTS", "0"), ("SENTINEL_RATE_LIMIT_READ_REQUESTS", "0")])
+        .await
 }
 
 macro_rules! outcome {
@@ -49,11 +50,15 @@ outcome!(invalid_profile, "GET", "/v1/credentials?profile=a%20b");
 outcome!(invalid_duration, "GET", "/v1/credentials?profile=development&duration=1e3");
 outcome!(invalid_device, "GET", "/v1/credentials?profile=development&device_id=%27");
 outcome!(invalid_request, "GET", "/v1/credentials?profile=development&profile=nobody");
-outcome!(too_large, |call: Call| call.target("POST", "/v1/credentials").set("/body", "x".repeat(8 * 1024 + 1)));
+outcome!(too_large, |call: Call| call
+    .target("POST", "/v1/credentials")
+    .set("/body", "x".repeat(8 * 1024 + 1)));
 outcome!(not_found, "GET", "/v1/credential");
 outcome!(method_not_allowed, "DELETE", "/v1/credentials");
 outcome!(method_not_allowed_on_a_read, "POST", "/v1/profiles");
-outcome!(no_iam_identity, |call: Call| call.set("/requestContext/authorizer", ()).set("/requestContext/identity", ()));
+outcome!(no_iam_identity, |call: Call| call
+    .set("/requestContext/authorizer", ())
+    .set("/requestContext/identity", ()));
 outcome!(health, "GET", "/v1/health");
 
 #[tokio::test]

@@ -43,7 +43,10 @@ async fn a_profile_that_does_not_exist_is_denied_in_the_same_words() {
 #[tokio::test]
 async fn the_deciding_permit_is_in_the_audit_line() {
     let api = Api::start().await;
-    assert_eq!(api.send(Call::get("/?profile=development")).await.audit["rules"], json!(["open-to-all"]));
+    assert_eq!(
+        api.send(Call::get("/?profile=development")).await.audit["rules"],
+        json!(["open-to-all"])
+    );
 }
 
 #[tokio::test]
@@ -52,13 +55,17 @@ async fn the_source_address_is_the_one_aws_saw() {
     let office = Call::get("/?profile=office");
     assert_eq!(api.send(office.clone()).await.status(), 200);
     let elsewhere = office.set("/requestContext/http/sourceIp", "203.0.113.9");
-    assert_eq!(api.send(elsewhere.set("/headers/x-forwarded-for", "198.51.100.7")).await.status(), 403);
+    assert_eq!(
+        api.send(elsewhere.set("/headers/x-forwarded-for", "198.51.100.7")).await.status(),
+        403
+    );
 }
 
 #[tokio::test]
 async fn a_rule_that_cannot_be_evaluated_refuses() {
     let api = Api::start().await;
-    let answer = api.send(Call::get("/?profile=office").without("/requestContext/http/sourceIp")).await;
+    let answer =
+        api.send(Call::get("/?profile=office").without("/requestContext/http/sourceIp")).await;
     assert_eq!(reasons(&answer), "No policy permits this.");
     assert_eq!(answer.audit["detail"], "denied: a policy failed to evaluate");
     assert_eq!(answer.audit["rules"], json!(["office-network"]));
@@ -68,12 +75,24 @@ async fn a_rule_that_cannot_be_evaluated_refuses() {
 async fn profiles_lists_what_this_caller_could_be_granted_now() {
     let mut api = Api::start().await;
     insta::assert_json_snapshot!(api.send(Call::get("/v1/profiles")).await.body());
-    let names =
-        |answer: Answer| answer.body()["profiles"].as_array().unwrap().iter().map(|p| p["name"].clone()).collect::<Vec<_>>();
+    let names = |answer: Answer| {
+        answer.body()["profiles"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|p| p["name"].clone())
+            .collect::<Vec<_>>()
+    };
     let user = Call::event("function-url-user").target("GET", "/v1/profiles");
-    assert_eq!(names(api.send(user.clone()).await), ["capped", "development", "hours", "office", "rehearsed", "scoped"]);
+    assert_eq!(
+        names(api.send(user.clone()).await),
+        ["capped", "development", "hours", "office", "rehearsed", "scoped"]
+    );
     api.now += Duration::hours(10);
-    assert_eq!(names(api.send(user).await), ["capped", "development", "office", "rehearsed", "scoped"]);
+    assert_eq!(
+        names(api.send(user).await),
+        ["capped", "development", "office", "rehearsed", "scoped"]
+    );
 }
 
 /// What `/v1/explain` says of a profile: the body without its name.
@@ -103,9 +122,16 @@ async fn explain_tells_what_is_missing() {
     let refused = |reasons: &[&str], missing: &[&str]| json!({ "allowed": false, "reasons": reasons, "missing": missing });
     assert_eq!(explained(&api, "profile=own-device").await, refused(&[], &["device"]));
     assert_eq!(explained(&api, "profile=nobody").await, refused(&[], &[]));
-    assert_eq!(explained(&api, "profile=no-such-profile").await, refused(&[], &[]), "existence is not told");
+    assert_eq!(
+        explained(&api, "profile=no-such-profile").await,
+        refused(&[], &[]),
+        "existence is not told"
+    );
     api.now += Duration::hours(10);
-    assert_eq!(explained(&api, "profile=hours").await, refused(&["Come back between 08:00 and 18:00 UTC."], &["time"]));
+    assert_eq!(
+        explained(&api, "profile=hours").await,
+        refused(&["Come back between 08:00 and 18:00 UTC."], &["time"])
+    );
 }
 
 #[tokio::test]
@@ -116,7 +142,10 @@ async fn explain_is_a_read_with_strict_parameters() {
         assert_eq!((answer.status(), &answer.audit["rate_limit"]["tier"]), (200, &json!("read")));
         assert_eq!(answer.audit["profile"], "development");
     }
-    assert_eq!(api.send(Call::get("/v1/explain")).await.outcome(), (400, "MISSING_PROFILE".to_owned()));
+    assert_eq!(
+        api.send(Call::get("/v1/explain")).await.outcome(),
+        (400, "MISSING_PROFILE".to_owned())
+    );
     let post = Call::event("function-url-user").target("POST", "/v1/explain");
     assert_eq!(api.send(post).await.outcome(), (405, "METHOD_NOT_ALLOWED".to_owned()));
 }

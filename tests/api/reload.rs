@@ -11,7 +11,8 @@ const PROFILES: &str = r#"
     role_arn = "arn:aws:iam::222222222222:role/vended-development"
 "#;
 const OPEN: &str = r#"@id("open") permit (principal, action, resource);"#;
-const CLOSED: &str = r#"@id("closed") @reason("Closed for today.") forbid (principal, action, resource);"#;
+const CLOSED: &str =
+    r#"@id("closed") @reason("Closed for today.") forbid (principal, action, resource);"#;
 const BUNDLE: [(&str, &str); 2] = [("profiles", PROFILES), ("policies/access", OPEN)];
 
 /// A function whose policy is in `store`.
@@ -52,13 +53,22 @@ async fn a_change_decides_within_the_ttl_without_a_restart() {
     store.delete("policies/closed");
     api.wait(30);
     let open = vend(&api).await;
-    assert_eq!((open.status(), &open.audit["policy_digest"]), (200, &before.audit["policy_digest"]));
+    assert_eq!(
+        (open.status(), &open.audit["policy_digest"]),
+        (200, &before.audit["policy_digest"])
+    );
 }
 
 #[tokio::test]
 async fn a_bundle_of_many_pages_is_taken_whole() {
-    let permits: Vec<(String, String)> =
-        (0..7).map(|n| (format!("policies/team/{n}"), format!("@id(\"p{n}\") permit (principal, action, resource);"))).collect();
+    let permits: Vec<(String, String)> = (0..7)
+        .map(|n| {
+            (
+                format!("policies/team/{n}"),
+                format!("@id(\"p{n}\") permit (principal, action, resource);"),
+            )
+        })
+        .collect();
     let store = FakeParameters::holding(&[("profiles", PROFILES)]).await;
     for (name, text) in &permits {
         store.put(&[(name, text)]);
@@ -80,7 +90,11 @@ async fn within_two_thirds_of_the_ttl_nothing_is_asked_and_then_beside_the_reque
     assert_eq!(store.pages().await, 1, "at the start");
     store.put(&[("policies/closed", CLOSED)]);
     api.wait(20);
-    assert_eq!(vend(&api).await.status(), 200, "the old one decides for its whole TTL, and nobody waits");
+    assert_eq!(
+        vend(&api).await.status(),
+        200,
+        "the old one decides for its whole TTL, and nobody waits"
+    );
     until_asked(&store, 3).await;
     api.wait(3);
     while vend(&api).await.status() == 200 {
@@ -110,7 +124,12 @@ async fn security_what_does_not_load_leaves_the_last_good_bundle_in_force() {
     let store = FakeParameters::holding(&BUNDLE).await;
     let mut api = api(&store).await;
     let good = vend(&api).await.audit["policy_digest"].clone();
-    for broken in [("policies/access", "permit (principal"), ("profiles", ""), ("polices/typo", CLOSED), ("digest", "00")] {
+    for broken in [
+        ("policies/access", "permit (principal"),
+        ("profiles", ""),
+        ("polices/typo", CLOSED),
+        ("digest", "00"),
+    ] {
         store.put(&[broken]);
         api.wait(30);
         let answer = vend(&api).await;
@@ -216,7 +235,9 @@ async fn a_start_in_the_middle_of_a_change_waits_for_its_end() {
 async fn without_a_first_bundle_there_is_no_start() {
     let open = async |store: &FakeParameters| {
         let setting = config(&[("SENTINEL_POLICY_PARAMETER", PATH)]).policy;
-        PolicyStore::open(&setting, &sdk_config(&store.uri()).await, wednesday_morning()).await.unwrap_err()
+        PolicyStore::open(&setting, &sdk_config(&store.uri()).await, wednesday_morning())
+            .await
+            .unwrap_err()
     };
     let store = FakeParameters::holding(&[]).await;
     assert!(matches!(open(&store).await, ReloadError::Bundle(_)));

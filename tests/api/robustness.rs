@@ -13,9 +13,17 @@ fn any_json() -> impl Strategy<Value = Value> {
         any::<i64>().prop_map(Value::from),
         any::<f64>().prop_map(Value::from),
         ".{0,40}".prop_map(Value::from),
-        prop_oneof![Just("GET"), Just("POST"), Just("/"), Just("/v1/credentials"), Just("profile=development"), Just("2.0")]
+        prop_oneof![
+            Just("GET"),
+            Just("POST"),
+            Just("/"),
+            Just("/v1/credentials"),
+            Just("profile=development"),
+            Just("2.0")
+        ]
+        .prop_map(Value::from),
+        "arn:aws:(iam|sts)::[0-9]{11,12}:(user|assumed-role|federated-user|root)(/[a-z]{0,4}){0,3}"
             .prop_map(Value::from),
-        "arn:aws:(iam|sts)::[0-9]{11,12}:(user|assumed-role|federated-user|root)(/[a-z]{0,4}){0,3}".prop_map(Value::from),
     ];
     let name = prop_oneof![
         Just("requestContext".to_owned()),
@@ -37,7 +45,8 @@ fn any_json() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(5, 60, 8, move |inner| {
         prop_oneof![
             proptest::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
-            proptest::collection::hash_map(name.clone(), inner, 0..8).prop_map(|members| json!(members)),
+            proptest::collection::hash_map(name.clone(), inner, 0..8)
+                .prop_map(|members| json!(members)),
         ]
     })
 }
@@ -62,7 +71,8 @@ fn check(api: &Api, runtime: &tokio::runtime::Runtime, event: Value) -> Result<(
 fn arbitrary_events_are_answered() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let api = runtime.block_on(Api::start());
-    let mut runner = TestRunner::new(Config { cases: 1_000, failure_persistence: None, ..Config::default() });
+    let mut runner =
+        TestRunner::new(Config { cases: 1_000, failure_persistence: None, ..Config::default() });
     runner.run(&any_json(), |event| check(&api, &runtime, event)).unwrap();
 }
 
@@ -77,7 +87,8 @@ fn real_events_with_any_member_replaced_are_answered() {
         found.into_iter().map(move |pointer| (event.clone(), pointer))
     });
     let members: Vec<(Value, String)> = members.collect();
-    let mut runner = TestRunner::new(Config { cases: 1_000, failure_persistence: None, ..Config::default() });
+    let mut runner =
+        TestRunner::new(Config { cases: 1_000, failure_persistence: None, ..Config::default() });
     let changed = (proptest::sample::select(members), any_json());
     runner
         .run(&changed, |((mut event, pointer), replacement)| {
@@ -98,6 +109,9 @@ async fn events_without_a_request_context_have_no_identity() {
         json!({ "requestContext": null }),
         json!({ "requestContext": "x" }),
     ] {
-        assert_eq!(Api::start().await.send(event).await.outcome(), (403, "IAM_AUTH_REQUIRED".to_owned()));
+        assert_eq!(
+            Api::start().await.send(event).await.outcome(),
+            (403, "IAM_AUTH_REQUIRED".to_owned())
+        );
     }
 }

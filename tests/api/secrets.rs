@@ -26,7 +26,10 @@ fn after(seconds: i64) -> UtcDateTime {
 }
 
 /// The value and its freshness at `now`.
-async fn at(secret: &CachedSecret<Plain>, now: UtcDateTime) -> Result<(String, Freshness), SecretError> {
+async fn at(
+    secret: &CachedSecret<Plain>,
+    now: UtcDateTime,
+) -> Result<(String, Freshness), SecretError> {
     secret.value(now).await.map(|served| (served.value.0.clone(), served.freshness))
 }
 
@@ -78,7 +81,10 @@ async fn an_outage_serves_the_old_value_for_one_more_ttl() {
     manager.fail(500, "InternalServiceError").await;
     assert_eq!(at(&secret, after(3_600)).await, Ok(("one".to_owned(), Freshness::Stale)));
     assert_eq!(at(&secret, after(7_199)).await, Ok(("one".to_owned(), Freshness::Stale)));
-    assert_eq!(at(&secret, after(7_210)).await, Err(SecretError::Unavailable("InternalServiceError".to_owned())));
+    assert_eq!(
+        at(&secret, after(7_210)).await,
+        Err(SecretError::Unavailable("InternalServiceError".to_owned()))
+    );
     manager.hold("two").await;
     assert_eq!(at(&secret, after(7_221)).await, Ok(fresh("two")));
 }

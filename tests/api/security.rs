@@ -18,8 +18,12 @@ async fn no_iam_context_no_credentials() {
         base().without("/requestContext"),
         base().set("/requestContext", ()),
         base().without("/requestContext/authorizer"),
-        base().set("/requestContext/authorizer", json!({ "lambda": { "userArn": "arn:aws:iam::123456789012:user/alice" } })),
-        base().set("/requestContext/authorizer", json!({ "jwt": { "claims": { "sub": "alice" } } })),
+        base().set(
+            "/requestContext/authorizer",
+            json!({ "lambda": { "userArn": "arn:aws:iam::123456789012:user/alice" } }),
+        ),
+        base()
+            .set("/requestContext/authorizer", json!({ "jwt": { "claims": { "sub": "alice" } } })),
         base().set(iam, ()),
         base().set(iam, json!({})),
         base().set(&format!("{iam}/userArn"), ()),
@@ -27,7 +31,8 @@ async fn no_iam_context_no_credentials() {
         base().set(&format!("{iam}/userArn"), "*"),
         base().set(&format!("{iam}/userArn"), json!(["arn:aws:iam::123456789012:user/alice"])),
         Call::event("rest-api-user").set("/requestContext/identity/userArn", ()),
-        Call::event("rest-api-user").set("/requestContext/identity", json!({ "sourceIp": "198.51.100.7" })),
+        Call::event("rest-api-user")
+            .set("/requestContext/identity", json!({ "sourceIp": "198.51.100.7" })),
     ] {
         let answer = api.send(call).await;
         assert_eq!(answer.outcome(), (403, "IAM_AUTH_REQUIRED".to_owned()));
@@ -40,8 +45,10 @@ async fn no_iam_context_no_credentials() {
 #[tokio::test]
 async fn two_identities_are_none() {
     let api = Api::start().await;
-    let both = Call::get("/?profile=development")
-        .set("/requestContext/identity", json!({ "userArn": "arn:aws:iam::123456789012:user/admin" }));
+    let both = Call::get("/?profile=development").set(
+        "/requestContext/identity",
+        json!({ "userArn": "arn:aws:iam::123456789012:user/admin" }),
+    );
     assert_eq!(api.send(both).await.outcome(), (403, "IAM_AUTH_REQUIRED".to_owned()));
 }
 
@@ -54,7 +61,10 @@ async fn an_authorizer_of_another_payload_is_no_identity() {
         .set("/version", "1.0")
         .set("/requestContext/identity", ())
         .set("/requestContext/authorizer", claims);
-    assert_eq!(Api::start().await.send(call).await.outcome(), (403, "IAM_AUTH_REQUIRED".to_owned()));
+    assert_eq!(
+        Api::start().await.send(call).await.outcome(),
+        (403, "IAM_AUTH_REQUIRED".to_owned())
+    );
 }
 
 /// THREAT: a caller names another identity, or an address inside the office, in a header, and is believed.
@@ -70,7 +80,9 @@ async fn identity_in_headers_is_ignored() {
     let answer = api.send(Call::get("/?profile=development").set("/headers", forged.clone())).await;
     assert_eq!(answer.audit["source_identity"], ALICE);
     assert_ne!(answer.header("X-Request-Id"), Some("forged"));
-    let outside = Call::get("/?profile=office").set("/headers", forged).set("/requestContext/http/sourceIp", "203.0.113.9");
+    let outside = Call::get("/?profile=office")
+        .set("/headers", forged)
+        .set("/requestContext/http/sourceIp", "203.0.113.9");
     assert_eq!(api.send(outside).await.status(), 403);
 }
 
@@ -80,10 +92,22 @@ async fn identity_in_headers_is_ignored() {
 async fn identity_and_role_in_parameters_are_refused() {
     let api = Api::start().await;
     let admin = "arn:aws:iam::222222222222:role/admin";
-    for name in ["role_arn", "RoleArn", "role", "userArn", "caller", "principal", "source_identity", "policy", "tags"] {
+    for name in [
+        "role_arn",
+        "RoleArn",
+        "role",
+        "userArn",
+        "caller",
+        "principal",
+        "source_identity",
+        "policy",
+        "tags",
+    ] {
         let query = api.send(Call::get(&format!("/?profile=development&{name}={admin}"))).await;
         assert_eq!(query.outcome(), (400, "INVALID_REQUEST".to_owned()), "{name}");
-        let body = api.send(Call::post(json!({ "profile": "development", name: admin }).to_string())).await;
+        let body = api
+            .send(Call::post(json!({ "profile": "development", name: admin }).to_string()))
+            .await;
         assert_eq!(body.outcome(), (400, "INVALID_REQUEST".to_owned()), "{name}");
     }
     let as_profile = api.send(Call::get(&format!("/?profile={admin}"))).await;
@@ -98,7 +122,9 @@ async fn identity_and_role_in_parameters_are_refused() {
 async fn session_names_of_ordinary_roles_count_for_nothing() {
     let api = Api::with(&[("SENTINEL_RATE_LIMIT_REQUESTS", "4")]).await;
     let session = |name: &str| format!("arn:aws:sts::123456789012:assumed-role/ci-runner/{name}");
-    let alice_only = api.send(Call::by(&session("alice@example.com")).target("GET", "/?profile=alice-only")).await;
+    let alice_only = api
+        .send(Call::by(&session("alice@example.com")).target("GET", "/?profile=alice-only"))
+        .await;
     assert_eq!(alice_only.status(), 403);
     for name in ["alice@example.com", "AWSReservedSSO_Developer", "other"] {
         let answer = api.send(Call::by(&session(name))).await;
@@ -151,15 +177,28 @@ async fn nothing_internal_leaks_on_any_failure() {
     for target in attempts {
         let answer = api.send(Call::get(target)).await;
         assert!((400..500).contains(&answer.status()), "{target}");
-        assert!(!answer.shown().contains(CANARY) && !answer.shown().contains("arn:"), "{}", answer.shown());
+        assert!(
+            !answer.shown().contains(CANARY) && !answer.shown().contains("arn:"),
+            "{}",
+            answer.shown()
+        );
     }
     let body = api.send(Call::post(r#"{"CANARY": "#)).await;
     assert!(!body.shown().contains(CANARY));
-    for (status, code) in [(403, "AccessDenied"), (400, "ValidationError"), (400, "CANARY code <x>"), (500, "InternalFailure")] {
+    for (status, code) in [
+        (403, "AccessDenied"),
+        (400, "ValidationError"),
+        (400, "CANARY code <x>"),
+        (500, "InternalFailure"),
+    ] {
         api.sts.refuse(status, code).await;
         let answer = api.send(Call::get("/?profile=development")).await;
         assert!(answer.status() >= 500);
-        assert!(!answer.shown().contains(CANARY) && !answer.shown().contains("arn:"), "{}", answer.shown());
+        assert!(
+            !answer.shown().contains(CANARY) && !answer.shown().contains("arn:"),
+            "{}",
+            answer.shown()
+        );
         assert!(!answer.audit.to_string().contains(CANARY), "{}", answer.audit);
     }
 }

@@ -68,7 +68,10 @@ impl Api {
     }
 
     /// With the policy that `store` holds, and some settings changed.
-    pub(crate) async fn with_parameters(store: &FakeParameters, variables: &[(&str, &str)]) -> Self {
+    pub(crate) async fn with_parameters(
+        store: &FakeParameters,
+        variables: &[(&str, &str)],
+    ) -> Self {
         let secrets = FakeSecrets::holding("not a secret that is used").await;
         let path = [("SENTINEL_POLICY_PARAMETER", parameters::PATH)];
         Self::open(&[&path, variables].concat(), &sdk_config(&store.uri()).await, secrets).await
@@ -82,7 +85,11 @@ impl Api {
     }
 
     /// With `aws` for everything but STS.
-    async fn open(variables: &[(&str, &str)], aws: &aws_config::SdkConfig, secrets: FakeSecrets) -> Self {
+    async fn open(
+        variables: &[(&str, &str)],
+        aws: &aws_config::SdkConfig,
+        secrets: FakeSecrets,
+    ) -> Self {
         let sts = FakeSts::start().await;
         let lines = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&lines);
@@ -91,7 +98,14 @@ impl Api {
         let elsewhere = Adapters::open(&config, aws, wednesday_morning()).await.unwrap();
         let adapters = Adapters { sts: Sts::new(&sdk_config(&sts.uri()).await), ..elsewhere };
         let app = App::new(config, adapters, audit);
-        Self { app, sts, secrets, lines, now: wednesday_morning(), time_left: std::time::Duration::from_mins(1) }
+        Self {
+            app,
+            sts,
+            secrets,
+            lines,
+            now: wednesday_morning(),
+            time_left: std::time::Duration::from_mins(1),
+        }
     }
 
     pub(crate) fn wait(&mut self, seconds: u64) {
@@ -100,9 +114,11 @@ impl Api {
 
     /// Sends an event, and checks that it leaves exactly one audit line of one line.
     pub(crate) async fn send(&self, call: impl Into<Value>) -> Answer {
-        let invocation = Invocation { request_id: REQUEST_ID, now: self.now, time_left: self.time_left };
+        let invocation =
+            Invocation { request_id: REQUEST_ID, now: self.now, time_left: self.time_left };
         let response = self.app.handle(call.into(), invocation).await;
-        let mut lines = std::mem::take(&mut *self.lines.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut lines =
+            std::mem::take(&mut *self.lines.lock().unwrap_or_else(PoisonError::into_inner));
         assert_eq!(lines.len(), 1, "one request, one audit line: {lines:?}");
         let line = lines.remove(0);
         let audit = audit::checked(&line);
@@ -114,13 +130,23 @@ impl Api {
 
 pub(crate) fn config(variables: &[(&str, &str)]) -> Config {
     let bundle = bundle().to_string_lossy().into_owned();
-    let needed = [("SENTINEL_POLICY_DIR", bundle.as_str()), ("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:1")];
-    let variables = needed.iter().chain(variables).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let needed =
+        [("SENTINEL_POLICY_DIR", bundle.as_str()), ("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:1")];
+    let variables = needed
+        .iter()
+        .chain(variables)
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     Config::from_variables(variables).unwrap()
 }
 
 pub(crate) async fn sdk_config(endpoint: &str) -> aws_config::SdkConfig {
-    let own = Credentials::new("AKIDOFTHEFUNCTION", "CANARY-own-secret-key", Some("CANARY-own-token".into()), None, "test");
+    let own = Credentials::new(
+        "AKIDOFTHEFUNCTION",
+        "CANARY-own-secret-key",
+        Some("CANARY-own-token".into()),
+        None,
+        "test",
+    );
     aws_config::defaults(BehaviorVersion::latest())
         .region(Region::new("eu-central-1"))
         .credentials_provider(own)
@@ -144,7 +170,10 @@ impl Answer {
 
     /// Status and code; `OK` for a success.
     pub(crate) fn outcome(&self) -> (u16, String) {
-        assert_eq!(self.audit["code"].as_str().unwrap(), self.body()["Code"].as_str().unwrap_or("OK"));
+        assert_eq!(
+            self.audit["code"].as_str().unwrap(),
+            self.body()["Code"].as_str().unwrap_or("OK")
+        );
         (self.status(), self.audit["code"].as_str().unwrap().to_owned())
     }
 
@@ -155,7 +184,8 @@ impl Answer {
             assert_eq!(digest.as_str().map(str::len), Some(64));
             *digest = "…".into();
         }
-        let headers: Vec<String> = self.response.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+        let headers: Vec<String> =
+            self.response.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
         format!("{}\n{}\n\n{body:#}", self.status(), headers.join("\n"))
     }
 }

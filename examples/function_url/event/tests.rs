@@ -85,6 +85,9 @@ fn a_body_is_text_only_where_its_type_and_its_bytes_say_so() {
     ];
     for (request, body, expected, is_base64) in cases {
         let event = event(request, body);
-        assert_eq!((&event["body"], &event["isBase64Encoded"]), (&json!(expected), &json!(is_base64)));
+        assert_eq!(
+            (&event["body"], &event["isBase64Encoded"]),
+            (&json!(expected), &json!(is_base64))
+        );
     }
 }

@@ -40,7 +40,8 @@ async fn a_function_that_fails_or_answers_nonsense_is_an_error() {
     let nonsense = invoke(ResponseTemplate::new(200).set_body_string("hello")).await;
     assert!(matches!(nonsense, Err(FunctionError::NotAResponse(_))));
 
-    let no_status = invoke(ResponseTemplate::new(200).set_body_json(json!({ "statusCode": 7 }))).await;
+    let no_status =
+        invoke(ResponseTemplate::new(200).set_body_json(json!({ "statusCode": 7 }))).await;
     assert!(matches!(no_status, Err(FunctionError::NotHttp(_))));
 }
 

@@ -27,7 +27,10 @@ fn signer(id: &str, secret: &str, token: Option<&str>) -> Signer {
 }
 
 fn keys() -> Keys {
-    Keys::from(vec![signer("ASIALICE", "alice-secret", Some("alice-token")), signer("AKIABOB", "bob-secret", None)])
+    Keys::from(vec![
+        signer("ASIALICE", "alice-secret", Some("alice-token")),
+        signer("AKIABOB", "bob-secret", None),
+    ])
 }
 
 fn request(method: &str, target: &str, authorization: &str) -> Parts {
@@ -101,8 +104,14 @@ fn a_request_without_a_usable_authorization_is_refused() {
     unsigned.headers.remove(AUTHORIZATION);
     assert_eq!(check(&unsigned, b""), Err(Refusal::Unsigned));
 
-    for nonsense in ["", "Bearer x", "AWS4-HMAC-SHA256 ", "AWS4-HMAC-SHA256 Credential=a/b, Signature=c"] {
-        assert_eq!(check(&request("GET", "/", nonsense), b""), Err(Refusal::Unsigned), "{nonsense}");
+    for nonsense in
+        ["", "Bearer x", "AWS4-HMAC-SHA256 ", "AWS4-HMAC-SHA256 Credential=a/b, Signature=c"]
+    {
+        assert_eq!(
+            check(&request("GET", "/", nonsense), b""),
+            Err(Refusal::Unsigned),
+            "{nonsense}"
+        );
     }
     let other_service = request("GET", "/", &BOB_POST.replace("/lambda/", "/execute-api/"));
     assert_eq!(check(&other_service, b""), Err(Refusal::WrongService("execute-api".to_owned())));

@@ -40,14 +40,20 @@ fn policies() -> impl Strategy<Value = String> {
         "resource is Sentinel::Profile in Sentinel::ProfileGroup::\"h\"",
     ];
     // The last fails to evaluate where AWS told no address.
-    let conditions = vec!["", "when { principal.name == \"alice\" }", "when { context.source_ip.isIpv4() }"];
-    let (principals, resources) = (prop::sample::select(principals), prop::sample::select(resources));
-    (effect, principals, resources, prop::sample::select(conditions))
-        .prop_map(|(effect, principal, resource, condition)| format!("{effect} ({principal}, action, {resource}) {condition};"))
+    let conditions =
+        vec!["", "when { principal.name == \"alice\" }", "when { context.source_ip.isIpv4() }"];
+    let (principals, resources) =
+        (prop::sample::select(principals), prop::sample::select(resources));
+    (effect, principals, resources, prop::sample::select(conditions)).prop_map(
+        |(effect, principal, resource, condition)| {
+            format!("{effect} ({principal}, action, {resource}) {condition};")
+        },
+    )
 }
 
 fn caller(arn: &str) -> Caller {
-    let event = Event::new(json!({ "requestContext": { "authorizer": { "iam": { "userArn": arn } } } }));
+    let event =
+        Event::new(json!({ "requestContext": { "authorizer": { "iam": { "userArn": arn } } } }));
     Caller::from_event(&event, &NamedSessionRoles::default()).unwrap()
 }
 

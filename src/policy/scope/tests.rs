@@ -41,17 +41,23 @@ fn problems(settings: ScopeSettings) -> Vec<String> {
 /// One problem, with these words in it.
 fn problem(settings: ScopeSettings, words: &str) {
     let problems = problems(settings);
-    assert!(problems.len() == 1 && problems[0].contains(words), "{problems:?} should be one with {words:?}");
+    assert!(
+        problems.len() == 1 && problems[0].contains(words),
+        "{problems:?} should be one with {words:?}"
+    );
 }
 
 fn event(arn: &str, org: Option<&str>, ip: Option<&str>) -> Option<Caller> {
     let iam = json!({ "userArn": arn, "principalOrgId": org });
-    let event = Event::new(json!({ "requestContext": { "authorizer": { "iam": iam }, "http": { "sourceIp": ip } } }));
+    let event = Event::new(
+        json!({ "requestContext": { "authorizer": { "iam": iam }, "http": { "sourceIp": ip } } }),
+    );
     Caller::from_event(&event, &NamedSessionRoles::default()).ok()
 }
 
 fn alice() -> Caller {
-    event("arn:aws:iam::123456789012:user/team*/$x/alice", Some("o-1"), Some("198.51.100.7")).unwrap()
+    event("arn:aws:iam::123456789012:user/team*/$x/alice", Some("o-1"), Some("198.51.100.7"))
+        .unwrap()
 }
 
 fn policy_for(settings: ScopeSettings, caller: &Caller) -> Value {
@@ -69,7 +75,8 @@ fn a_session_policy_is_filled_with_the_callers_attributes() {
             "NumericEquals": { "s3:max-keys": [100, 1.5] },
         },
     }]));
-    let policy = policy_for(ScopeSettings { session_policy: Some(template), ..settings() }, &alice());
+    let policy =
+        policy_for(ScopeSettings { session_policy: Some(template), ..settings() }, &alice());
     let filled = &policy["Statement"][0];
     assert_eq!(filled["Resource"], "arn:aws:s3:::homes/123456789012/alice/*");
     assert_eq!(filled["Condition"]["Bool"]["aws:SecureTransport"], "true");
@@ -87,8 +94,16 @@ fn tags_are_filled_and_those_of_every_session_come_first() {
     });
     let profile = ProfileName::try_from("dev".to_owned()).unwrap();
     let session = scope.narrow(&alice()).unwrap().marked(&profile, &RequestId::new("0a1b2c3d"));
-    let tags: Vec<(&str, &str)> = session.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
-    assert_eq!(tags, [("SentinelProfile", "dev"), ("SentinelRequestId", "0a1b2c3d"), ("Owner", "alice@123456789012")]);
+    let tags: Vec<(&str, &str)> =
+        session.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    assert_eq!(
+        tags,
+        [
+            ("SentinelProfile", "dev"),
+            ("SentinelRequestId", "0a1b2c3d"),
+            ("Owner", "alice@123456789012")
+        ]
+    );
     assert_eq!(session.transitive_tags, ["Owner", "SentinelProfile"]);
 }
 
@@ -106,8 +121,15 @@ fn security_a_bound_session_works_only_from_the_callers_address() {
     let bound = || ScopeSettings { bind_source_ip: true, ..settings() };
     let everything = json!({ "Effect": "Allow", "Action": "*", "Resource": "*" });
     assert_eq!(policy_for(bound(), &alice())["Statement"], json!([everything, deny]));
-    let managed = ScopeSettings { policy_arns: vec!["arn:aws:iam::aws:policy/ReadOnlyAccess".to_owned()], ..bound() };
-    assert_eq!(policy_for(managed, &alice())["Statement"], json!([deny]), "the managed policies are what allows");
+    let managed = ScopeSettings {
+        policy_arns: vec!["arn:aws:iam::aws:policy/ReadOnlyAccess".to_owned()],
+        ..bound()
+    };
+    assert_eq!(
+        policy_for(managed, &alice())["Statement"],
+        json!([deny]),
+        "the managed policies are what allows"
+    );
     let inline = ScopeSettings { session_policy: Some(statement(&allow("*"))), ..bound() };
     assert_eq!(policy_for(inline, &alice())["Statement"], json!([allow("*"), deny]));
     let ipv6 = event("arn:aws:iam::123456789012:user/a", None, Some("2001:db8::7")).unwrap();
@@ -124,25 +146,53 @@ fn security_a_bound_session_works_only_from_the_callers_address() {
 fn security_a_caller_whom_a_template_does_not_fit_is_refused() {
     let bob = event("arn:aws:iam::123456789012:user/b,o,b", None, None).unwrap();
     let refused = |settings| scope(settings).narrow(&bob).unwrap_err();
-    let policy = |resource: &str| ScopeSettings { session_policy: Some(statement(&allow(resource))), ..settings() };
-    assert_eq!(refused(policy("arn:aws:s3:::x/<<caller.org>>/*")), Unscopable::Missing("caller.org"));
-    assert_eq!(refused(policy("arn:aws:s3:::x/<<caller.session_name>>/*")), Unscopable::Missing("caller.session_name"));
-    assert_eq!(refused(ScopeSettings { tags: tag("Org", "<<caller.org>>"), ..settings() }), Unscopable::Missing("caller.org"));
-    assert_eq!(refused(ScopeSettings { tags: tag("Owner", "<<caller.name>>"), ..settings() }), Unscopable::Tag);
-    let long = event(&format!("arn:aws:iam::123456789012:user/{}/a", "*".repeat(500)), None, None).unwrap();
+    let policy = |resource: &str| ScopeSettings {
+        session_policy: Some(statement(&allow(resource))),
+        ..settings()
+    };
+    assert_eq!(
+        refused(policy("arn:aws:s3:::x/<<caller.org>>/*")),
+        Unscopable::Missing("caller.org")
+    );
+    assert_eq!(
+        refused(policy("arn:aws:s3:::x/<<caller.session_name>>/*")),
+        Unscopable::Missing("caller.session_name")
+    );
+    assert_eq!(
+        refused(ScopeSettings { tags: tag("Org", "<<caller.org>>"), ..settings() }),
+        Unscopable::Missing("caller.org")
+    );
+    assert_eq!(
+        refused(ScopeSettings { tags: tag("Owner", "<<caller.name>>"), ..settings() }),
+        Unscopable::Tag
+    );
+    let long = event(&format!("arn:aws:iam::123456789012:user/{}/a", "*".repeat(500)), None, None)
+        .unwrap();
     let by_arn = scope(policy("arn:aws:s3:::x/<<caller.arn>>/*"));
     assert_eq!(by_arn.narrow(&long), Err(Unscopable::Policy));
 }
 
 #[test]
 fn each_problem_is_named() {
-    problem(ScopeSettings { transitive_tags: vec!["Team".to_owned()], ..settings() }, "transitive_tags has \"Team\"");
+    problem(
+        ScopeSettings { transitive_tags: vec!["Team".to_owned()], ..settings() },
+        "transitive_tags has \"Team\"",
+    );
     let twice = vec!["a".to_owned(), "a".to_owned()];
     problem(ScopeSettings { tags: tag("a", ""), transitive_tags: twice, ..settings() }, "twice");
-    problem(ScopeSettings { tags: tag("a", &"x".repeat(257)), ..settings() }, "the value of the tag \"a\"");
-    problem(ScopeSettings { tags: tag("a", &"<<caller.name>>".repeat(5)), ..settings() }, "the value of the tag \"a\"");
+    problem(
+        ScopeSettings { tags: tag("a", &"x".repeat(257)), ..settings() },
+        "the value of the tag \"a\"",
+    );
+    problem(
+        ScopeSettings { tags: tag("a", &"<<caller.name>>".repeat(5)), ..settings() },
+        "the value of the tag \"a\"",
+    );
     let arns = |arns: Vec<String>| ScopeSettings { policy_arns: arns, ..settings() };
-    problem(arns((0..11).map(|n| format!("arn:aws:iam::aws:policy/p{n}")).collect()), "more than 10");
+    problem(
+        arns((0..11).map(|n| format!("arn:aws:iam::aws:policy/p{n}")).collect()),
+        "more than 10",
+    );
     for arn in [
         "arn:aws:iam::999999999999:policy/p",
         "arn:aws-cn:iam::aws:policy/p",
@@ -152,7 +202,10 @@ fn each_problem_is_named() {
     ] {
         problem(arns(vec![arn.to_owned()]), "no managed policy");
     }
-    for fine in ["arn:aws:iam::123456789012:policy/team/p", "arn:aws:iam::aws:policy/job-function/ViewOnlyAccess"] {
+    for fine in [
+        "arn:aws:iam::123456789012:policy/team/p",
+        "arn:aws:iam::aws:policy/job-function/ViewOnlyAccess",
+    ] {
         assert!(problems(arns(vec![fine.to_owned()])).is_empty(), "{fine}");
     }
 }
@@ -170,7 +223,10 @@ fn a_session_policy_that_sts_would_refuse_does_not_load() {
         ("{}", "Version"),
         (r#"{"Version":"2008-10-17","Statement":[]}"#, "2008-10-17"),
         (r#"{"Version":"2012-10-17","Statement":[]}"#, "empty"),
-        (r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Effect":"Deny","Action":"*","Resource":"*"}}"#, "duplicate"),
+        (
+            r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Effect":"Deny","Action":"*","Resource":"*"}}"#,
+            "duplicate",
+        ),
         (&change("Effect", json!("allow")), "allow"),
         (&change("Principal", json!("*")), "Principal"),
         (&change("NotAction", json!("s3:*")), "either Action"),
@@ -193,7 +249,10 @@ fn a_session_policy_that_sts_would_refuse_does_not_load() {
             "\"aws:x\" occurs twice",
         ),
         (&change("Resource", json!(format!("arn:aws:s3:::x/{}", "y".repeat(2_000)))), "2048"),
-        (&change("Resource", json!(format!("arn:aws:s3:::x/{}", "<<caller.name>>".repeat(31)))), "2048"),
+        (
+            &change("Resource", json!(format!("arn:aws:s3:::x/{}", "<<caller.name>>".repeat(31)))),
+            "2048",
+        ),
         (&change("Resource", json!("arn:aws:s3:::x/\u{20ac}")), "Latin-1"),
     ] {
         problem(ScopeSettings { session_policy: Some(text.to_owned()), ..settings() }, words);
@@ -210,9 +269,17 @@ fn sts_takes(session: &SessionScope) {
     let tag = |text: &str| text.chars().all(|c| c.is_alphanumeric() || " _.:/=+-@".contains(c));
     assert!(session.tags.len() <= 50);
     for (key, value) in &session.tags {
-        assert!((1..=128).contains(&key.len()) && value.len() <= 256 && tag(key) && tag(value), "{key}={value}");
+        assert!(
+            (1..=128).contains(&key.len()) && value.len() <= 256 && tag(key) && tag(value),
+            "{key}={value}"
+        );
     }
-    assert!(session.transitive_tags.iter().all(|key| session.tags.iter().any(|(known, _)| known == key)));
+    assert!(
+        session
+            .transitive_tags
+            .iter()
+            .all(|key| session.tags.iter().any(|(known, _)| known == key))
+    );
     if let Some(policy) = &session.policy {
         assert!((1..=2_048).contains(&policy.chars().count()), "{policy}");
         assert!(policy.chars().all(|c| (' '..='\u{ff}').contains(&c)), "{policy}");
@@ -224,21 +291,33 @@ fn arns() -> impl Strategy<Value = String> {
     let name = "[A-Za-z0-9_+=,.@-]{2,64}";
     prop_oneof![
         (prop::collection::vec("[!-~]{1,40}", 0..4), name).prop_map(|(path, name)| {
-            let path: String = path.iter().flat_map(|segment| [segment.replace('/', "_"), "/".to_owned()]).collect();
+            let path: String = path
+                .iter()
+                .flat_map(|segment| [segment.replace('/', "_"), "/".to_owned()])
+                .collect();
             format!("arn:aws:iam::123456789012:user/{path}{name}")
         }),
-        (name, name).prop_map(|(role, session)| format!("arn:aws:sts::123456789012:assumed-role/{role}/{session}")),
-        name.prop_map(|person| format!("arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_x/{person}")),
+        (name, name).prop_map(|(role, session)| format!(
+            "arn:aws:sts::123456789012:assumed-role/{role}/{session}"
+        )),
+        name.prop_map(|person| format!(
+            "arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_x/{person}"
+        )),
     ]
 }
 
 fn callers() -> impl Strategy<Value = Caller> {
     let org = prop_oneof![8 => "o-[a-z0-9]{10}", 1 => any::<String>()];
-    let address = prop_oneof![any::<[u8; 4]>().prop_map(IpAddr::from), any::<[u16; 8]>().prop_map(IpAddr::from)];
-    (arns(), prop::option::weighted(0.9, org), prop::option::weighted(0.9, address)).prop_map(|(arn, org, ip)| {
-        let ip = ip.map(|ip| ip.to_string());
-        event(&arn, org.as_deref(), ip.as_deref()).unwrap()
-    })
+    let address = prop_oneof![
+        any::<[u8; 4]>().prop_map(IpAddr::from),
+        any::<[u16; 8]>().prop_map(IpAddr::from)
+    ];
+    (arns(), prop::option::weighted(0.9, org), prop::option::weighted(0.9, address)).prop_map(
+        |(arn, org, ip)| {
+            let ip = ip.map(|ip| ip.to_string());
+            event(&arn, org.as_deref(), ip.as_deref()).unwrap()
+        },
+    )
 }
 
 /// Texts around placeholders: mostly such that load, and some in bad taste.
@@ -256,8 +335,10 @@ fn templates() -> impl Strategy<Value = String> {
         ];
         prop::sample::select(names).prop_map(|name| format!("<<{name}>>"))
     };
-    let bad = prop::sample::select(vec!["<<other>>", "<<", ">>", "${*}", "<<>>"]).prop_map(str::to_owned);
-    (text(), good(), text(), prop_oneof![8 => good(), 1 => bad]).prop_map(|(a, b, c, d)| format!("{a}{b}{c}{d}"))
+    let bad =
+        prop::sample::select(vec!["<<other>>", "<<", ">>", "${*}", "<<>>"]).prop_map(str::to_owned);
+    (text(), good(), text(), prop_oneof![8 => good(), 1 => bad])
+        .prop_map(|(a, b, c, d)| format!("{a}{b}{c}{d}"))
 }
 
 fn tag_templates() -> impl Strategy<Value = String> {

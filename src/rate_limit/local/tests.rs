@@ -46,11 +46,18 @@ fn the_bound_holds_and_the_quietest_key_is_forgotten_first() {
 fn a_tat_seen_in_the_table_refuses_without_the_table() {
     let (store, quota) = (store(10), quota(3));
     store.learn("a", NOW + 2 * SECOND, NOW);
-    assert!(matches!(store.consult("a", &quota, NOW), Known::Open { table, owed: 0 } if table == NOW + 2 * SECOND));
+    assert!(
+        matches!(store.consult("a", &quota, NOW), Known::Open { table, owed: 0 } if table == NOW + 2 * SECOND)
+    );
     store.learn("a", NOW + 3 * SECOND, NOW);
-    assert!(matches!(store.consult("a", &quota, NOW), Known::Refused { tat } if tat == NOW + 3 * SECOND));
+    assert!(
+        matches!(store.consult("a", &quota, NOW), Known::Refused { tat } if tat == NOW + 3 * SECOND)
+    );
     store.learn("a", NOW, NOW);
-    assert!(matches!(store.consult("a", &quota, NOW), Known::Refused { .. }), "a TAT never shrinks");
+    assert!(
+        matches!(store.consult("a", &quota, NOW), Known::Refused { .. }),
+        "a TAT never shrinks"
+    );
 }
 
 #[test]
@@ -63,7 +70,11 @@ fn what_was_admitted_here_is_owed_once_and_drains_last() {
     assert_eq!(owed(&store, &quota, NOW), 3 * SECOND);
     assert_eq!(owed(&store, &quota, NOW), 0, "it was handed out");
     store.give_back("a", 3 * SECOND, NOW);
-    assert_eq!(owed(&store, &quota, NOW + 2 * SECOND), 2 * SECOND, "the table's second drained first, then one owed");
+    assert_eq!(
+        owed(&store, &quota, NOW + 2 * SECOND),
+        2 * SECOND,
+        "the table's second drained first, then one owed"
+    );
     store.give_back("a", 2 * SECOND, NOW + 2 * SECOND);
     assert_eq!(owed(&store, &quota, NOW + 100 * SECOND), 0, "an idle principal owes nothing");
 }
@@ -96,7 +107,11 @@ fn what_is_owed_by_a_request_running_beside_is_kept() {
         assert!(store.admit("a", &quota, NOW).is_ok());
     }
     store.learn("a", NOW + SECOND, NOW);
-    assert_eq!(owed(&store, &quota, NOW), 5 * SECOND, "the one that the table admitted does not pay for the five");
+    assert_eq!(
+        owed(&store, &quota, NOW),
+        5 * SECOND,
+        "the one that the table admitted does not pay for the five"
+    );
 }
 
 #[test]

@@ -29,7 +29,9 @@ async fn many_instances_at_one_moment_admit_exactly_the_burst() {
     let admissions: Vec<Admission> = tasks.join_all().await;
     assert_eq!(admissions.iter().filter(|admission| passes(admission)).count(), 25);
     assert!(admissions.iter().all(|admission| admission.writes <= 3), "three writes at most");
-    assert!(admissions.iter().all(|admission| !matches!(admission.decided_by, DecidedBy::Fallback(..))));
+    assert!(
+        admissions.iter().all(|admission| !matches!(admission.decided_by, DecidedBy::Fallback(..)))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -44,7 +46,10 @@ async fn tasks_and_instances_with_a_moving_clock_admit_exactly_what_is_due() {
             tasks.spawn(async move { admit(&limiter, "alice", after(f64::from(second))).await });
         }
         admitted += tasks.join_all().await.iter().filter(|admission| passes(admission)).count();
-        assert!(admitted <= 60 + usize::try_from(second).unwrap(), "never more than burst + elapsed / T");
+        assert!(
+            admitted <= 60 + usize::try_from(second).unwrap(),
+            "never more than burst + elapsed / T"
+        );
     }
     assert_eq!(admitted, 60 + 9, "and never fewer");
 }
@@ -57,7 +62,8 @@ fn schedule() -> impl Strategy<Value = (u32, u32, Vec<(usize, u32)>)> {
 #[test]
 fn any_schedule_over_instances_admits_what_one_bucket_would() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let mut runner = TestRunner::new(Config { cases: 60, failure_persistence: None, ..Config::default() });
+    let mut runner =
+        TestRunner::new(Config { cases: 60, failure_persistence: None, ..Config::default() });
     let property = |(requests, burst, steps): (u32, u32, Vec<(usize, u32)>)| {
         runtime.block_on(async {
             let whole = |number| NonZeroU32::new(number).unwrap();
@@ -86,7 +92,8 @@ async fn whoever_waits_as_told_is_admitted_by_any_instance() {
     for _ in 0..5 {
         assert!(passes(&admit(&one, "alice", start()).await));
     }
-    let Outcome::Throttled(_, RetryAfter(wait)) = admit(&other, "alice", after(0.5)).await.outcome else {
+    let Outcome::Throttled(_, RetryAfter(wait)) = admit(&other, "alice", after(0.5)).await.outcome
+    else {
         panic!("the sixth is over the quota");
     };
     assert_eq!(wait, 12, "11.5 rounded up");
@@ -102,7 +109,10 @@ async fn principals_and_tiers_do_not_touch_each_other() {
     assert!(!passes(&admit(&limiter, "alice", start()).await));
     assert!(passes(&admit(&limiter, "bob", start()).await));
     assert!(passes(&limiter.admit(Tier::Read, &user("alice"), start()).await));
-    assert!(dynamo.item(&key("alice")).is_some() && dynamo.item(&format!("RL#read#{}", user("alice"))).is_some());
+    assert!(
+        dynamo.item(&key("alice")).is_some()
+            && dynamo.item(&format!("RL#read#{}", user("alice"))).is_some()
+    );
 }
 
 #[tokio::test]
@@ -112,9 +122,14 @@ async fn a_clock_that_is_ahead_admits_its_lead_and_no_more() {
     let mut admitted = 0;
     for second in 0..30 {
         for _ in 0..20 {
-            admitted += usize::from(passes(&admit(&right, "alice", after(f64::from(second))).await));
-            admitted += usize::from(passes(&admit(&fast, "alice", after(f64::from(second) + 2.0)).await));
+            admitted +=
+                usize::from(passes(&admit(&right, "alice", after(f64::from(second))).await));
+            admitted +=
+                usize::from(passes(&admit(&fast, "alice", after(f64::from(second) + 2.0)).await));
         }
     }
-    assert!((89..=91).contains(&admitted), "one clock would admit 60 + 29; a lead of 2 s is worth 2 at most, once: {admitted}");
+    assert!(
+        (89..=91).contains(&admitted),
+        "one clock would admit 60 + 29; a lead of 2 s is worth 2 at most, once: {admitted}"
+    );
 }

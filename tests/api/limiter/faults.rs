@@ -3,7 +3,8 @@
 use super::{SETTINGS, admit, after, instance, limiter, passes, quota, start};
 use crate::support::{Dynamo, Front};
 use sentinel_tvm::{
-    Admission, Backend, BreakerState, DecidedBy, Degraded, FailureMode, Outcome, RateLimiter, SharedSettings, StoreError,
+    Admission, Backend, BreakerState, DecidedBy, Degraded, FailureMode, Outcome, RateLimiter,
+    SharedSettings, StoreError,
 };
 use std::time::Duration;
 
@@ -40,7 +41,12 @@ async fn each_class_of_failure_is_decided_locally_and_judged_by_its_class() {
     for (status, code, error, opens) in [
         (500, "InternalServerError", unreachable("InternalServerError"), true),
         (503, "ServiceUnavailable", unreachable("ServiceUnavailable"), true),
-        (400, "ThrottlingException", StoreError::Throttled("ThrottlingException".to_owned()), false),
+        (
+            400,
+            "ThrottlingException",
+            StoreError::Throttled("ThrottlingException".to_owned()),
+            false,
+        ),
         (
             400,
             "ProvisionedThroughputExceededException",
@@ -53,9 +59,24 @@ async fn each_class_of_failure_is_decided_locally_and_judged_by_its_class() {
             StoreError::Throttled("KeyRangeThroughputExceededException".to_owned()),
             false,
         ),
-        (400, "AccessDeniedException", StoreError::Misconfigured("AccessDeniedException".to_owned()), true),
-        (400, "ResourceNotFoundException", StoreError::Misconfigured("ResourceNotFoundException".to_owned()), true),
-        (400, "ValidationException", StoreError::Misconfigured("ValidationException".to_owned()), true),
+        (
+            400,
+            "AccessDeniedException",
+            StoreError::Misconfigured("AccessDeniedException".to_owned()),
+            true,
+        ),
+        (
+            400,
+            "ResourceNotFoundException",
+            StoreError::Misconfigured("ResourceNotFoundException".to_owned()),
+            true,
+        ),
+        (
+            400,
+            "ValidationException",
+            StoreError::Misconfigured("ValidationException".to_owned()),
+            true,
+        ),
     ] {
         let dynamo = Dynamo::start().await;
         dynamo.fail(status, code);
@@ -65,11 +86,18 @@ async fn each_class_of_failure_is_decided_locally_and_judged_by_its_class() {
 
 #[tokio::test]
 async fn malformed_answers_are_failures() {
-    for body in ["", "{}", "<html>", r#"{"Attributes":{"TAT":{"S":"x"}}}"#, r#"{"Attributes":{"TAT":{"N":"-1"}}}"#] {
+    for body in [
+        "",
+        "{}",
+        "<html>",
+        r#"{"Attributes":{"TAT":{"S":"x"}}}"#,
+        r#"{"Attributes":{"TAT":{"N":"-1"}}}"#,
+    ] {
         let dynamo = Dynamo::start().await;
         dynamo.set(Front::Answer(200, body.to_owned()));
         let limiter = instance(&dynamo, quota(5)).await;
-        decided_locally(&limiter, &StoreError::Unreachable("a malformed reply".to_owned()), true).await;
+        decided_locally(&limiter, &StoreError::Unreachable("a malformed reply".to_owned()), true)
+            .await;
     }
 }
 
@@ -80,10 +108,14 @@ async fn a_table_that_hangs_costs_the_time_out_until_the_breaker_opens() {
     let timeout = Duration::from_millis(200);
     let limiter = limiter(dynamo.uri(), quota(50), SharedSettings { timeout, ..SETTINGS }).await;
     for _ in 0..5 {
-        let admission = tokio::time::timeout(SETTINGS.timeout, admit(&limiter, "alice", start())).await;
+        let admission =
+            tokio::time::timeout(SETTINGS.timeout, admit(&limiter, "alice", start())).await;
         let admission = admission.expect("an answer long before the table gives one");
         assert!(passes(&admission));
-        assert_eq!(degraded(&admission), &Degraded::Store(StoreError::Unreachable("time-out".to_owned())));
+        assert_eq!(
+            degraded(&admission),
+            &Degraded::Store(StoreError::Unreachable("time-out".to_owned()))
+        );
     }
     dynamo.requests();
     let admission = admit(&limiter, "alice", start()).await;
@@ -117,7 +149,8 @@ async fn security_throttling_is_decided_from_memory_in_every_mode() {
     for failure_mode in [FailureMode::Memory, FailureMode::Open, FailureMode::Closed] {
         let dynamo = Dynamo::start().await;
         dynamo.fail(400, "ThrottlingException");
-        let limiter = limiter(dynamo.uri(), quota(3), SharedSettings { failure_mode, ..SETTINGS }).await;
+        let limiter =
+            limiter(dynamo.uri(), quota(3), SharedSettings { failure_mode, ..SETTINGS }).await;
         for turn in 0..6 {
             let admission = admit(&limiter, "alice", start()).await;
             assert_eq!(passes(&admission), turn < 3, "{failure_mode:?}");
@@ -130,7 +163,9 @@ async fn security_throttling_is_decided_from_memory_in_every_mode() {
 async fn the_failure_mode_says_what_an_outage_does() {
     let dynamo = Dynamo::start().await;
     dynamo.fail(500, "InternalServerError");
-    for (failure_mode, expected) in [(FailureMode::Open, Outcome::Uncounted), (FailureMode::Closed, Outcome::Unavailable)] {
+    for (failure_mode, expected) in
+        [(FailureMode::Open, Outcome::Uncounted), (FailureMode::Closed, Outcome::Unavailable)]
+    {
         let settings = SharedSettings { failure_mode, ..SETTINGS };
         let limiter = limiter(dynamo.uri(), quota(1), settings).await;
         for _ in 0..10 {

@@ -33,10 +33,20 @@ async fn what_was_admitted_in_memory_is_owed_to_the_table_and_paid_once() {
     assert_eq!(dynamo.tat(&key("alice")), micros(start()) + 3 * 6_000_000);
     dynamo.set(Front::Pass);
     let admission = admit(&limiter, "alice", start()).await;
-    assert!(passes(&admission) && admission.decided_by == DecidedBy::Table && admission.writes == 1);
-    assert_eq!(dynamo.tat(&key("alice")), micros(start()) + 8 * 6_000_000, "3 before, 4 owed, 1 now");
+    assert!(
+        passes(&admission) && admission.decided_by == DecidedBy::Table && admission.writes == 1
+    );
+    assert_eq!(
+        dynamo.tat(&key("alice")),
+        micros(start()) + 8 * 6_000_000,
+        "3 before, 4 owed, 1 now"
+    );
     assert!(passes(&admit(&limiter, "alice", start()).await));
-    assert_eq!(dynamo.tat(&key("alice")), micros(start()) + 9 * 6_000_000, "what was owed is paid once");
+    assert_eq!(
+        dynamo.tat(&key("alice")),
+        micros(start()) + 9 * 6_000_000,
+        "what was owed is paid once"
+    );
 }
 
 #[tokio::test]
@@ -66,9 +76,15 @@ async fn a_refusal_keeps_what_is_owed() {
     for _ in 0..7 {
         assert!(passes(&admit(&other, "alice", start()).await));
     }
-    assert!(!passes(&admit(&one, "alice", start()).await), "7 in the table and 4 owed leave no room");
+    assert!(
+        !passes(&admit(&one, "alice", start()).await),
+        "7 in the table and 4 owed leave no room"
+    );
     assert!(!passes(&admit(&one, "alice", after(11.9)).await));
-    assert!(passes(&admit(&one, "alice", after(12.0)).await), "two intervals later there is room for one");
+    assert!(
+        passes(&admit(&one, "alice", after(12.0)).await),
+        "two intervals later there is room for one"
+    );
     assert_eq!(dynamo.tat(&key("alice")), micros(start()) + 12 * 6_000_000);
 }
 
@@ -83,5 +99,9 @@ async fn what_is_owed_drains_while_the_table_is_away() {
     dynamo.set(Front::Pass);
     let an_hour_later = after(3_600.0);
     assert!(passes(&admit(&limiter, "alice", an_hour_later).await));
-    assert_eq!(dynamo.tat(&key("alice")), micros(an_hour_later) + 6_000_000, "an hour's rest pays any debt");
+    assert_eq!(
+        dynamo.tat(&key("alice")),
+        micros(an_hour_later) + 6_000_000,
+        "an hour's rest pays any debt"
+    );
 }

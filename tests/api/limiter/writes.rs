@@ -10,7 +10,11 @@ async fn the_first_request_sets_and_the_next_adds() {
     let dynamo = Dynamo::start().await;
     let limiter = instance(&dynamo, quota(5)).await;
     for _ in 0..2 {
-        assert_eq!(admit(&limiter, "alice", start()).await.writes, 1, "one write in the usual case");
+        assert_eq!(
+            admit(&limiter, "alice", start()).await.writes,
+            1,
+            "one write in the usual case"
+        );
     }
     let requests = dynamo.requests();
     let now = micros(start());
@@ -99,7 +103,10 @@ async fn a_thousand_requests_over_the_quota_cost_five_writes_at_most() {
     for _ in 0..1_000 {
         assert!(!passes(&admit(&newcomer, "alice", start()).await));
     }
-    assert!(dynamo.requests().len() <= 5, "an instance that has to learn it first asks once or twice");
+    assert!(
+        dynamo.requests().len() <= 5,
+        "an instance that has to learn it first asks once or twice"
+    );
 }
 
 async fn limiter_on(dynamo: &Dynamo) -> sentinel_tvm::RateLimiter {

@@ -9,7 +9,11 @@ const JSON: &str = "application/json";
 
 /// Each provider with the path it asks first.
 fn providers() -> [(Provider, &'static str); 3] {
-    [(Provider::Jamf, jamf::INVENTORY), (intune(), intune::DEVICES), (Provider::Kandji, kandji::DEVICES)]
+    [
+        (Provider::Jamf, jamf::INVENTORY),
+        (intune(), intune::DEVICES),
+        (Provider::Kandji, kandji::DEVICES),
+    ]
 }
 
 /// What each provider makes of an answer.
@@ -33,44 +37,75 @@ async fn statuses_are_errors_by_their_number() {
         (500, "HTTP 500"),
         (503, "HTTP 503"),
     ] {
-        all_say(ResponseTemplate::new(status).set_body_json(json!({ "errors": ["CANARY"] })), upstream(cause)).await;
+        all_say(
+            ResponseTemplate::new(status).set_body_json(json!({ "errors": ["CANARY"] })),
+            upstream(cause),
+        )
+        .await;
     }
 }
 
 #[tokio::test]
 async fn a_reply_of_another_type_is_an_error_even_if_it_would_parse() {
     let body = json!([kandji::listed()]).to_string();
-    for content_type in ["text/html", "text/plain", "application/problem+json", "application/jsonp", ""] {
+    for content_type in
+        ["text/html", "text/plain", "application/problem+json", "application/jsonp", ""]
+    {
         let response = ResponseTemplate::new(200).set_body_raw(body.clone(), content_type);
         all_say(response, upstream("a reply that is not JSON")).await;
     }
     let stage = Stage::start().await;
     stage
-        .answer_to(TOKEN, kandji::DEVICES, ResponseTemplate::new(200).set_body_raw(body, "Application/JSON; charset=utf-8"))
+        .answer_to(
+            TOKEN,
+            kandji::DEVICES,
+            ResponseTemplate::new(200).set_body_raw(body, "Application/JSON; charset=utf-8"),
+        )
         .await;
     assert!(stage.posture(Provider::Kandji).await.is_ok());
 }
 
 #[tokio::test]
 async fn a_reply_of_another_shape_is_an_error() {
-    for body in ["", "null", "7", "{}", "{\"results\":null}", "{\"value\":7}", "[7]", "[{]", "\u{0}", "<html>"] {
-        all_say(ResponseTemplate::new(200).set_body_raw(body, JSON), upstream("a malformed reply")).await;
+    for body in [
+        "",
+        "null",
+        "7",
+        "{}",
+        "{\"results\":null}",
+        "{\"value\":7}",
+        "[7]",
+        "[{]",
+        "\u{0}",
+        "<html>",
+    ] {
+        all_say(ResponseTemplate::new(200).set_body_raw(body, JSON), upstream("a malformed reply"))
+            .await;
     }
 }
 
 #[tokio::test]
 async fn a_huge_reply_is_not_read() {
     let blanks = " ".repeat(256 * 1024);
-    all_say(ResponseTemplate::new(200).set_body_raw(blanks + "[]", JSON), upstream("a reply over 256 KiB")).await;
+    all_say(
+        ResponseTemplate::new(200).set_body_raw(blanks + "[]", JSON),
+        upstream("a reply over 256 KiB"),
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn a_slow_reply_is_not_waited_for() {
     for (provider, at) in providers() {
         let stage = Stage::start().await;
-        stage.answer_to(TOKEN, at, ResponseTemplate::new(200).set_delay(Duration::from_mins(1))).await;
+        stage
+            .answer_to(TOKEN, at, ResponseTemplate::new(200).set_delay(Duration::from_mins(1)))
+            .await;
         let mdm = stage.mdm_within(provider, Duration::from_millis(300)).await;
-        assert_eq!(mdm.posture(&device(SERIAL), wednesday_morning()).await, Err(upstream("time-out")));
+        assert_eq!(
+            mdm.posture(&device(SERIAL), wednesday_morning()).await,
+            Err(upstream("time-out"))
+        );
     }
 }
 
@@ -78,7 +113,9 @@ async fn a_slow_reply_is_not_waited_for() {
 #[tokio::test]
 async fn the_time_out_is_for_the_whole_look_up() {
     let stage = Stage::with_secret(CLIENT).await;
-    let slowly = |body: &Value| ResponseTemplate::new(200).set_body_json(body).set_delay(Duration::from_millis(600));
+    let slowly = |body: &Value| {
+        ResponseTemplate::new(200).set_body_json(body).set_delay(Duration::from_millis(600))
+    };
     let issued = json!({ "token_type": "Bearer", "expires_in": 300, "access_token": TOKEN });
     stage.answer_client("/api/oauth/token", slowly(&issued)).await;
     let inventory = json!({ "totalCount": 0, "results": [] });
@@ -113,30 +150,42 @@ async fn posture_at(uri: &str, timeout: Duration) -> Result<Posture, PostureErro
 #[tokio::test]
 async fn a_truncated_reply_is_an_error_even_if_what_came_would_parse() {
     let body = json!([kandji::listed()]);
-    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 100000\r\n\r\n";
+    let head =
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 100000\r\n\r\n";
     let uri = raw(format!("{head}{body}"), false).await;
     assert_eq!(posture_at(&uri, Duration::from_mins(1)).await, Err(upstream("a malformed reply")));
 }
 
 #[tokio::test]
 async fn a_reply_that_drips_without_end_is_cut_off() {
-    let uri = raw("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n[".to_owned(), true).await;
+    let uri =
+        raw("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n[".to_owned(), true).await;
     assert_eq!(posture_at(&uri, Duration::from_millis(300)).await, Err(upstream("time-out")));
 }
 
 #[tokio::test]
 async fn what_does_not_speak_http_or_is_not_there_is_an_error() {
     let uri = raw("CANARY\r\n\r\n".to_owned(), false).await;
-    assert_eq!(posture_at(&uri, Duration::from_mins(1)).await, Err(upstream("the connection broke")));
-    assert_eq!(posture_at("http://127.0.0.1:1", Duration::from_mins(1)).await, Err(upstream("no connection")));
+    assert_eq!(
+        posture_at(&uri, Duration::from_mins(1)).await,
+        Err(upstream("the connection broke"))
+    );
+    assert_eq!(
+        posture_at("http://127.0.0.1:1", Duration::from_mins(1)).await,
+        Err(upstream("no connection"))
+    );
 }
 
 #[tokio::test]
 async fn without_a_secret_the_system_is_not_asked() {
     let stage = jamf::stage().await;
     stage.secrets.reset().await;
-    let refusal = json!({ "__type": "AccessDeniedException", "Message": "CANARY arn:aws:secretsmanager" });
-    Mock::given(method("POST")).respond_with(ResponseTemplate::new(400).set_body_json(refusal)).mount(&stage.secrets).await;
+    let refusal =
+        json!({ "__type": "AccessDeniedException", "Message": "CANARY arn:aws:secretsmanager" });
+    Mock::given(method("POST"))
+        .respond_with(ResponseTemplate::new(400).set_body_json(refusal))
+        .mount(&stage.secrets)
+        .await;
     let refused = SecretError::Refused("AccessDeniedException".to_owned());
     assert_eq!(stage.posture(Provider::Jamf).await, Err(PostureError::Secret(refused)));
     assert!(stage.requests().await.is_empty());
@@ -157,8 +206,14 @@ async fn settings_that_cannot_work_are_refused_at_the_start() {
         Mdm::new(settings, CachedSecret::fixed(TOKEN.into())).err()
     };
     assert_eq!(refusal(intune(), "https://graph.microsoft.com"), None);
-    assert_eq!(refusal(intune(), "https://example.com"), Some("the base URL is none of Microsoft Graph's"));
+    assert_eq!(
+        refusal(intune(), "https://example.com"),
+        Some("the base URL is none of Microsoft Graph's")
+    );
     let tenant = Provider::Intune { tenant_id: "../x".to_owned() };
-    assert_eq!(refusal(tenant, "https://graph.microsoft.com"), Some("the tenant is neither a GUID nor a domain name"));
+    assert_eq!(
+        refusal(tenant, "https://graph.microsoft.com"),
+        Some("the tenant is neither a GUID nor a domain name")
+    );
     assert_eq!(refusal(Provider::Kandji, "https://accuhive.api.kandji.io/"), None);
 }

@@ -37,7 +37,10 @@ async fn a_compliant_device_is_found_by_its_serial_number() {
     stage.answer(DEVICES, &found(&[managed_device()])).await;
     assert_eq!(stage.posture(intune()).await, Ok(in_order("intune", "10.0.26100.3194")));
     let requests = stage.requests().await;
-    assert_eq!(parameter(&requests[0], "$filter").as_deref(), Some("serialNumber eq 'C02XL0GTJGH5'"));
+    assert_eq!(
+        parameter(&requests[0], "$filter").as_deref(),
+        Some("serialNumber eq 'C02XL0GTJGH5'")
+    );
     let selected = parameter(&requests[0], "$select").unwrap();
     assert_eq!(
         selected,
@@ -51,7 +54,13 @@ async fn a_device_is_found_by_its_entra_device_id() {
     let stage = Stage::start().await;
     stage.answer(DEVICES, &found(&[managed_device()])).await;
     let mdm = stage.mdm(intune()).await;
-    assert!(mdm.posture(&device(&ENTRA_ID.to_uppercase()), wednesday_morning()).await.unwrap().device.compliant);
+    assert!(
+        mdm.posture(&device(&ENTRA_ID.to_uppercase()), wednesday_morning())
+            .await
+            .unwrap()
+            .device
+            .compliant
+    );
     let filter = format!("azureADDeviceId eq '{}'", ENTRA_ID.to_uppercase());
     assert_eq!(parameter(&stage.requests().await[0], "$filter"), Some(filter));
 }
@@ -67,7 +76,16 @@ async fn no_device_another_device_and_two_devices_are_refusals() {
 /// Grace means that the device is not compliant, but not yet blocked: here it is not compliant.
 #[tokio::test]
 async fn only_compliant_is_compliant_and_grace_is_not() {
-    for state in ["unknown", "noncompliant", "conflict", "error", "inGracePeriod", "configManager", "Compliant", ""] {
+    for state in [
+        "unknown",
+        "noncompliant",
+        "conflict",
+        "error",
+        "inGracePeriod",
+        "configManager",
+        "Compliant",
+        "",
+    ] {
         let posture = of(&[with(managed_device(), "/complianceState", state)]).await.unwrap();
         assert_eq!((posture.device.managed, posture.device.compliant), (true, false), "{state}");
     }
@@ -80,8 +98,17 @@ async fn a_device_that_intune_does_not_manage_itself_is_neither_managed_nor_comp
         let posture = of(&[with(managed_device(), "/managementAgent", agent)]).await.unwrap();
         assert_eq!((posture.device.managed, posture.device.compliant), (false, false), "{agent}");
     }
-    for agent in ["mdm", "easMdm", "intuneClient", "configurationManagerClientMdm", "googleCloudDevicePolicyController"] {
-        assert!(of(&[with(managed_device(), "/managementAgent", agent)]).await.unwrap().device.managed, "{agent}");
+    for agent in [
+        "mdm",
+        "easMdm",
+        "intuneClient",
+        "configurationManagerClientMdm",
+        "googleCloudDevicePolicyController",
+    ] {
+        assert!(
+            of(&[with(managed_device(), "/managementAgent", agent)]).await.unwrap().device.managed,
+            "{agent}"
+        );
     }
 }
 
@@ -96,18 +123,27 @@ async fn a_device_that_is_being_retired_wiped_or_deleted_is_not_managed() {
         ("syncDevice", "pending", true),
     ];
     for (name, state, managed) in cases {
-        let actions =
-            json!([{ "actionName": "locateDevice", "actionState": "done" }, { "actionName": name, "actionState": state }]);
+        let actions = json!([{ "actionName": "locateDevice", "actionState": "done" }, { "actionName": name, "actionState": state }]);
         let posture = of(&[with(managed_device(), "/deviceActionResults", actions)]).await.unwrap();
-        assert_eq!((posture.device.managed, posture.device.compliant), (managed, managed), "{name} {state}");
+        assert_eq!(
+            (posture.device.managed, posture.device.compliant),
+            (managed, managed),
+            "{name} {state}"
+        );
     }
 }
 
 #[tokio::test]
 async fn what_is_not_told_is_not_known() {
-    let posture = of(&[json!({ "serialNumber": SERIAL, "userPrincipalName": "", "osVersion": null })]).await.unwrap();
+    let posture =
+        of(&[json!({ "serialNumber": SERIAL, "userPrincipalName": "", "osVersion": null })])
+            .await
+            .unwrap();
     assert_eq!((posture.device.managed, posture.device.compliant), (false, false));
-    assert_eq!((posture.device.owner, posture.device.last_seen, posture.device.os_version), (None, None, None));
+    assert_eq!(
+        (posture.device.owner, posture.device.last_seen, posture.device.os_version),
+        (None, None, None)
+    );
 }
 
 #[tokio::test]
@@ -130,7 +166,8 @@ async fn client_credentials_are_exchanged_at_the_tenant() {
 async fn a_device_that_may_have_namesakes_on_another_page_is_ambiguous() {
     let stage = Stage::start().await;
     let mut page = found(&[managed_device()]);
-    page["@odata.nextLink"] = json!("https://graph.microsoft.com/v1.0/deviceManagement/managedDevices?$skiptoken=x");
+    page["@odata.nextLink"] =
+        json!("https://graph.microsoft.com/v1.0/deviceManagement/managedDevices?$skiptoken=x");
     stage.answer(DEVICES, &page).await;
     assert_eq!(stage.posture(intune()).await, Err(PostureError::AmbiguousDevice));
 }

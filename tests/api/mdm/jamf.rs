@@ -4,7 +4,8 @@ use super::*;
 
 pub(super) const INVENTORY: &str = "/api/v3/computers-inventory";
 pub(super) const OLD_INVENTORY: &str = "/api/v1/computers-inventory";
-pub(super) const COMPLIANCE: &str = "/api/v1/conditional-access/device-compliance-information/computer/42";
+pub(super) const COMPLIANCE: &str =
+    "/api/v1/conditional-access/device-compliance-information/computer/42";
 const UDID: &str = "0DFA64A6-1B2C-5D3E-8F90-A1B2C3D4E5F6";
 
 /// A computer as the inventory has it, less the fields that nobody reads.
@@ -62,10 +63,18 @@ async fn a_compliant_computer_is_found_by_its_serial_number() {
     let requests = stage.requests().await;
     let filter = r#"hardware.serialNumber=="C02XL0GTJGH5",udid=="C02XL0GTJGH5""#;
     assert_eq!(parameter(&requests[0], "filter").as_deref(), Some(filter));
-    let sections: Vec<_> = requests[0].url.query_pairs().filter(|(name, _)| name == "section").map(|(_, value)| value).collect();
+    let sections: Vec<_> = requests[0]
+        .url
+        .query_pairs()
+        .filter(|(name, _)| name == "section")
+        .map(|(_, value)| value)
+        .collect();
     assert_eq!(sections, ["GENERAL", "HARDWARE", "OPERATING_SYSTEM", "USER_AND_LOCATION"]);
     assert_eq!(requests[0].headers["accept"], "application/json");
-    assert_eq!(requests[0].headers["user-agent"], concat!("sentinel-tvm/", env!("CARGO_PKG_VERSION")));
+    assert_eq!(
+        requests[0].headers["user-agent"],
+        concat!("sentinel-tvm/", env!("CARGO_PKG_VERSION"))
+    );
 }
 
 #[tokio::test]
@@ -73,7 +82,10 @@ async fn a_computer_is_found_by_its_udid_and_in_any_case() {
     let stage = stage().await;
     let mdm = stage.mdm(Provider::Jamf).await;
     for id in [UDID, &UDID.to_lowercase(), &SERIAL.to_lowercase()] {
-        assert!(mdm.posture(&device(id), wednesday_morning()).await.unwrap().device.compliant, "{id}");
+        assert!(
+            mdm.posture(&device(id), wednesday_morning()).await.unwrap().device.compliant,
+            "{id}"
+        );
     }
 }
 
@@ -82,7 +94,10 @@ async fn no_computer_another_computer_and_two_computers_are_refusals() {
     let other = with(with(computer(), "/hardware/serialNumber", OTHER_SERIAL), "/udid", "other");
     assert_eq!(of(&[], json!([])).await, Err(PostureError::UnknownDevice));
     assert_eq!(of(&[other], json!([])).await, Err(PostureError::UnknownDevice));
-    assert_eq!(of(&[computer(), computer()], records(&[(true, "COMPLIANT")])).await, Err(PostureError::AmbiguousDevice));
+    assert_eq!(
+        of(&[computer(), computer()], records(&[(true, "COMPLIANT")])).await,
+        Err(PostureError::AmbiguousDevice)
+    );
 }
 
 #[tokio::test]
@@ -111,7 +126,11 @@ async fn only_records_that_all_say_so_make_a_computer_compliant() {
     ];
     for (states, compliant) in cases {
         let posture = of(&[computer()], records(states)).await.unwrap();
-        assert_eq!((posture.device.managed, posture.device.compliant), (true, compliant), "{states:?}");
+        assert_eq!(
+            (posture.device.managed, posture.device.compliant),
+            (true, compliant),
+            "{states:?}"
+        );
     }
 }
 
@@ -147,5 +166,8 @@ async fn what_is_not_told_is_not_known() {
     let bare = json!({ "id": "42", "hardware": { "serialNumber": SERIAL } });
     let posture = of(&[bare], json!([])).await.unwrap();
     assert_eq!((posture.device.managed, posture.device.compliant), (false, false));
-    assert_eq!((posture.device.owner, posture.device.last_seen, posture.device.os_version), (None, None, None));
+    assert_eq!(
+        (posture.device.owner, posture.device.last_seen, posture.device.os_version),
+        (None, None, None)
+    );
 }

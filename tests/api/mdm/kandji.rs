@@ -80,7 +80,9 @@ async fn a_device_that_is_missing_lost_or_without_agent_is_not_compliant() {
 
 #[tokio::test]
 async fn platforms_that_have_no_agent_need_none() {
-    for (platform, compliant) in [("iPhone", true), ("iPad", true), ("AppleTV", true), ("Mac", false), ("Windows", false)] {
+    for (platform, compliant) in
+        [("iPhone", true), ("iPad", true), ("AppleTV", true), ("Mac", false), ("Windows", false)]
+    {
         let device = with(with(listed(), "/platform", platform), "/agent_installed", false);
         assert_eq!(of(&[device]).await.unwrap().device.compliant, compliant, "{platform}");
     }
@@ -103,7 +105,18 @@ async fn a_check_in_counts_for_seven_days() {
 
 #[tokio::test]
 async fn nobody_is_no_owner() {
-    for nobody in [json!(""), json!(null), json!({}), json!({ "email": null }), json!({ "email": "" }), json!([])] {
-        assert_eq!(of(&[with(listed(), "/user", nobody.clone())]).await.unwrap().device.owner, None, "{nobody}");
+    for nobody in [
+        json!(""),
+        json!(null),
+        json!({}),
+        json!({ "email": null }),
+        json!({ "email": "" }),
+        json!([]),
+    ] {
+        assert_eq!(
+            of(&[with(listed(), "/user", nobody.clone())]).await.unwrap().device.owner,
+            None,
+            "{nobody}"
+        );
     }
 }

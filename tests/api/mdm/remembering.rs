@@ -22,15 +22,24 @@ async fn a_compliant_device_is_remembered_for_the_ttl_in_any_case() {
         (SERIAL.to_owned(), 119, PostureSource::Cache),
         (SERIAL.to_owned(), 120, PostureSource::Mdm),
     ] {
-        let posture = mdm.posture(&device(&id), wednesday_morning() + Span::seconds(seconds)).await.unwrap();
-        assert_eq!((posture.source, posture.device.owner.as_deref()), (source, Some("alice@example.com")), "after {seconds} s");
+        let posture =
+            mdm.posture(&device(&id), wednesday_morning() + Span::seconds(seconds)).await.unwrap();
+        assert_eq!(
+            (posture.source, posture.device.owner.as_deref()),
+            (source, Some("alice@example.com")),
+            "after {seconds} s"
+        );
     }
     assert_eq!(stage.requests().await.len(), 3);
 }
 
 #[tokio::test]
 async fn others_are_asked_about_every_time() {
-    for unfit in [with(kandji::listed(), "/is_missing", true), with(kandji::listed(), "/is_removed", true), json!({})] {
+    for unfit in [
+        with(kandji::listed(), "/is_missing", true),
+        with(kandji::listed(), "/is_removed", true),
+        json!({}),
+    ] {
         let stage = stage(unfit).await;
         let mdm = stage.mdm(Provider::Kandji).await;
         for asked in 1..=3 {
@@ -65,7 +74,10 @@ async fn a_ttl_of_zero_remembers_nothing() {
     settings.posture_ttl = Span::ZERO;
     let mdm = Mdm::new(settings, CachedSecret::fixed(TOKEN.into())).unwrap();
     for _ in 0..2 {
-        assert_eq!(mdm.posture(&device(SERIAL), wednesday_morning()).await.unwrap().source, PostureSource::Mdm);
+        assert_eq!(
+            mdm.posture(&device(SERIAL), wednesday_morning()).await.unwrap().source,
+            PostureSource::Mdm
+        );
     }
 }
 
@@ -74,14 +86,20 @@ async fn no_more_than_a_thousand_devices_are_remembered() {
     let stage = Stage::start().await;
     let answer = |request: &Request| {
         let serial = parameter(request, "serial_number").unwrap();
-        ResponseTemplate::new(200).set_body_json(json!([with(kandji::listed(), "/serial_number", serial)]))
+        ResponseTemplate::new(200).set_body_json(json!([with(
+            kandji::listed(),
+            "/serial_number",
+            serial
+        )]))
     };
     Mock::given(method("GET")).respond_with(answer).mount(&stage.mdm).await;
     let mdm = stage.mdm(Provider::Kandji).await;
     for n in 0..1_001 {
         mdm.posture(&device(&format!("SERIAL{n}")), wednesday_morning()).await.unwrap();
     }
-    let source_of = async |n: u32| mdm.posture(&device(&format!("SERIAL{n}")), wednesday_morning()).await.unwrap().source;
+    let source_of = async |n: u32| {
+        mdm.posture(&device(&format!("SERIAL{n}")), wednesday_morning()).await.unwrap().source
+    };
     assert_eq!(source_of(1_000).await, PostureSource::Cache);
     assert_eq!(source_of(1).await, PostureSource::Cache);
     assert_eq!(source_of(0).await, PostureSource::Mdm);

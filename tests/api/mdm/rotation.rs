@@ -19,7 +19,11 @@ fn issued(token: &str, expires_in: u32) -> Value {
 async fn kandji_with(token: &str) -> Stage {
     let stage = Stage::start().await;
     stage.answer_to(token, kandji::DEVICES, ok(&json!([kandji::listed()]))).await;
-    Mock::given(method("GET")).respond_with(ResponseTemplate::new(401)).with_priority(9).mount(&stage.mdm).await;
+    Mock::given(method("GET"))
+        .respond_with(ResponseTemplate::new(401))
+        .with_priority(9)
+        .mount(&stage.mdm)
+        .await;
     stage
 }
 
@@ -28,11 +32,17 @@ async fn jamf_issuing(lifetimes: &[u32]) -> Stage {
     let stage = Stage::with_secret(CLIENT).await;
     for (index, lifetime) in lifetimes.iter().enumerate() {
         let token = format!("CANARY-access-{index}");
-        let asked = Mock::given(method("POST")).and(path(TOKENS)).respond_with(ok(&issued(&token, *lifetime)));
+        let asked = Mock::given(method("POST"))
+            .and(path(TOKENS))
+            .respond_with(ok(&issued(&token, *lifetime)));
         asked.up_to_n_times(1).mount(&stage.mdm).await;
         takes(&stage, &token).await;
     }
-    Mock::given(method("GET")).respond_with(ResponseTemplate::new(401)).with_priority(9).mount(&stage.mdm).await;
+    Mock::given(method("GET"))
+        .respond_with(ResponseTemplate::new(401))
+        .with_priority(9)
+        .mount(&stage.mdm)
+        .await;
     stage
 }
 
@@ -58,7 +68,12 @@ async fn a_rotated_token_is_fetched_at_once_and_no_request_is_lost() {
     stage.put_secret(NEW_TOKEN).await;
     let posture = mdm.posture(&device(SERIAL), wednesday_morning()).await.unwrap();
     assert_eq!((posture.device.compliant, posture.secret), (true, Freshness::Fresh));
-    let tokens: Vec<_> = stage.requests().await.iter().map(|request| request.headers["authorization"].clone()).collect();
+    let tokens: Vec<_> = stage
+        .requests()
+        .await
+        .iter()
+        .map(|request| request.headers["authorization"].clone())
+        .collect();
     assert_eq!(tokens, [format!("Bearer {TOKEN}"), format!("Bearer {NEW_TOKEN}")]);
 }
 
@@ -121,7 +136,12 @@ async fn a_revoked_access_token_is_replaced() {
 async fn refused_client_credentials_are_refreshed_once() {
     for status in [400, 401] {
         let stage = Stage::with_secret(CLIENT).await;
-        stage.answer_client(TOKENS, ResponseTemplate::new(status).set_body_json(json!({ "error": "invalid_client" }))).await;
+        stage
+            .answer_client(
+                TOKENS,
+                ResponseTemplate::new(status).set_body_json(json!({ "error": "invalid_client" })),
+            )
+            .await;
         assert_eq!(stage.posture(Provider::Jamf).await, Err(upstream("it refuses the secret")));
         assert_eq!((tokens_issued(&stage).await, stage.secrets_asked().await), (2, 2));
     }
@@ -139,7 +159,10 @@ async fn a_token_endpoint_that_fails_is_an_error_and_no_reason_for_a_new_secret(
         (ok(&json!({ "access_token": "t", "token_type": "Bearer" })), "a malformed reply"),
         (ok(&json!({ "access_token": "t", "token_type": "mac", "expires_in": 60 })), no_bearer),
         (ok(&json!({ "access_token": "", "token_type": "bearer", "expires_in": 60 })), no_bearer),
-        (ok(&json!({ "access_token": "a\nb", "token_type": "bearer", "expires_in": 60 })), "the request could not be built"),
+        (
+            ok(&json!({ "access_token": "a\nb", "token_type": "bearer", "expires_in": 60 })),
+            "the request could not be built",
+        ),
     ] {
         let stage = Stage::with_secret(CLIENT).await;
         stage.answer_client(TOKENS, response).await;
@@ -153,7 +176,10 @@ async fn warming_leaves_nothing_for_the_first_request_but_its_own_question() {
     let stage = jamf_issuing(&[1_200]).await;
     let mdm = stage.mdm(Provider::Jamf).await;
     mdm.warm(wednesday_morning()).await;
-    assert_eq!((stage.asked().await, stage.secrets_asked().await), (vec![format!("POST {TOKENS}")], 1));
+    assert_eq!(
+        (stage.asked().await, stage.secrets_asked().await),
+        (vec![format!("POST {TOKENS}")], 1)
+    );
     mdm.posture(&device(SERIAL), wednesday_morning()).await.unwrap();
     assert_eq!((tokens_issued(&stage).await, stage.secrets_asked().await), (1, 1));
 }

@@ -10,10 +10,19 @@ const CLIENT_TOKENS: &str = "/api/oauth/token";
 /// one value of one parameter, and what is found is compared with it again.
 #[tokio::test]
 async fn security_identifiers_cannot_change_the_question() {
-    for id in ["X%22,udid==%22*", "X'%20or%20'1'%20eq%20'1", "X%26limit=1", "*", "X%2A", "..%2F..", "X%00", "X%0A", "X;id==1", ""]
-    {
-        let event =
-            json!({ "rawQueryString": format!("profile=p&device_id={id}"), "requestContext": { "http": { "method": "GET" } } });
+    for id in [
+        "X%22,udid==%22*",
+        "X'%20or%20'1'%20eq%20'1",
+        "X%26limit=1",
+        "*",
+        "X%2A",
+        "..%2F..",
+        "X%00",
+        "X%0A",
+        "X;id==1",
+        "",
+    ] {
+        let event = json!({ "rawQueryString": format!("profile=p&device_id={id}"), "requestContext": { "http": { "method": "GET" } } });
         assert!(VendRequest::parse(&Event::new(event)).is_err(), "{id}");
     }
     let longest = "-".repeat(64);
@@ -40,7 +49,8 @@ async fn security_another_device_does_not_stand_in() {
     stage.answer(kandji::DEVICES, &json!([kandji::listed()])).await;
     for provider in [Provider::Jamf, intune(), Provider::Kandji] {
         for id in [OTHER_SERIAL, "C02", "C02XL0GTJGH5-", "42"] {
-            let posture = stage.mdm(provider.clone()).await.posture(&device(id), wednesday_morning()).await;
+            let posture =
+                stage.mdm(provider.clone()).await.posture(&device(id), wednesday_morning()).await;
             assert_eq!(posture, Err(PostureError::UnknownDevice), "{} {id}", provider.name());
         }
     }
@@ -77,12 +87,15 @@ async fn security_neither_tokens_nor_foreign_words_are_told() {
     let words = json!({ "error": "invalid_client", "error_description": "CANARY", "errors": [{ "description": "CANARY" }] });
     let mut told = Vec::new();
     for status in [200, 302, 400, 401, 403, 404, 429, 500] {
-        for (provider, at) in
-            [(Provider::Jamf, jamf::INVENTORY), (intune(), intune::DEVICES), (Provider::Kandji, kandji::DEVICES)]
-        {
+        for (provider, at) in [
+            (Provider::Jamf, jamf::INVENTORY),
+            (intune(), intune::DEVICES),
+            (Provider::Kandji, kandji::DEVICES),
+        ] {
             let stage = Stage::start().await;
-            let response =
-                ResponseTemplate::new(status).set_body_json(&words).insert_header("location", "http://127.0.0.1:1/CANARY");
+            let response = ResponseTemplate::new(status)
+                .set_body_json(&words)
+                .insert_header("location", "http://127.0.0.1:1/CANARY");
             stage.answer_to(TOKEN, at, response.clone()).await;
             let mdm = stage.mdm(provider).await;
             let error = mdm.posture(&device(SERIAL), wednesday_morning()).await.unwrap_err();
@@ -94,7 +107,10 @@ async fn security_neither_tokens_nor_foreign_words_are_told() {
             told.push(format!("{error} {error:?} {mdm:?}"));
         }
     }
-    assert!(told.iter().all(|told| !told.contains(CANARY) && !told.contains("invalid_client")), "{told:#?}");
+    assert!(
+        told.iter().all(|told| !told.contains(CANARY) && !told.contains("invalid_client")),
+        "{told:#?}"
+    );
 }
 
 /// THREAT: with an access token in use, `Debug` of the client shows it.
@@ -102,7 +118,8 @@ async fn security_neither_tokens_nor_foreign_words_are_told() {
 #[tokio::test]
 async fn security_debug_shows_settings_only() {
     let stage = Stage::with_secret(CLIENT).await;
-    let issued = json!({ "access_token": "CANARY-access", "token_type": "Bearer", "expires_in": 600 });
+    let issued =
+        json!({ "access_token": "CANARY-access", "token_type": "Bearer", "expires_in": 600 });
     stage.answer_client(CLIENT_TOKENS, ResponseTemplate::new(200).set_body_json(issued)).await;
     let mdm = stage.mdm(Provider::Jamf).await;
     mdm.warm(wednesday_morning()).await;

@@ -17,7 +17,11 @@ use tokio::sync::{mpsc, oneshot};
 /// The built program with no variable but these.
 pub(super) fn program(variables: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sentinel-tvm"));
-    command.env_clear().envs(variables.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .env_clear()
+        .envs(variables.iter().copied())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     command
 }
 
@@ -39,7 +43,11 @@ impl Instance {
         let api = listener.local_addr().unwrap().to_string();
         let (events, queue) = mpsc::unbounded_channel();
         let waiting = Waiting::default();
-        tokio::spawn(serve(listener, Arc::new(tokio::sync::Mutex::new(queue)), Arc::clone(&waiting)));
+        tokio::spawn(serve(
+            listener,
+            Arc::new(tokio::sync::Mutex::new(queue)),
+            Arc::clone(&waiting),
+        ));
         let lambda = [
             ("AWS_LAMBDA_RUNTIME_API", api.as_str()),
             ("AWS_LAMBDA_FUNCTION_NAME", "sentinel-tvm"),
@@ -87,13 +95,21 @@ impl Drop for Instance {
 async fn serve(listener: TcpListener, events: Events, waiting: Waiting) {
     while let Ok((stream, _)) = listener.accept().await {
         let (events, waiting) = (Arc::clone(&events), Arc::clone(&waiting));
-        let service = service_fn(move |request| answer(request, Arc::clone(&events), Arc::clone(&waiting)));
-        tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+        let service =
+            service_fn(move |request| answer(request, Arc::clone(&events), Arc::clone(&waiting)));
+        tokio::spawn(
+            hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service),
+        );
     }
 }
 
 /// `GET …/invocation/next` and `POST …/invocation/{id}/response`, as the Lambda developer guide describes them.
-async fn answer(request: Request<Incoming>, events: Events, waiting: Waiting) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn answer(
+    request: Request<Incoming>,
+    events: Events,
+    waiting: Waiting,
+) -> Result<Response<Full<Bytes>>, Infallible> {
     if request.method() == Method::GET {
         let Some((id, event)) = events.lock().await.recv().await else {
             return std::future::pending().await;
@@ -101,7 +117,10 @@ async fn answer(request: Request<Incoming>, events: Events, waiting: Waiting) ->
         let next = Response::builder()
             .header("Lambda-Runtime-Aws-Request-Id", id)
             .header("Lambda-Runtime-Deadline-Ms", "4102444800000")
-            .header("Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:eu-central-1:123456789012:function:f");
+            .header(
+                "Lambda-Runtime-Invoked-Function-Arn",
+                "arn:aws:lambda:eu-central-1:123456789012:function:f",
+            );
         return Ok(next.body(Full::new(Bytes::from(event.to_string()))).unwrap());
     }
     let id = request.uri().path().split('/').nth(4).unwrap().to_owned();

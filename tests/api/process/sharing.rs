@@ -35,7 +35,8 @@ async fn five_requests_pass_over_two_instances_and_the_sixth_waits_as_told() {
         assert_eq!(refused["statusCode"], 429);
         assert_eq!(refused["headers"]["RateLimit-Policy"], "\"vend\";q=5;w=20");
     }
-    let wait: u64 = ask(&mut one).await["headers"]["Retry-After"].as_str().unwrap().parse().unwrap();
+    let wait: u64 =
+        ask(&mut one).await["headers"]["Retry-After"].as_str().unwrap().parse().unwrap();
     assert!((1..=4).contains(&wait), "one interval of four seconds at most: {wait}");
     tokio::time::sleep(Duration::from_secs(wait)).await;
     assert_eq!(ask(&mut other).await["statusCode"], 200, "whoever waits as told is admitted");
@@ -63,19 +64,36 @@ async fn an_outage_is_bridged_with_warnings_and_resets_nobody() {
     tokio::time::sleep(Duration::from_millis(3_100)).await;
     let back = ask(&mut one).await;
     let left = back["headers"]["RateLimit"].as_str().unwrap();
-    assert!(left.starts_with("\"vend\";r=2;"), "3 before, 4 during, 1 now: 2 of 10 left, not {left}");
+    assert!(
+        left.starts_with("\"vend\";r=2;"),
+        "3 before, 4 during, 1 now: 2 of 10 left, not {left}"
+    );
     let mut other = instance(&sts, &dynamo, &settings).await;
     for expected in [200, 200, 429] {
         assert_eq!(ask(&mut other).await["statusCode"], expected, "the shared limit holds again");
     }
 
     let [output, _] = one.end();
-    let lines: Vec<Value> = output.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let decided: Vec<&str> = lines.iter().filter_map(|line| line["rate_limit"]["decided_by"].as_str()).collect();
-    assert_eq!(decided, ["dynamodb", "dynamodb", "dynamodb", "memory", "memory", "memory", "memory", "dynamodb"]);
-    let count = |text: &str| lines.iter().filter(|line| line["message"].as_str().is_some_and(|said| said.contains(text))).count();
+    let lines: Vec<Value> =
+        output.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let decided: Vec<&str> =
+        lines.iter().filter_map(|line| line["rate_limit"]["decided_by"].as_str()).collect();
+    assert_eq!(
+        decided,
+        ["dynamodb", "dynamodb", "dynamodb", "memory", "memory", "memory", "memory", "dynamodb"]
+    );
+    let count = |text: &str| {
+        lines
+            .iter()
+            .filter(|line| line["message"].as_str().is_some_and(|said| said.contains(text)))
+            .count()
+    };
     assert_eq!(count("did not decide"), 2);
-    assert_eq!((count("breaker opens"), count("breaker probes"), count("breaker closes")), (1, 1, 1), "{lines:?}");
+    assert_eq!(
+        (count("breaker opens"), count("breaker probes"), count("breaker closes")),
+        (1, 1, 1),
+        "{lines:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -85,8 +103,11 @@ async fn a_table_that_cannot_be_used_is_told_at_the_start() {
     let mut instance = instance(&sts, &dynamo, &[]).await;
     assert_eq!(ask(&mut instance).await["statusCode"], 200, "the mode is memory");
     let [output, _] = instance.end();
-    let lines: Vec<Value> = output.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let error = lines.iter().position(|line| line["level"] == "ERROR" && line["error"] == "refused: ResourceNotFoundException");
+    let lines: Vec<Value> =
+        output.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let error = lines.iter().position(|line| {
+        line["level"] == "ERROR" && line["error"] == "refused: ResourceNotFoundException"
+    });
     let audit = lines.iter().position(|line| line["type"] == "audit");
     assert!(error.unwrap() < audit.unwrap(), "{lines:?}");
 }

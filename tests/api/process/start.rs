@@ -5,7 +5,9 @@ use crate::support::{CANARY, Call, FakeSts, bundle};
 use serde_json::Value;
 
 fn json_lines(text: &str) -> Vec<Value> {
-    text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("not JSON: {line}"))).collect()
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("not JSON: {line}")))
+        .collect()
 }
 
 #[test]
@@ -53,13 +55,22 @@ async fn security_no_secret_is_logged_at_any_level() {
     let [output, errors] = instance.end();
 
     assert_eq!((&vended["statusCode"], &refused["statusCode"]), (&200.into(), &502.into()));
-    assert!(vended["body"].as_str().unwrap().contains("CANARY-issued-secret"), "the caller does get it");
+    assert!(
+        vended["body"].as_str().unwrap().contains("CANARY-issued-secret"),
+        "the caller does get it"
+    );
     assert!(!output.contains(CANARY) && !errors.contains(CANARY), "{output}{errors}");
     let lines = json_lines(&output);
-    let warned = |line: &&Value| line["level"] == "WARN" && line["message"].as_str().unwrap().contains("across instances");
+    let warned = |line: &&Value| {
+        line["level"] == "WARN" && line["message"].as_str().unwrap().contains("across instances")
+    };
     assert_eq!(lines.iter().filter(warned).count(), 1, "{lines:?}");
-    let codes: Vec<&Value> = lines.iter().filter(|line| line["type"] == "audit").map(|line| &line["code"]).collect();
+    let codes: Vec<&Value> =
+        lines.iter().filter(|line| line["type"] == "audit").map(|line| &line["code"]).collect();
     assert_eq!(codes, ["OK", "CREDENTIAL_ERROR"]);
-    let failed = |line: &&Value| line["level"] == "ERROR" && line["message"].as_str().unwrap().contains("sts:SetSourceIdentity");
+    let failed = |line: &&Value| {
+        line["level"] == "ERROR"
+            && line["message"].as_str().unwrap().contains("sts:SetSourceIdentity")
+    };
     assert_eq!(lines.iter().filter(failed).count(), 1, "{lines:?}");
 }

@@ -6,7 +6,10 @@ use serde_json::{Value, json};
 pub(crate) const EVENTS: [(&str, &str); 11] = [
     ("function-url-assumed-role", include_str!("../../events/function-url-assumed-role.json")),
     ("function-url-federated-user", include_str!("../../events/function-url-federated-user.json")),
-    ("function-url-identity-center", include_str!("../../events/function-url-identity-center.json")),
+    (
+        "function-url-identity-center",
+        include_str!("../../events/function-url-identity-center.json"),
+    ),
     ("function-url-root", include_str!("../../events/function-url-root.json")),
     ("function-url-user", include_str!("../../events/function-url-user.json")),
     ("function-url-user-govcloud", include_str!("../../events/function-url-user-govcloud.json")),
@@ -23,7 +26,10 @@ pub(crate) struct Call(Value);
 
 impl Call {
     pub(crate) fn event(name: &str) -> Self {
-        let (_, text) = EVENTS.iter().find(|(known, _)| *known == name).unwrap_or_else(|| panic!("no event {name}"));
+        let (_, text) = EVENTS
+            .iter()
+            .find(|(known, _)| *known == name)
+            .unwrap_or_else(|| panic!("no event {name}"));
         Self(serde_json::from_str(text).unwrap())
     }
 
@@ -34,25 +40,33 @@ impl Call {
 
     /// A POST to `/v1/credentials` at the Function URL, by an Identity Center user.
     pub(crate) fn post(body: impl Into<Value>) -> Self {
-        Self::event("function-url-identity-center").target("POST", "/v1/credentials").set("/body", body)
+        Self::event("function-url-identity-center")
+            .target("POST", "/v1/credentials")
+            .set("/body", body)
     }
 
     /// A GET of `development` by the caller with this ARN.
     pub(crate) fn by(arn: &str) -> Self {
-        Self::get("/v1/credentials?profile=development").set("/requestContext/authorizer/iam/userArn", arn)
+        Self::get("/v1/credentials?profile=development")
+            .set("/requestContext/authorizer/iam/userArn", arn)
     }
 
     /// The same event with another method, path and query, in the way its payload version carries them.
     pub(crate) fn target(self, method: &str, target: &str) -> Self {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         if self.0.get("version").is_some() {
-            let stage = self.0["requestContext"]["stage"].as_str().filter(|stage| *stage != "$default");
+            let stage =
+                self.0["requestContext"]["stage"].as_str().filter(|stage| *stage != "$default");
             let path = stage.map_or(path.to_owned(), |stage| format!("/{stage}{path}"));
-            return self.set("/rawPath", path).set("/rawQueryString", query).set("/requestContext/http/method", method);
+            return self
+                .set("/rawPath", path)
+                .set("/rawQueryString", query)
+                .set("/requestContext/http/method", method);
         }
         let mut parameters = json!({});
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-            let values = parameters.as_object_mut().unwrap().entry(name).or_insert_with(|| json!([]));
+            let values =
+                parameters.as_object_mut().unwrap().entry(name).or_insert_with(|| json!([]));
             values.as_array_mut().unwrap().push(json!(value));
         }
         self.set("/path", path)

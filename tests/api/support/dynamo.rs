@@ -51,7 +51,13 @@ impl Dynamo {
         let behind = format!("http://{}", emulator.local_addr().unwrap());
         tokio::spawn(dynoxide::server::serve_on(emulator, database.clone()));
         let state = Arc::new(Mutex::new(State { front: Front::Pass, requests: Vec::new() }));
-        let mut dynamo = Self { database, behind, uri: "http://127.0.0.1:0".to_owned(), state, front: JoinSet::new() };
+        let mut dynamo = Self {
+            database,
+            behind,
+            uri: "http://127.0.0.1:0".to_owned(),
+            state,
+            front: JoinSet::new(),
+        };
         dynamo.restart().await;
         dynamo
     }
@@ -118,8 +124,13 @@ async fn serve(listener: TcpListener, behind: String, state: Arc<Mutex<State>>) 
     let mut connections = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
         let (behind, state, client) = (behind.clone(), Arc::clone(&state), client.clone());
-        let service = service_fn(move |request| forward(request, behind.clone(), Arc::clone(&state), client.clone()));
-        connections.spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+        let service = service_fn(move |request| {
+            forward(request, behind.clone(), Arc::clone(&state), client.clone())
+        });
+        connections.spawn(
+            hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service),
+        );
     }
 }
 
@@ -132,7 +143,8 @@ async fn forward(
     let (mut head, body) = request.into_parts();
     let body = body.collect().await.unwrap().to_bytes();
     let sent: Value = serde_json::from_slice(&body).unwrap();
-    let operation = head.headers["x-amz-target"].to_str().unwrap().rsplit('.').next().unwrap().to_owned();
+    let operation =
+        head.headers["x-amz-target"].to_str().unwrap().rsplit('.').next().unwrap().to_owned();
     let front = {
         let mut state = state.lock().unwrap();
         state.requests.push((operation, sent.clone()));
@@ -154,6 +166,7 @@ async fn forward(
 }
 
 fn answer(status: u16, body: String) -> Response<Full<Bytes>> {
-    let builder = Response::builder().status(status).header("content-type", "application/x-amz-json-1.0");
+    let builder =
+        Response::builder().status(status).header("content-type", "application/x-amz-json-1.0");
     builder.body(Full::new(Bytes::from(body))).unwrap()
 }

@@ -27,20 +27,34 @@ impl FakeJamf {
     pub(crate) async fn believe(&self, token: &str) {
         self.0.reset().await;
         let bearer = format!("Bearer {token}");
-        let is_believed =
-            move |request: &Request| request.headers.get("authorization").is_some_and(|sent| *sent == bearer.as_str());
-        let inventory = Mock::given(method("GET")).and(path("/api/v3/computers-inventory")).and(is_believed.clone());
+        let is_believed = move |request: &Request| {
+            request.headers.get("authorization").is_some_and(|sent| *sent == bearer.as_str())
+        };
+        let inventory = Mock::given(method("GET"))
+            .and(path("/api/v3/computers-inventory"))
+            .and(is_believed.clone());
         inventory
-            .respond_with(|request: &Request| ResponseTemplate::new(200).set_body_json(inventory_of(request)))
+            .respond_with(|request: &Request| {
+                ResponseTemplate::new(200).set_body_json(inventory_of(request))
+            })
             .mount(&self.0)
             .await;
         for (id, (_, _, state)) in COMPUTERS.iter().enumerate() {
-            let path = path(format!("/api/v1/conditional-access/device-compliance-information/computer/{id}"));
+            let path = path(format!(
+                "/api/v1/conditional-access/device-compliance-information/computer/{id}"
+            ));
             let records = json!([{ "deviceId": id.to_string(), "applicable": true, "complianceState": state }]);
             let compliance = Mock::given(method("GET")).and(path).and(is_believed.clone());
-            compliance.respond_with(ResponseTemplate::new(200).set_body_json(records)).mount(&self.0).await;
+            compliance
+                .respond_with(ResponseTemplate::new(200).set_body_json(records))
+                .mount(&self.0)
+                .await;
         }
-        Mock::given(path_regex(".*")).respond_with(ResponseTemplate::new(401)).with_priority(9).mount(&self.0).await;
+        Mock::given(path_regex(".*"))
+            .respond_with(ResponseTemplate::new(401))
+            .with_priority(9)
+            .mount(&self.0)
+            .await;
     }
 
     /// From now on every answer is this one.
@@ -66,8 +80,16 @@ impl FakeJamf {
 }
 
 fn inventory_of(request: &Request) -> serde_json::Value {
-    let filter = request.url.query_pairs().find(|(name, _)| name == "filter").map(|(_, value)| value.into_owned()).unwrap();
-    let wanted = COMPUTERS.iter().enumerate().filter(|(_, (serial, ..))| filter.contains(&format!("\"{serial}\"")));
+    let filter = request
+        .url
+        .query_pairs()
+        .find(|(name, _)| name == "filter")
+        .map(|(_, value)| value.into_owned())
+        .unwrap();
+    let wanted = COMPUTERS
+        .iter()
+        .enumerate()
+        .filter(|(_, (serial, ..))| filter.contains(&format!("\"{serial}\"")));
     let computer = |(id, (serial, managed, _)): (usize, &(&str, bool, &str))| {
         json!({
             "id": id.to_string(),

@@ -53,7 +53,11 @@ impl FakeParameters {
 
     /// From now on every request fails.
     pub(crate) async fn fail(&self, status: u16, code: &str) {
-        self.respond(ResponseTemplate::new(status).set_body_json(json!({ "__type": code, "message": "CANARY" }))).await;
+        self.respond(
+            ResponseTemplate::new(status)
+                .set_body_json(json!({ "__type": code, "message": "CANARY" })),
+        )
+        .await;
     }
 
     /// From now on no answer comes in time.
@@ -68,7 +72,8 @@ impl FakeParameters {
 
     async fn respond(&self, response: impl Respond + 'static) {
         self.server.reset().await;
-        let asked = Mock::given(method("POST")).and(header("x-amz-target", "AmazonSSM.GetParametersByPath"));
+        let asked = Mock::given(method("POST"))
+            .and(header("x-amz-target", "AmazonSSM.GetParametersByPath"));
         asked.respond_with(response).mount(&self.server).await;
     }
 }
@@ -81,13 +86,17 @@ struct Pages {
 impl Respond for Pages {
     fn respond(&self, request: &Request) -> ResponseTemplate {
         let asked: Value = serde_json::from_slice(&request.body).unwrap();
-        assert_eq!((&asked["Path"], &asked["Recursive"], &asked["WithDecryption"]), (&json!(PATH), &json!(true), &json!(true)));
+        assert_eq!(
+            (&asked["Path"], &asked["Recursive"], &asked["WithDecryption"]),
+            (&json!(PATH), &json!(true), &json!(true))
+        );
         let start = asked["NextToken"].as_str().map_or(0, |token| token.parse().unwrap());
         let held = self.held.lock().unwrap();
-        let parameter =
-            |(name, text): (&String, &String)| json!({ "Name": format!("{PATH}/{name}"), "Type": "String", "Value": text });
+        let parameter = |(name, text): (&String, &String)| json!({ "Name": format!("{PATH}/{name}"), "Type": "String", "Value": text });
         let page: Vec<Value> = held.iter().skip(start).take(PAGE).map(parameter).collect();
         let next = (start + PAGE < held.len()).then(|| (start + PAGE).to_string());
-        ResponseTemplate::new(200).set_body_json(json!({ "Parameters": page, "NextToken": next })).set_delay(self.delay)
+        ResponseTemplate::new(200)
+            .set_body_json(json!({ "Parameters": page, "NextToken": next }))
+            .set_delay(self.delay)
     }
 }

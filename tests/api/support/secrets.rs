@@ -47,7 +47,8 @@ impl FakeSecrets {
 
     async fn answer(&self, response: ResponseTemplate) {
         self.0.reset().await;
-        let asked = Mock::given(method("POST")).and(header("x-amz-target", "secretsmanager.GetSecretValue"));
+        let asked = Mock::given(method("POST"))
+            .and(header("x-amz-target", "secretsmanager.GetSecretValue"));
         asked.respond_with(response).mount(&self.0).await;
     }
 }

@@ -51,7 +51,10 @@ impl FakeSts {
     /// The parameters of each request so far, in order.
     pub(crate) async fn requests(&self) -> Vec<BTreeMap<String, String>> {
         let requests = self.0.received_requests().await.unwrap();
-        requests.iter().map(|request| form_urlencoded::parse(&request.body).into_owned().collect()).collect()
+        requests
+            .iter()
+            .map(|request| form_urlencoded::parse(&request.body).into_owned().collect())
+            .collect()
     }
 }
 
