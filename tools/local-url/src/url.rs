@@ -65,11 +65,11 @@ impl FunctionUrl {
     ) -> Result<Response<Full<Bytes>>, Response<Full<Bytes>>> {
         #[expect(
             clippy::disallowed_methods,
-            reason = "the edge of the example: the one reading per request"
+            reason = "the edge of the program: the one reading per request"
         )]
         let received_at = SystemTime::now();
         let refuse = |status, message, reason: &dyn std::fmt::Display| {
-            eprintln!("function-url: {request_id} {status}: {reason}");
+            eprintln!("local-url: {request_id} {status}: {reason}");
             refusal(status, message)
         };
         let (request, body) = request.into_parts();

@@ -34,7 +34,7 @@ async fn main() -> ExitCode {
     let settings = match Settings::from_env() {
         Ok(settings) => settings,
         Err(error) => {
-            eprintln!("function-url: {error}");
+            eprintln!("local-url: {error}");
             return ExitCode::FAILURE;
         }
     };
@@ -42,7 +42,7 @@ async fn main() -> ExitCode {
         Ok(listener) => serve(listener, settings).await,
         Err(error) => {
             eprintln!(
-                "function-url: cannot listen on {}: {error}; set LISTEN to a free port",
+                "local-url: cannot listen on {}: {error}; set LISTEN to a free port",
                 settings.listen
             );
             ExitCode::FAILURE
@@ -52,13 +52,13 @@ async fn main() -> ExitCode {
 
 /// Serves until the process is ended.
 async fn serve(listener: TcpListener, settings: Settings) -> ExitCode {
-    eprintln!("function-url: listening on http://{}", settings.listen);
+    eprintln!("local-url: listening on http://{}", settings.listen);
     let url = FunctionUrl::new(settings.keys, settings.invoke_url);
     loop {
         let (stream, peer) = match listener.accept().await {
             Ok(connection) => connection,
             Err(error) => {
-                eprintln!("function-url: cannot accept a connection: {error}");
+                eprintln!("local-url: cannot accept a connection: {error}");
                 continue;
             }
         };
@@ -67,7 +67,7 @@ async fn serve(listener: TcpListener, settings: Settings) -> ExitCode {
             .serve_connection(TokioIo::new(stream), url.service(peer.ip()));
         tokio::spawn(async move {
             if let Err(error) = connection.await {
-                eprintln!("function-url: connection of {peer} broke off: {error}");
+                eprintln!("local-url: connection of {peer} broke off: {error}");
             }
         });
     }
