@@ -15,6 +15,7 @@
 #![expect(clippy::print_stderr, reason = "a program of the terminal: standard error is its log")]
 
 mod event;
+mod exchange;
 mod function;
 mod keys;
 mod settings;
@@ -22,8 +23,8 @@ mod signature;
 mod url;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 
 use crate::settings::Settings;
@@ -55,18 +56,16 @@ async fn serve(listener: TcpListener, settings: Settings) -> ExitCode {
     eprintln!("local-url: listening on http://{}", settings.listen);
     let url = FunctionUrl::new(settings.keys, settings.invoke_url);
     loop {
-        let (stream, peer) = match listener.accept().await {
+        let (mut stream, peer) = match listener.accept().await {
             Ok(connection) => connection,
             Err(error) => {
                 eprintln!("local-url: cannot accept a connection: {error}");
                 continue;
             }
         };
-        let connection = hyper::server::conn::http1::Builder::new()
-            .timer(TokioTimer::new())
-            .serve_connection(TokioIo::new(stream), url.service(peer.ip()));
+        let url = Arc::clone(&url);
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
+            if let Err(error) = url.serve(&mut stream, peer.ip()).await {
                 eprintln!("local-url: connection of {peer} broke off: {error}");
             }
         });
