@@ -76,7 +76,7 @@ endif
 
 .PHONY: simulate
 simulate: cargo ## The limiter over 500 instances and 10 000 principals, in simulated hours
-	cargo run --locked --profile bench --example simulate
+	cargo run --locked --profile bench --package simulate
 
 .PHONY: bench
 bench: cargo ## Benches, each beside something to compare with
@@ -92,24 +92,24 @@ test: cargo-test e2e ## All tests, the end-to-end ones included
 
 .PHONY: fmt
 fmt: cargo ## Is the source formatted?
-	cargo fmt --check
+	cargo fmt --all --check
 
 .PHONY: clippy
 clippy: cargo ## Lints; a warning is an error
-	cargo clippy --locked --all-targets -- --deny warnings
+	cargo clippy --locked --workspace --all-targets -- --deny warnings
 
 .PHONY: doc
 doc: cargo ## Does the documentation build? A warning is an error
-	RUSTDOCFLAGS='--deny warnings' cargo doc --locked --no-deps --document-private-items
+	RUSTDOCFLAGS='--deny warnings' cargo doc --locked --workspace --no-deps --document-private-items
 
 .PHONY: cargo-test
 cargo-test: cargo
-	cargo test --locked --lib --bins --tests --examples
-	cargo test --locked --doc
+	cargo test --locked --workspace --lib --bins --tests
+	cargo test --locked --workspace --doc
 
 .PHONY: policy-check
 policy-check: cargo ## Does the policy load, and decide as its tests.toml expects?
-	cargo run --quiet --locked --example policy -- check "$$POLICY"
+	cargo run --quiet --locked --package policy -- check "$$POLICY"
 
 .PHONY: deny
 deny: cargo-deny ## Licences, bans and sources of all dependencies

@@ -40,7 +40,7 @@ def main(arguments):
 
 def checked(directory, path):
     """The bundle as parameters, by their names below the path; ends the program if bundle or path is not in order."""
-    policy = ["cargo", "run", "--quiet", "--locked", "--example", "policy", "--"]
+    policy = ["cargo", "run", "--quiet", "--locked", "--package", "policy", "--"]
     command = [*policy, "parameters", str(Path(directory).resolve()), path]
     check = subprocess.run(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
     if check.returncode:

@@ -26,6 +26,7 @@ VENV = REPOSITORY / ".venv"
 CLIENT_BIN = VENV / "client" / "bin"
 EMULATOR = VENV / "emulator" / "bin" / "ministack"
 FUNCTION = "sentinel-tvm"
+URL = "local-url"
 
 
 class LocalStack:
@@ -180,7 +181,7 @@ class LocalStack:
             "KEYS": str(self.state / "keys.json"),
             "INVOKE_URL": f"http://{HOST}:{self._ports.invoke}/{invocations}",
         }
-        program = _target_directory() / "debug" / "examples" / "function_url"
+        program = _target_directory() / "debug" / URL
         url = self._start("url", [str(program)], env, "Mend what the log says and run again.")
         url.wait_until(lambda: _listens(self._ports.url), 10)
         self._publish("url", self.url)
@@ -229,10 +230,9 @@ def _build():
     """Builds the function and its Function URL, in sight, as a first build takes minutes."""
     if not shutil.which("cargo"):
         raise StackError("cargo is not installed: install Rust from https://rustup.rs and run again")
-    for target in (["--bin", FUNCTION], ["--example", "function_url"]):
-        command = ["cargo", "build", "--locked", *target]
-        if subprocess.run(command, cwd=REPOSITORY).returncode:
-            raise StackError(f"`{' '.join(command)}` failed: mend what it says above and run again")
+    command = ["cargo", "build", "--locked", "--package", FUNCTION, "--package", URL]
+    if subprocess.run(command, cwd=REPOSITORY).returncode:
+        raise StackError(f"`{' '.join(command)}` failed: mend what it says above and run again")
 
 
 def _is_healthy(url):
