@@ -24,7 +24,7 @@ def demonstrate(stack):
     _print_table(
         {
             "signed by": alice.arn,
-            "asked for": f"GET {VEND}",
+            "request": f"GET {VEND}",
             "vended": f"{credentials.access_key_id} (secret key and session token: not shown)",
             "valid until": body["Expiration"],
             "they act as": client.identity(credentials, stack.endpoint),
