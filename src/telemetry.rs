@@ -1,14 +1,15 @@
 //! Logging: JSON lines on standard output, which Lambda delivers to CloudWatch Logs.
 //!
-//! Invariant: the configured level applies to this crate alone. Libraries log at most warnings and errors: at lower levels, HTTP
-//! and SDK crates log requests and replies, which hold credentials.
+//! Invariant: the configured level applies to this crate alone. Libraries log at most warnings and
+//! errors: at lower levels, HTTP and SDK crates log requests and replies, which hold credentials.
 
 use std::io::Write;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::prelude::*;
 
-/// Starts logging at `level`. Panics become log lines without their message, which might quote input.
+/// Starts logging at `level`. Panics become log lines without their message, which might quote
+/// input.
 pub fn init(level: LevelFilter) {
     let targets = Targets::new()
         .with_default(LevelFilter::WARN.min(level))

@@ -1,14 +1,16 @@
 //! Microsoft Intune, by Microsoft Graph v1.0.
 //!
-//! - Compliant: `complianceState` is `compliant`. `inGracePeriod` means not compliant but not yet blocked; `configManager` means
-//!   that another system knows.
-//! - Managed: `managementAgent` is a channel through which Intune itself manages the device, and no retirement, wipe or deletion is
-//!   pending. (`managementState` would say so directly, but exists only in the beta API.)
+//! - Compliant: `complianceState` is `compliant`. `inGracePeriod` means not compliant but not yet
+//!   blocked; `configManager` means that another system knows.
+//! - Managed: `managementAgent` is a channel through which Intune itself manages the device, and no
+//!   retirement, wipe or deletion is pending. (`managementState` would say so directly, but exists
+//!   only in the beta API.)
 //!
 //! A device that is not managed is not compliant.
 //!
-//! Sources: Microsoft Graph v1.0 reference, `managedDevice`, `complianceState`, `managementAgentType`, `deviceActionResult`;
-//! "Microsoft Graph national cloud deployments" for hosts and scopes.
+//! Sources: Microsoft Graph v1.0 reference, `managedDevice`, `complianceState`,
+//! `managementAgentType`, `deviceActionResult`; "Microsoft Graph national cloud deployments" for
+//! hosts and scopes.
 
 use super::BaseUrl;
 use super::http::{Http, HttpError};
@@ -20,7 +22,8 @@ use serde::Deserialize;
 
 const SELECT: &str = "serialNumber,azureADDeviceId,complianceState,managementAgent,deviceActionResults,userPrincipalName,\
                       lastSyncDateTime,osVersion";
-/// The channels through which Intune manages a device. Exchange, Configuration Manager alone and Jamf are not among them.
+/// The channels through which Intune manages a device. Exchange, Configuration Manager alone and
+/// Jamf are not among them.
 const MANAGING_AGENTS: [&str; 7] = [
     "mdm",
     "easMdm",
@@ -119,7 +122,8 @@ pub(super) async fn find(
     })
 }
 
-/// A string in a filter. Device identifiers need no escaping today; this keeps a wider alphabet safe.
+/// A string in a filter. Device identifiers need no escaping today; this keeps a wider alphabet
+/// safe.
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
@@ -169,8 +173,9 @@ mod tests {
         }
     }
 
-    /// THREAT: a client secret goes to a host that is none of Microsoft's, or to another path of it.
-    /// PREVENTION: the token service is one of a fixed list, and a tenant is a GUID or a domain name.
+    /// THREAT: a client secret goes to a host that is none of Microsoft's, or to another path of
+    /// it. PREVENTION: the token service is one of a fixed list, and a tenant is a GUID or a domain
+    /// name.
     #[test]
     fn security_the_secret_goes_only_to_known_token_services() {
         for base in [
@@ -199,8 +204,9 @@ mod tests {
         assert!(endpoint("https://graph.microsoft.com", "example.onmicrosoft.com").is_some());
     }
 
-    /// THREAT: an identifier with a quote in it ends the `OData` string and adds a term that matches another device.
-    /// PREVENTION: identifiers have no such characters, and strings are quoted and escaped all the same.
+    /// THREAT: an identifier with a quote in it ends the `OData` string and adds a term that
+    /// matches another device. PREVENTION: identifiers have no such characters, and strings are
+    /// quoted and escaped all the same.
     #[test]
     fn security_odata_strings_are_escaped() {
         assert_eq!(quoted("5CG1234XYZ"), "'5CG1234XYZ'");

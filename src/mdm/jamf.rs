@@ -1,13 +1,16 @@
 //! Jamf Pro.
 //!
 //! - Managed: `general.remoteManagement.managed`.
-//! - Compliant: Jamf Pro's device compliance has at least one applicable record, and all applicable ones say `COMPLIANT`.
+//! - Compliant: Jamf Pro's device compliance has at least one applicable record, and all applicable
+//!   ones say `COMPLIANT`.
 //!
-//! Without such records (the feature is not set up, the device is in no compliance group, the state is `UNKNOWN`) the device is not
-//! compliant: neither management nor a recent check-in proves disk encryption or patches.
+//! Without such records (the feature is not set up, the device is in no compliance group, the state
+//! is `UNKNOWN`) the device is not compliant: neither management nor a recent check-in proves disk
+//! encryption or patches.
 //!
-//! Sources: Jamf Pro API reference, `computers-inventory` (filter fields, sections), `conditional-access` (compliance records),
-//! "Filtering with RSQL", "Client Credentials", and the changelogs of 11.23 and 11.30 on the versions of the inventory.
+//! Sources: Jamf Pro API reference, `computers-inventory` (filter fields, sections),
+//! `conditional-access` (compliance records), "Filtering with RSQL", "Client Credentials", and the
+//! changelogs of 11.23 and 11.30 on the versions of the inventory.
 
 use super::BaseUrl;
 use super::http::{Http, HttpError};
@@ -17,7 +20,8 @@ use crate::device::Device;
 use secrecy::SecretString;
 use serde::Deserialize;
 
-/// Version 1 is deprecated since June 2025 and may disappear; servers before 11.23 have no version 3.
+/// Version 1 is deprecated since June 2025 and may disappear; servers before 11.23 have no version
+/// 3.
 const INVENTORIES: [&str; 2] = ["/api/v3/computers-inventory", "/api/v1/computers-inventory"];
 
 #[derive(Deserialize)]
@@ -98,7 +102,8 @@ pub(super) async fn find(
     })
 }
 
-/// The computers with this serial number or UDID, from the newest inventory version that the server has.
+/// The computers with this serial number or UDID, from the newest inventory version that the server
+/// has.
 async fn inventory(
     http: &Http,
     base: &BaseUrl,
@@ -170,8 +175,9 @@ impl Computer {
 mod tests {
     use super::*;
 
-    /// THREAT: an identifier with a quote in it ends the RSQL value and adds a term that matches another device.
-    /// PREVENTION: identifiers have no such characters, and values are quoted and escaped all the same.
+    /// THREAT: an identifier with a quote in it ends the RSQL value and adds a term that matches
+    /// another device. PREVENTION: identifiers have no such characters, and values are quoted and
+    /// escaped all the same.
     #[test]
     fn security_rsql_values_are_escaped() {
         assert_eq!(quoted("C02XL0GTJGH5"), r#""C02XL0GTJGH5""#);

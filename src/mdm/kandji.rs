@@ -3,11 +3,11 @@
 //! Its device list does not report compliance. This module defines:
 //!
 //! - managed: `mdm_enabled` and not `is_removed`;
-//! - compliant: managed, not `is_missing`, not in lost mode, checked in within seven days, and with the agent installed, except on
-//!   platforms without an agent.
+//! - compliant: managed, not `is_missing`, not in lost mode, checked in within seven days, and with
+//!   the agent installed, except on platforms without an agent.
 //!
-//! So compliant means that Kandji can enforce its blueprint, not that every item of it succeeded. Policies can demand a more recent
-//! check-in through `last_seen`.
+//! So compliant means that Kandji can enforce its blueprint, not that every item of it succeeded.
+//! Policies can demand a more recent check-in through `last_seen`.
 //!
 //! Sources: Kandji API reference, "List Devices", also as MScottBlake/kandji-openapi has it.
 
@@ -49,7 +49,8 @@ pub(super) async fn find(
     id: &str,
     now: UtcDateTime,
 ) -> Result<Device, HttpError> {
-    // The filter matches every device whose serial number contains the text, so the results are compared again.
+    // The filter matches every device whose serial number contains the text, so the results are
+    // compared again.
     let url = base.at("/api/v1/devices", &[("serial_number", id), ("limit", LIMIT)]);
     let found: Vec<Listed> = http.get(url, token).await?;
     let device = posture::only(found.into_iter().filter(|device| device.is(id)))?;

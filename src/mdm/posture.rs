@@ -65,7 +65,8 @@ pub(super) fn only<T>(matches: impl IntoIterator<Item = T>) -> Result<T, Posture
     if matches.next().is_none() { Ok(first) } else { Err(PostureError::AmbiguousDevice) }
 }
 
-/// An address or principal name in lower case. Only ASCII is folded: other foldings would make look-alikes equal.
+/// An address or principal name in lower case. Only ASCII is folded: other foldings would make
+/// look-alikes equal.
 pub(super) fn owner(text: Option<String>) -> Option<String> {
     let text = text?.trim().to_ascii_lowercase();
     let is_address = text.contains('@')
@@ -103,8 +104,8 @@ mod tests {
         );
     }
 
-    /// THREAT: a look-alike of somebody's address, such as one with the Kelvin sign, becomes that address in lower case.
-    /// PREVENTION: only ASCII is folded, and what is no address is no owner.
+    /// THREAT: a look-alike of somebody's address, such as one with the Kelvin sign, becomes that
+    /// address in lower case. PREVENTION: only ASCII is folded, and what is no address is no owner.
     #[test]
     fn security_owners_are_folded_in_ascii_only() {
         let of = |text: &str| owner(Some(text.to_owned()));
