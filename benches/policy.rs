@@ -15,8 +15,8 @@ use aws_credential_types::Credentials;
 use aws_smithy_http_client::test_util::infallible_client_fn;
 use pair::pair;
 use sentinel_tvm::{
-    Adapters, App, BundleText, Caller, Config, Event, Invocation, NamedSessionRoles, Policy,
-    PolicySetting, ProfileName, RequestId, SessionDuration, Terms, VendRequest,
+    App, BundleFiles, BundleOptions, Caller, Config, Event, Invocation, NamedSessionRoles, Policy,
+    PolicySettings, ProfileName, RequestId, Services, SessionDuration, VendRequest,
 };
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -59,7 +59,7 @@ fn main() {
     );
 }
 
-fn decision(text: &BundleText) -> impl FnMut() {
+fn decision(text: &BundleFiles) -> impl FnMut() {
     let policy = load(text);
     let caller = Caller::from_event(&Event::new(event()), &NamedSessionRoles::default()).unwrap();
     let profile = ProfileName::try_from("profile-500".to_owned()).unwrap();
@@ -70,8 +70,8 @@ fn decision(text: &BundleText) -> impl FnMut() {
     }
 }
 
-fn load(text: &BundleText) -> Policy {
-    let terms = Terms {
+fn load(text: &BundleFiles) -> Policy {
+    let terms = BundleOptions {
         default_duration: SessionDuration::MIN,
         named_session_roles: NamedSessionRoles::default(),
     };
@@ -79,7 +79,7 @@ fn load(text: &BundleText) -> Policy {
 }
 
 /// Profiles in a hundred groups, a permit for each of them or its group, and for each hundred a forbid about all of them.
-fn bundle(numbers: std::ops::Range<usize>) -> BundleText {
+fn bundle(numbers: std::ops::Range<usize>) -> BundleFiles {
     let (mut profiles, mut rules) = (String::new(), String::new());
     for n in numbers.clone() {
         let role = format!("arn:aws:iam::123456789012:role/vended-{n}");
@@ -110,7 +110,7 @@ fn bundle(numbers: std::ops::Range<usize>) -> BundleText {
         writeln!(rules, "@id(\"rule-{n}\") {policy}").unwrap();
     }
     let parameters = [("profiles", profiles), ("policies/access", rules)];
-    BundleText::from_parameters(parameters.map(|(name, text)| (name.to_owned(), text))).unwrap()
+    BundleFiles::from_parameters(parameters.map(|(name, text)| (name.to_owned(), text))).unwrap()
 }
 
 fn event() -> Value {
@@ -127,7 +127,7 @@ fn event() -> Value {
 }
 
 /// The function with this bundle.
-async fn app(text: &BundleText) -> App {
+async fn app(text: &BundleFiles) -> App {
     let settings = [
         ("SENTINEL_POLICY_DIR", concat!(env!("CARGO_MANIFEST_DIR"), "/policy")),
         ("SENTINEL_RATE_LIMIT_TABLE", "limits"),
@@ -138,8 +138,8 @@ async fn app(text: &BundleText) -> App {
     let mut config =
         Config::from_variables(settings.map(|(name, value)| (name.to_owned(), value.to_owned())))
             .unwrap();
-    config.policy = PolicySetting::Directory(Arc::new(load(text)));
-    let adapters = Adapters::open(&config, &services_at_once().await, now()).await.unwrap();
+    config.policy = PolicySettings::Directory(Arc::new(load(text)));
+    let adapters = Services::open(&config, &services_at_once().await, now()).await.unwrap();
     App::new(config, adapters, Box::new(|line| _ = std::hint::black_box(line)))
 }
 

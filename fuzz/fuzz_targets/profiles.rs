@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use sentinel_tvm::{
-    BundleText, Caller, Decision, Device, NamedSessionRoles, Policy, ProfileName, RequestId, SessionDuration, Terms, VendRequest,
+    BundleFiles, Caller, Decision, Device, NamedSessionRoles, Policy, ProfileName, RequestId, SessionDuration, BundleOptions, VendRequest,
 };
 use sentinel_tvm_fuzz::{caller, check_grant, monday_noon};
 use std::sync::LazyLock;
@@ -21,11 +21,11 @@ static CALLERS: LazyLock<[Caller; 3]> = LazyLock::new(|| {
 fuzz_target!(|text: &str| {
     let (profiles, cedar) = text.split_once("\n---\n").unwrap_or((text, "permit (principal, action, resource);"));
     let parameters = [("profiles", profiles), ("policies/a", cedar)].map(|(name, text)| (name.to_owned(), text.to_owned()));
-    let bundle = BundleText::from_parameters(parameters).unwrap();
+    let bundle = BundleFiles::from_parameters(parameters).unwrap();
     if let Ok(parameters) = bundle.parameters() {
-        assert_eq!(BundleText::from_parameters(parameters).as_ref(), Ok(&bundle));
+        assert_eq!(BundleFiles::from_parameters(parameters).as_ref(), Ok(&bundle));
     }
-    let terms = Terms { default_duration: SessionDuration::MIN, named_session_roles: NamedSessionRoles::default() };
+    let terms = BundleOptions { default_duration: SessionDuration::MIN, named_session_roles: NamedSessionRoles::default() };
     let Ok(policy) = Policy::load(&bundle, &terms) else {
         return;
     };

@@ -6,8 +6,8 @@
 use libfuzzer_sys::arbitrary::{self, Arbitrary, Unstructured};
 use libfuzzer_sys::fuzz_target;
 use sentinel_tvm::{
-    BundleText, Caller, Decision, NamedSessionRoles, Policy, ProfileName, Refusal, RequestId, SessionDuration, SessionScope,
-    Terms, Unscopable, VendRequest,
+    BundleFiles, Caller, Decision, NamedSessionRoles, Policy, ProfileName, Refusal, RequestId, SessionDuration, SessionScope,
+    BundleOptions, Unscopable, VendRequest,
 };
 use sentinel_tvm_fuzz::{are_session_policies, check_grant, event, is_tag_value, monday_noon};
 use serde_json::{Map, Value, json};
@@ -184,8 +184,8 @@ fn mostly<'a, T: Arbitrary<'a>>(bytes: &mut Unstructured<'a>) -> arbitrary::Resu
 fuzz_target!(|input: Input<'_>| {
     let profiles = toml::to_string(&json!({ "p": input.profile.entry() })).unwrap();
     let parameters = [("profiles", &*profiles), ("policies/a", PERMIT_ALL)];
-    let bundle = BundleText::from_parameters(parameters.map(|(name, text)| (name.to_owned(), text.to_owned()))).unwrap();
-    let terms = Terms { default_duration: SessionDuration::MIN, named_session_roles: NamedSessionRoles::default() };
+    let bundle = BundleFiles::from_parameters(parameters.map(|(name, text)| (name.to_owned(), text.to_owned()))).unwrap();
+    let terms = BundleOptions { default_duration: SessionDuration::MIN, named_session_roles: NamedSessionRoles::default() };
     let Ok(policy) = Policy::load(&bundle, &terms) else {
         return;
     };

@@ -15,7 +15,7 @@ const PERMIT: &str = r#"@id("p") permit (principal, action, resource);"#;
 fn load(profiles: &str, cedar: &str) -> Result<Bundle, Vec<String>> {
     let parameters = [("profiles", profiles), ("policies/a", cedar)]
         .map(|(name, text)| (name.to_owned(), text.to_owned()));
-    let text = BundleText::from_parameters(parameters).unwrap();
+    let text = BundleFiles::from_parameters(parameters).unwrap();
     Bundle::parse(&text, &NamedSessionRoles::default()).map_err(|BundleError(problems)| problems)
 }
 
@@ -160,11 +160,11 @@ fn security_a_deeply_nested_policy_is_refused() {
     let load = |cedar: &str| {
         let parameters = [("profiles", PROFILES), ("policies/a", cedar)]
             .map(|(name, text)| (name.to_owned(), text.to_owned()));
-        let terms = Terms {
+        let terms = BundleOptions {
             default_duration: SessionDuration::MIN,
             named_session_roles: NamedSessionRoles::default(),
         };
-        Policy::load(&BundleText::from_parameters(parameters).unwrap(), &terms)
+        Policy::load(&BundleFiles::from_parameters(parameters).unwrap(), &terms)
             .map_err(|BundleError(problems)| problems)
     };
     assert!(load(&nested(60)).is_ok());
@@ -286,13 +286,13 @@ fn shadow_policies_change_nothing_but_the_record() {
     let permit = r#"@id("s") @mode("shadow") permit (principal, action, resource);"#;
     let elsewhere =
         r#"@mode("shadow") forbid (principal, action, resource) when { principal.name == "bob" };"#;
-    assert_eq!(outcome(PERMIT), (true, Rehearsal::Nothing));
-    assert_eq!(outcome(&format!("{PERMIT}{elsewhere}")), (true, Rehearsal::Nothing));
+    assert_eq!(outcome(PERMIT), (true, Shadow::Nothing));
+    assert_eq!(outcome(&format!("{PERMIT}{elsewhere}")), (true, Shadow::Nothing));
     assert_eq!(
         outcome(&format!("{PERMIT}{forbid}")),
-        (true, Rehearsal::WouldDeny(vec!["f".to_owned()]))
+        (true, Shadow::WouldDeny(vec!["f".to_owned()]))
     );
-    assert_eq!(outcome(permit), (false, Rehearsal::WouldAllow(vec!["s".to_owned()])));
+    assert_eq!(outcome(permit), (false, Shadow::WouldAllow(vec!["s".to_owned()])));
 }
 
 #[test]
@@ -316,12 +316,12 @@ fn what_policies_are_told_satisfies_the_schema() {
         "arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_X/a@b",
     ] {
         let device = device("a@b");
-        let circumstances = Circumstances {
+        let circumstances = RequestContext {
             duration: SessionDuration::MIN,
             device: Some(&device),
             now: monday_noon(),
         };
-        let question = Question::new(&caller(arn), name, profile, circumstances).unwrap();
+        let question = CedarRequest::new(&caller(arn), name, profile, circumstances).unwrap();
         let request = question.request();
         cedar_policy::Entities::from_entities(question.entities().iter().cloned(), Some(&schema))
             .unwrap();

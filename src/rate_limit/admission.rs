@@ -99,9 +99,9 @@ pub enum Outcome {
     /// Yes, and nothing was counted.
     Uncounted,
     /// Yes, within the quota.
-    Admitted(Standing),
+    Admitted(QuotaStatus),
     /// No, it is over the quota.
-    Throttled(Standing, RetryAfter),
+    Throttled(QuotaStatus, RetryAfter),
     /// No, nobody can tell ([`FailureMode::Closed`]).
     Unavailable,
 }
@@ -146,7 +146,7 @@ impl Degraded {
 
 /// Where a principal stands in its quota after a decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Standing {
+pub struct QuotaStatus {
     /// The tier that was charged.
     pub tier: Tier,
     /// The tier's quota.
@@ -157,7 +157,7 @@ pub struct Standing {
     pub reset_seconds: u64,
 }
 
-impl Standing {
+impl QuotaStatus {
     pub(super) fn of(tier: Tier, quota: Quota, tat: u64, now: u64) -> Self {
         Self {
             tier,

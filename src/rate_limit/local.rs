@@ -13,9 +13,10 @@
 //! starts with a fresh budget. It cannot fail: a lock poisoned by a panic elsewhere still guards plain numbers.
 
 use super::gcra::Quota;
+use crate::lock::lock;
 use lru::LruCache;
 use std::num::NonZeroUsize;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 
 #[derive(Debug)]
 pub(super) struct LocalStore {
@@ -112,7 +113,7 @@ impl LocalStore {
     }
 
     pub(super) fn usage(&self) -> Usage {
-        let inner = self.lock();
+        let inner = lock(&self.inner);
         Usage {
             keys: inner.budgets.len(),
             max_keys: self.max_keys.get(),
@@ -122,14 +123,10 @@ impl LocalStore {
 
     /// Changes the budget of `key`, which thereby counts as the one used last.
     fn update<R>(&self, key: &str, change: impl FnOnce(&mut Budget) -> R) -> R {
-        let mut inner = self.lock();
+        let mut inner = lock(&self.inner);
         let result = change(inner.budgets.get_or_insert_mut_ref(key, Budget::default));
         inner.keep_bound(self.max_keys);
         result
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -17,7 +17,7 @@ pub(crate) use sts::FakeSts;
 
 use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::Credentials;
-use sentinel_tvm::{Adapters, App, Config, Invocation, Response, Sts};
+use sentinel_tvm::{App, Config, Invocation, Response, Services, Sts};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -95,8 +95,8 @@ impl Api {
         let sink = Arc::clone(&lines);
         let audit = Box::new(move |line: &str| sink.lock().unwrap().push(line.to_owned()));
         let config = config(variables);
-        let elsewhere = Adapters::open(&config, aws, wednesday_morning()).await.unwrap();
-        let adapters = Adapters { sts: Sts::new(&sdk_config(&sts.uri()).await), ..elsewhere };
+        let elsewhere = Services::open(&config, aws, wednesday_morning()).await.unwrap();
+        let adapters = Services { sts: Sts::new(&sdk_config(&sts.uri()).await), ..elsewhere };
         let app = App::new(config, adapters, audit);
         Self {
             app,
