@@ -19,6 +19,7 @@ CARGO_DENY := 0.20.2
 CARGO_FUZZ := 0.13.2
 CLIENT := .venv/client/bin
 EMULATOR := .venv/emulator/bin
+LOCK := .venv/lock/bin
 SCAN := .venv/scan/bin
 TEMPLATES := .venv/templates/bin
 SIMULATOR := .venv/iam/node_modules/.installed
@@ -117,11 +118,15 @@ deny: cargo-deny ## Licences, bans and sources of all dependencies
 	cargo deny --locked check bans licenses sources
 
 .PHONY: audit
-audit: cargo-deny ## Known weaknesses of all dependencies; needs the network
+audit: cargo-deny $(LOCK)/.installed ## Known weaknesses of all dependencies, Rust and Python; needs the network
 	@[[ $$(cargo audit --version 2>/dev/null) == 'cargo-audit-audit $(CARGO_AUDIT)' ]] || \
 		cargo install --locked cargo-audit --version $(CARGO_AUDIT)
 	cargo deny --locked check advisories
 	cargo audit --deny unsound --deny yanked
+	for file in requirements/*.txt; do \
+		echo "auditing $$file"; \
+		$(LOCK)/pip-audit --strict --require-hashes --disable-pip --progress-spinner off --requirement "$$file"; \
+	done
 
 .PHONY: cargo-deny
 cargo-deny: cargo
@@ -211,6 +216,15 @@ clean: ## Remove all that was built and logged, but not .venv
 clean-venv: ## Remove the Python tools
 	rm -rf .venv
 
+# Keeps the versions that are pinned and that requirements/*.in still allow. Hashes are those of all files of a version, so that the
+# pins hold on each processor, on Linux and macOS.
+.PHONY: requirements
+requirements: $(LOCK)/.installed ## Pin what requirements/*.in name and what that needs, with hashes
+	for file in requirements/*.in; do \
+		$(LOCK)/uv pip compile --quiet --universal --python-version 3.11.5 --generate-hashes --no-annotate \
+			--custom-compile-command 'make requirements' --output-file "$${file%.in}.txt" "$$file"; \
+	done
+
 .PHONY: cargo
 cargo:
 	@command -v cargo >/dev/null || { \
@@ -226,13 +240,15 @@ python:
 		echo '$(PYTHON) has no venv module: install it, on Debian and Ubuntu with' >&2; \
 		echo '`apt-get install python3-venv`, and try again.' >&2; exit 1; }
 
-# One virtual environment for each file of requirements, made anew when that file changes.
+# One virtual environment for each file of requirements, made anew when that file changes. pip refuses a package without a hash, and
+# one whose hash is another.
 .venv/%/bin/.installed: requirements/%.txt
 	@$(MAKE) --no-print-directory python
 	@echo 'installing $< into .venv/$*'
 	@rm -rf .venv/$*
 	@$(PYTHON) -m venv .venv/$*
-	@.venv/$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement $< || { \
+	@.venv/$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+		--requirement $< || { \
 		echo 'pip could not install $<: see above. Is a package index within reach?' >&2; exit 1; }
 	@touch $@
 
