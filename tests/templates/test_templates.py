@@ -273,6 +273,7 @@ def test_security_nobody_is_let_in_by_the_function_itself():
         "AWS::Lambda::LayerVersion",
         "AWS::Lambda::Url",
         "AWS::Logs::LogGroup",
+        "AWS::Logs::MetricFilter",
         "AWS::Logs::QueryDefinition",
     }
     # This test would see what SAM adds.
@@ -868,7 +869,8 @@ def widgets(**parameters):
     return json.loads(substituted(body, parsed, parameters))["widgets"]
 
 
-POLICY_SOURCES = [{}, {"PolicyParameter": POLICY_PATH}]
+TRAIL = {"TrailLogGroupName": "organization-trail"}
+OPTIONS = [{}, {"PolicyParameter": POLICY_PATH}, TRAIL]
 
 
 def test_codes_are_those_of_the_documentation():
@@ -894,13 +896,68 @@ def test_alarms_are_there_for_each_kind_of_trouble():
         "LimiterDegradedAlarm": {"LimiterDegraded"},
         "SecretRefreshAlarm": {"SecretRefreshFailures"},
     }
-    of_parameters = {"PolicyReloadAlarm": {"PolicyReloadFailures"}, "PolicyAgeAlarm": {"PolicyAge"}}
+    of_policy = {"PolicyReloadAlarm": {"PolicyReloadFailures"}, "PolicyAgeAlarm": {"PolicyAge"}}
 
     def metrics(**parameters):
-        return {name: {metric for _, metric, _ in watched(alarm)} for name, alarm in alarms(**parameters).items()}
+        found = alarms(**parameters)
+        found.pop("DirectInvocationAlarm", None)
+        return {name: {metric for _, metric, _ in watched(alarm)} for name, alarm in found.items()}
 
-    assert metrics() == always
-    assert metrics(PolicyParameter=POLICY_PATH) == always | of_parameters
+    assert metrics() == metrics(**TRAIL) == always
+    assert metrics(PolicyParameter=POLICY_PATH) == always | of_policy
+    assert alarms(**TRAIL).keys() - alarms().keys() == {"DirectInvocationAlarm"}
+
+
+def matches(pattern, event):
+    """Whether a filter pattern of CloudWatch Logs matches a JSON event: comparisons with a star at the end, && and ||."""
+
+    def compare(match):
+        value = event
+        for name, index in re.findall(r"(\w+)|\[(\d+)\]", match["path"]):
+            value = value[int(index)] if index else value[name]
+        equal = re.fullmatch(re.escape(match["text"]).replace(r"\*", ".*"), value) is not None
+        return str(equal == (match["operator"] == "="))
+
+    logic = re.sub(r'\$\.(?P<path>[\w.\[\]]+) (?P<operator>!?=) "(?P<text>[^"]*)"', compare, pattern.strip("{} "))
+    assert re.fullmatch(r"(True|False|&&|\|\||[() ])+", logic), logic
+    return eval(logic.replace("&&", " and ").replace("||", " or "))
+
+
+@pytest.mark.parametrize(
+    ("name", "function", "counted"),
+    [
+        ("Invoke", "FUNCTION", True),
+        ("Invoke", "FUNCTION:live", True),
+        ("InvokeAsync", "FUNCTION", True),
+        ("InvokeWithResponseStream", "FUNCTION", True),
+        ("InvokeFunctionUrl", "FUNCTION", False),
+        ("Invoke", "FUNCTION-2", False),
+        ("Invoke", "another", False),
+        ("UpdateFunctionCode20150331v2", "FUNCTION", False),
+    ],
+)
+def test_security_a_direct_invocation_is_an_alarm(name, function, counted):
+    """THREAT: whoever may invoke the function directly writes the identity of the caller, and nobody hears of it.
+    PREVENTION: on request, each invocation that the trail names and that is none of the URL is counted, and one is an
+    alarm. Without a trail there is neither."""
+    filters = {"AWS::Logs::MetricFilter"}
+    assert not [r for r in deployed("template.yaml")["Resources"].values() if r["Type"] in filters]
+    parsed = deployed("template.yaml", **TRAIL)
+    counting = only(of_type(parsed, "AWS::Logs::MetricFilter"))
+    assert counting["LogGroupName"] == {"Ref": "TrailLogGroupName"}
+    text, names = counting["FilterPattern"]["Fn::Sub"]
+    assert names == {"Arn": {"Fn::GetAtt": ["Function", "Arn"]}}
+    arn = "arn:aws:lambda:eu-central-1:123456789012:function:"
+    event = {
+        "eventSource": "lambda.amazonaws.com",
+        "eventName": name,
+        "resources": [{"type": "AWS::Lambda::Function", "ARN": arn + function.replace("FUNCTION", "sentinel-tvm")}],
+    }
+    assert matches(text.replace("${Arn}", f"{arn}sentinel-tvm"), event) is counted
+    (transformation,) = counting["MetricTransformations"]
+    alarm = alarms(**TRAIL)["DirectInvocationAlarm"]
+    assert (transformation["MetricNamespace"], transformation["MetricName"]) == (alarm["Namespace"], alarm["MetricName"])
+    assert (transformation["MetricValue"], alarm["Statistic"], alarm["Threshold"]) == ("1", "Sum", 0)
 
 
 @pytest.mark.parametrize(
@@ -924,7 +981,7 @@ def test_alarms_on_answers_sum_every_code(name, statuses, threshold):
     assert alarm["Threshold"] == threshold
 
 
-@pytest.mark.parametrize("parameters", POLICY_SOURCES)
+@pytest.mark.parametrize("parameters", OPTIONS)
 def test_alarms_tell_the_topic_and_what_to_do(parameters):
     for name, alarm in alarms(**parameters).items():
         assert not {"AlarmActions", "OKActions", "InsufficientDataActions"} & alarm.keys(), name
@@ -947,7 +1004,7 @@ def test_dashboard_can_be_left_out():
     assert widgets()
 
 
-@pytest.mark.parametrize("parameters", POLICY_SOURCES)
+@pytest.mark.parametrize("parameters", OPTIONS)
 def test_dashboard_shows_every_alarm(parameters):
     (widget,) = [w for w in widgets(**parameters) if w["type"] == "alarm"]
     assert sorted(widget["properties"]["alarms"]) == sorted(f"{name}.Arn" for name in alarms(**parameters))

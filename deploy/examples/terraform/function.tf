@@ -140,7 +140,8 @@ resource "aws_lambda_function_url" "sentinel" {
   authorization_type = "AWS_IAM"
 }
 
-# Both statements are needed, each held to the URL. Never grant lambda:InvokeFunction without its condition.
+# Callers need both statements; each has a condition that limits it to the URL. Never grant lambda:InvokeFunction without its
+# condition.
 resource "aws_iam_policy" "callers" {
   name = "${var.function_name}-callers"
   policy = jsonencode({
