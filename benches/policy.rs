@@ -16,9 +16,9 @@ use aws_smithy_http_client::test_util::infallible_client_fn;
 use pair::pair;
 use sentinel_tvm::{
     App, BundleFiles, BundleOptions, Caller, Config, Event, Invocation, NamedSessionRoles, Policy,
-    PolicySettings, ProfileName, RequestId, Services, SessionDuration, VendRequest,
+    PolicyStore, ProfileName, RequestId, Services, SessionDuration, VendRequest,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,7 +38,7 @@ fn main() {
         now += time::Duration::milliseconds(1);
         let invocation =
             Invocation { request_id: REQUEST_ID, now, time_left: Duration::from_mins(1) };
-        let response = runtime.block_on(app.handle(event(), invocation));
+        let response = runtime.block_on(app.handle(&event(), invocation));
         assert_eq!(response.status_code, 200);
     };
     let (among_many, among_one) = pair(
@@ -61,21 +61,22 @@ fn main() {
 
 fn decision(text: &BundleFiles) -> impl FnMut() {
     let policy = load(text);
-    let caller = Caller::from_event(&Event::new(event()), &NamedSessionRoles::default()).unwrap();
+    let caller = Caller::from_event(&Event::read(&event()), &NamedSessionRoles::default()).unwrap();
     let profile = ProfileName::try_from("profile-500".to_owned()).unwrap();
     let request = VendRequest { profile, duration: None, device: None };
     move || {
-        let decision = policy.decide(&caller, &request, None, &RequestId::new(REQUEST_ID), now());
+        let (decision, _) =
+            policy.decide(&caller, &request, None, &RequestId::new(REQUEST_ID), now());
         assert!(decision.into_grant().is_ok());
     }
 }
 
 fn load(text: &BundleFiles) -> Policy {
-    let terms = BundleOptions {
+    let options = BundleOptions {
         default_duration: SessionDuration::MIN,
         named_session_roles: NamedSessionRoles::default(),
     };
-    Policy::load(text, &terms).unwrap()
+    Policy::load(text, &options).unwrap()
 }
 
 /// Profiles in a hundred groups, a permit for each of them or its group, and for each hundred a forbid about all of them.
@@ -113,7 +114,7 @@ fn bundle(numbers: std::ops::Range<usize>) -> BundleFiles {
     BundleFiles::from_parameters(parameters.map(|(name, text)| (name.to_owned(), text))).unwrap()
 }
 
-fn event() -> Value {
+fn event() -> String {
     let arn = "arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_Team0_0123456789abcdef/ann@example.com";
     json!({
         "version": "2.0",
@@ -124,6 +125,7 @@ fn event() -> Value {
             "http": { "method": "GET", "path": "/v1/credentials", "sourceIp": "198.51.100.7", "userAgent": "bench" },
         },
     })
+    .to_string()
 }
 
 /// The function with this bundle.
@@ -135,12 +137,13 @@ async fn app(text: &BundleFiles) -> App {
         ("SENTINEL_RATE_LIMIT_WINDOW", "1"),
         ("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:1"),
     ];
-    let mut config =
+    let config =
         Config::from_variables(settings.map(|(name, value)| (name.to_owned(), value.to_owned())))
             .unwrap();
-    config.policy = PolicySettings::Directory(Arc::new(load(text)));
-    let adapters = Services::open(&config, &services_at_once().await, now()).await.unwrap();
-    App::new(config, adapters, Box::new(|line| _ = std::hint::black_box(line)))
+    let starter = Services::open(&config, &services_at_once().await, now()).await.unwrap();
+    let services =
+        Services { policies: PolicyStore::fixed(Arc::new(load(text)), now()), ..starter };
+    App::new(config, services, Box::new(|line| _ = std::hint::black_box(line)))
 }
 
 /// A DynamoDB that admits everything and an STS that issues, both without a network.

@@ -4,8 +4,7 @@
 //! not such an event at all counts as an event without members. So no payload, whatever its bytes, can make the function fail
 //! before it has a reply and an audit line; the stage that needs a missing member refuses the request.
 //!
-//! The reader borrows from the payload and does not descend into members that nobody asks for, so that neither the size nor
-//! the depth of an event costs anything.
+//! The reader borrows from the payload and skips the members that no stage asks for, whatever their size and depth.
 //!
 //! Source of the member names: the AWS Lambda and API Gateway developer guides, as modelled by the `aws_lambda_events` crate.
 

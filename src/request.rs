@@ -177,7 +177,8 @@ impl DeviceId {
         &self.0
     }
 
-    fn parse(text: String) -> Result<Self, InvalidRequest> {
+    /// Reads an identifier.
+    pub fn parse(text: String) -> Result<Self, InvalidRequest> {
         if is_word(&text, 1..=64, b"-") { Ok(Self(text)) } else { Err(InvalidRequest::Device) }
     }
 }

@@ -1,4 +1,4 @@
-//! What must not compile. Each example stands beside a twin that differs only in the forbidden step and does compile.
+//! Code that must not compile. Each example has a twin that differs only in the forbidden step, and does compile.
 //!
 //! THREAT: a change to the pipeline issues credentials without asking the policy.
 //! PREVENTION: `assume_role` takes a `Grant`, and only the policy can make one.

@@ -1,4 +1,4 @@
-//! Arbitrary text as `profiles.toml` and, after a line of `---`, as a file of policies: it does not load, or it decides.
+//! Arbitrary text as `profiles.toml` and, after a line of `---`, as a policy file: the bundle is rejected, or it decides.
 
 #![no_main]
 
@@ -42,14 +42,14 @@ fuzz_target!(|text: &str| {
             decides(&policy, caller, &request, Some(&device(caller)));
         }
     }
-    // Once: what rules say of the hour makes it ask hundreds of times.
+    // Only once: if a rule depends on the hour, `explain` evaluates the policies hundreds of times.
     let request = VendRequest { profile: names[0].clone(), duration: None, device: None };
     let explanation = policy.explain(&CALLERS[0], &request, None, monday_noon());
     assert_eq!(explanation.allowed, decides(&policy, &CALLERS[0], &request, None));
     assert!(!explanation.allowed || explanation.missing.is_empty());
 });
 
-/// Whether it permits.
+/// Whether the policy permits the request.
 fn decides(policy: &Policy, caller: &Caller, request: &VendRequest, device: Option<&Device>) -> bool {
     let _ = policy.rehearse(caller, request, device, monday_noon());
     match policy.decide(caller, request, device, &RequestId::new("0a1b2c3d"), monday_noon()) {

@@ -1,4 +1,4 @@
-//! Where a device-management system is.
+//! The address of a device-management system.
 
 use reqwest::Url;
 use std::net::IpAddr;
@@ -10,7 +10,7 @@ use std::net::IpAddr;
 pub struct BaseUrl(Url);
 
 impl BaseUrl {
-    /// Reads a base URL. A path is kept, a slash at its end is not.
+    /// Reads a base URL. A path is kept, a slash at its end is dropped.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         let mut url = Url::parse(text).map_err(|_| "it is not an absolute URL")?;
         let has_credentials = !url.username().is_empty() || url.password().is_some();
@@ -27,7 +27,7 @@ impl BaseUrl {
         }
     }
 
-    /// Whether it is on this machine.
+    /// Whether it points to this machine.
     pub(super) fn is_loopback(&self) -> bool {
         let address = self.host().trim_matches(['[', ']']).parse::<IpAddr>();
         self.host() == "localhost" || address.is_ok_and(|address| address.is_loopback())

@@ -1,9 +1,10 @@
 //! Jamf Pro.
 //!
-//! Managed is `general.remoteManagement.managed`. Compliant is what Jamf Pro's device compliance has calculated: at least one
-//! record is applicable, and all applicable ones say `COMPLIANT`. Where it has calculated nothing (the feature is not set up,
-//! the device is in no compliance group, the state is `UNKNOWN`), the device is not compliant: that it is managed, or has
-//! checked in lately, says nothing about its disk encryption or its patches.
+//! - Managed: `general.remoteManagement.managed`.
+//! - Compliant: Jamf Pro's device compliance has at least one applicable record, and all applicable ones say `COMPLIANT`.
+//!
+//! Without such records (the feature is not set up, the device is in no compliance group, the state is `UNKNOWN`) the device is not
+//! compliant: neither management nor a recent check-in proves disk encryption or patches.
 //!
 //! Sources: Jamf Pro API reference, `computers-inventory` (filter fields, sections), `conditional-access` (compliance records),
 //! "Filtering with RSQL", "Client Credentials", and the changelogs of 11.23 and 11.30 on the versions of the inventory.
@@ -16,7 +17,7 @@ use crate::device::Device;
 use secrecy::SecretString;
 use serde::Deserialize;
 
-/// Version 1 is deprecated since June 2025 and may be gone; a server before 11.23 has no version 3.
+/// Version 1 is deprecated since June 2025 and may disappear; servers before 11.23 have no version 3.
 const INVENTORIES: [&str; 2] = ["/api/v3/computers-inventory", "/api/v1/computers-inventory"];
 
 #[derive(Deserialize)]
@@ -97,7 +98,7 @@ pub(super) async fn find(
     })
 }
 
-/// The computers whose serial number or UDID this is, by the first version of the inventory that the server has.
+/// The computers with this serial number or UDID, from the newest inventory version that the server has.
 async fn inventory(
     http: &Http,
     base: &BaseUrl,
@@ -125,7 +126,7 @@ async fn inventory(
     answer
 }
 
-/// An RSQL value. A device identifier has nothing to escape; this holds if it ever has.
+/// An RSQL value. Device identifiers need no escaping today; this keeps a wider alphabet safe.
 fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }

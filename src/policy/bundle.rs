@@ -2,7 +2,7 @@
 
 use super::catalogue::{self, Catalogue};
 use super::references::{self, DanglingReference};
-use super::rules::Rules;
+use super::rules::{Rules, policy_name};
 use super::{BundleFiles, annotations, temporal};
 use crate::caller::NamedSessionRoles;
 use cedar_policy::{
@@ -82,12 +82,6 @@ impl Bundle {
             warnings,
         })
     }
-}
-
-/// A policy's name in the audit line: its `@id`, else its file and place.
-pub(super) fn policy_name(id: &PolicyId) -> String {
-    let id: &str = id.as_ref();
-    id.to_owned()
 }
 
 /// All policies, and for each the name and text of its file.

@@ -3,7 +3,6 @@
 //! Invariant: the result is that of all policies together. A policy is skipped only if it cannot apply: its scope names another
 //! caller, profile or group. So a request for one of a thousand profiles does not pay for the policies of the others.
 
-use super::bundle::policy_name;
 use super::cedar_request::CedarRequest;
 use super::{Refusal, annotations};
 use cedar_policy::{
@@ -34,6 +33,12 @@ pub(super) struct Evaluation {
     pub(super) deciding: Vec<PolicyId>,
     /// Why the request is refused; `None` if it is permitted.
     pub(super) refusal: Option<Refusal>,
+}
+
+/// A policy's name in the audit line: its `@id`, else its file and place.
+pub(super) fn policy_name(id: &PolicyId) -> String {
+    let id: &str = id.as_ref();
+    id.to_owned()
 }
 
 impl Rules {

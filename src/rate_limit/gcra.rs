@@ -1,8 +1,8 @@
 //! The arithmetic of the quota: the generic cell rate algorithm, a leaky bucket kept as one number.
 //!
-//! For each principal only the *theoretical arrival time* (TAT) is kept: the moment at which its bucket would be empty.
-//! Every admitted request moves it one interval into the future; a request is admitted while the TAT is at most the burst
-//! tolerance ahead of `now`. Invariant: over any span, at most `burst + span / interval` requests are admitted.
+//! The only state of a principal is its *theoretical arrival time* (TAT): the moment at which its bucket will be empty. Every
+//! admitted request moves it one interval into the future. A request is admitted if the TAT is at most the burst tolerance ahead of
+//! `now`. Invariant: over any span, at most `burst + span / interval` requests are admitted.
 //! Pure: no clock, no I/O, no state, nothing that can fail. All times are microseconds, absolute ones since the Unix epoch.
 //!
 //! Source: ITU-T I.371, annex A (the virtual scheduling form).
@@ -44,7 +44,7 @@ impl Quota {
         self.burst.get()
     }
 
-    /// The latest TAT with which a request at `now` is admitted.
+    /// The latest TAT that still admits a request at `now`.
     pub(super) fn latest(&self, now: u64) -> u64 {
         now + self.tolerance()
     }

@@ -96,8 +96,8 @@ impl Api {
         let audit = Box::new(move |line: &str| sink.lock().unwrap().push(line.to_owned()));
         let config = config(variables);
         let elsewhere = Services::open(&config, aws, wednesday_morning()).await.unwrap();
-        let adapters = Services { sts: Sts::new(&sdk_config(&sts.uri()).await), ..elsewhere };
-        let app = App::new(config, adapters, audit);
+        let services = Services { sts: Sts::new(&sdk_config(&sts.uri()).await), ..elsewhere };
+        let app = App::new(config, services, audit);
         Self {
             app,
             sts,
@@ -116,7 +116,7 @@ impl Api {
     pub(crate) async fn send(&self, call: impl Into<Value>) -> Answer {
         let invocation =
             Invocation { request_id: REQUEST_ID, now: self.now, time_left: self.time_left };
-        let response = self.app.handle(call.into(), invocation).await;
+        let response = self.app.handle(&call.into().to_string(), invocation).await;
         let mut lines =
             std::mem::take(&mut *self.lines.lock().unwrap_or_else(PoisonError::into_inner));
         assert_eq!(lines.len(), 1, "one request, one audit line: {lines:?}");

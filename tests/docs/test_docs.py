@@ -186,7 +186,7 @@ def functions(path):
 
 
 def test_sources():
-    folders = ["src", "tests", "examples", "fuzz/fuzz_targets", "fuzz/src"]
+    folders = ["src", "tests", "tools", "fuzz/fuzz_targets", "fuzz/src"]
     return [path for folder in folders for suffix in ["rs", "py"] for path in ROOT.glob(f"{folder}/**/*.{suffix}")]
 
 

@@ -19,7 +19,7 @@ pub(crate) struct Settings {
 #[derive(Debug, Error)]
 pub(crate) enum SettingsError {
     #[error(
-        "{0} is not set; run `make run`, which sets it, or see the head of examples/function_url/main.rs"
+        "{0} is not set; run `make run`, which sets it, or see the head of tools/local-url/src/main.rs"
     )]
     Missing(&'static str),
     #[error("LISTEN={0} is not a loopback address and port, such as 127.0.0.1:9010")]
@@ -41,7 +41,7 @@ impl Settings {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "this is where the example reads its environment")]
+#[expect(clippy::disallowed_methods, reason = "this is where the program reads its environment")]
 fn variable(name: &'static str) -> Result<String, SettingsError> {
     env::var(name).map_err(|_| SettingsError::Missing(name))
 }

@@ -1,24 +1,22 @@
 //! One request's way: read, verify, invoke, answer.
 
-use std::convert::Infallible;
+use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::body::{Bytes, Incoming};
+use http_body_util::Full;
+use hyper::body::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
-use hyper::service::{HttpService, service_fn};
-use hyper::{Request, Response, StatusCode, Uri};
-use uuid::Uuid;
+use hyper::{Method, Request, Response, StatusCode, Uri};
+use tokio::io::{AsyncRead, AsyncWrite};
+use uuid::Builder;
 
 use crate::event::Verified;
+use crate::exchange::{self, ReadError};
 use crate::function::Function;
 use crate::keys::Keys;
 use crate::signature;
-
-/// The largest request that Lambda takes.
-const MAX_BODY: usize = 6 * 1024 * 1024;
 
 /// The stand-in for a Function URL.
 pub(crate) struct FunctionUrl {
@@ -33,55 +31,55 @@ impl FunctionUrl {
         Arc::new(Self { keys, function })
     }
 
-    /// The service for one connection from `source_ip`.
-    pub(crate) fn service(
-        self: &Arc<Self>,
-        source_ip: IpAddr,
-    ) -> impl HttpService<Incoming, ResBody = Full<Bytes>, Error = Infallible, Future: Send> + use<>
+    /// Reads the request of one connection from `source_ip` and responds to it.
+    pub(crate) async fn serve<S>(&self, stream: &mut S, source_ip: IpAddr) -> io::Result<()>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
     {
-        let url = Arc::clone(self);
-        service_fn(move |request| {
-            let url = Arc::clone(&url);
-            async move { Ok(url.answer(request, source_ip).await) }
-        })
-    }
-
-    async fn answer(&self, request: Request<Incoming>, source_ip: IpAddr) -> Response<Full<Bytes>> {
-        let request_id = Uuid::new_v4().to_string();
+        let request = match exchange::read(stream).await {
+            Ok(Some(request)) => Ok(request),
+            Ok(None) => return Ok(()),
+            Err(ReadError::Broken(error)) => return Err(error),
+            Err(error) => Err(error),
+        };
+        let method = request.as_ref().map_or(Method::GET, |request| request.method().clone());
+        // Not `Uuid::new_v4`: its feature is one that the function does not enable.
+        let request_id = Builder::from_random_bytes(fastrand::u128(..).to_ne_bytes()).into_uuid();
+        let request_id = request_id.to_string();
         let mut response =
             self.handle(request, source_ip, &request_id).await.unwrap_or_else(|refusal| refusal);
         if let Ok(id) = HeaderValue::from_str(&request_id) {
             response.headers_mut().insert("x-amzn-requestid", id);
         }
-        response
+        exchange::respond(stream, &method, response).await
     }
 
     /// The function's answer; or, as the error, what AWS itself would answer in its place.
     async fn handle(
         &self,
-        request: Request<Incoming>,
+        request: Result<Request<Vec<u8>>, ReadError>,
         source_ip: IpAddr,
         request_id: &str,
     ) -> Result<Response<Full<Bytes>>, Response<Full<Bytes>>> {
         #[expect(
             clippy::disallowed_methods,
-            reason = "the edge of the example: the one reading per request"
+            reason = "the edge of the program: the one reading per request"
         )]
         let received_at = SystemTime::now();
         let refuse = |status, message, reason: &dyn std::fmt::Display| {
-            eprintln!("function-url: {request_id} {status}: {reason}");
+            eprintln!("local-url: {request_id} {status}: {reason}");
             refusal(status, message)
         };
-        let (request, body) = request.into_parts();
-        let body = match Limited::new(body, MAX_BODY).collect().await {
-            Ok(body) => body.to_bytes(),
-            Err(error) => {
+        let (request, body) = match request {
+            Ok(request) => request.into_parts(),
+            Err(error @ ReadError::BodyTooLarge) => {
                 return Err(refuse(
                     StatusCode::PAYLOAD_TOO_LARGE,
                     "Request Entity Too Large",
                     &error,
                 ));
             }
+            Err(error) => return Err(refuse(StatusCode::BAD_REQUEST, "Bad Request", &error)),
         };
         let signer = signature::verify(&request, &body, &self.keys, received_at)
             .map_err(|reason| refuse(StatusCode::FORBIDDEN, "Forbidden", &reason))?;

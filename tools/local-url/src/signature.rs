@@ -7,7 +7,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use aws_sdk_sts::config::Credentials;
+use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
 use hyper::header::{AUTHORIZATION, HOST};

@@ -15,6 +15,7 @@
 #![expect(clippy::print_stderr, reason = "a program of the terminal: standard error is its log")]
 
 mod event;
+mod exchange;
 mod function;
 mod keys;
 mod settings;
@@ -22,8 +23,8 @@ mod signature;
 mod url;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 
 use crate::settings::Settings;
@@ -34,7 +35,7 @@ async fn main() -> ExitCode {
     let settings = match Settings::from_env() {
         Ok(settings) => settings,
         Err(error) => {
-            eprintln!("function-url: {error}");
+            eprintln!("local-url: {error}");
             return ExitCode::FAILURE;
         }
     };
@@ -42,7 +43,7 @@ async fn main() -> ExitCode {
         Ok(listener) => serve(listener, settings).await,
         Err(error) => {
             eprintln!(
-                "function-url: cannot listen on {}: {error}; set LISTEN to a free port",
+                "local-url: cannot listen on {}: {error}; set LISTEN to a free port",
                 settings.listen
             );
             ExitCode::FAILURE
@@ -52,22 +53,20 @@ async fn main() -> ExitCode {
 
 /// Serves until the process is ended.
 async fn serve(listener: TcpListener, settings: Settings) -> ExitCode {
-    eprintln!("function-url: listening on http://{}", settings.listen);
+    eprintln!("local-url: listening on http://{}", settings.listen);
     let url = FunctionUrl::new(settings.keys, settings.invoke_url);
     loop {
-        let (stream, peer) = match listener.accept().await {
+        let (mut stream, peer) = match listener.accept().await {
             Ok(connection) => connection,
             Err(error) => {
-                eprintln!("function-url: cannot accept a connection: {error}");
+                eprintln!("local-url: cannot accept a connection: {error}");
                 continue;
             }
         };
-        let connection = hyper::server::conn::http1::Builder::new()
-            .timer(TokioTimer::new())
-            .serve_connection(TokioIo::new(stream), url.service(peer.ip()));
+        let url = Arc::clone(&url);
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                eprintln!("function-url: connection of {peer} broke off: {error}");
+            if let Err(error) = url.serve(&mut stream, peer.ip()).await {
+                eprintln!("local-url: connection of {peer} broke off: {error}");
             }
         });
     }
