@@ -5,7 +5,9 @@
 //! refused request reaches no later stage.
 
 use crate::audit::AuditRecord;
-use crate::caller::{Caller, MaxRequestAge, NamedSessionRoles, function_owner};
+use crate::caller::{
+    Caller, MaxRequestAge, NamedSessionRoles, Unauthenticated, function_owner,
+};
 use crate::config::Config;
 use crate::error::Error;
 use crate::event::Event;
@@ -16,9 +18,11 @@ use crate::request::{RequestId, Route, RouteError, VendRequest};
 use crate::response::{Health, Reply, Response, Vended};
 use crate::services::{Reported, Services};
 use futures_util::FutureExt;
+use futures_util::future::{Either, select};
 use std::fmt;
 use std::io;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use time::UtcDateTime;
@@ -137,17 +141,47 @@ impl App {
         self.max_request_age.check(&request.event, request.now)?;
         self.services.policies.renew(request.now);
         let route = Route::of(&request.event);
-        self.admit(request, &caller, tier(route)).await?;
+        self.admit_proven(request, &caller, tier(route)).await?;
         self.check_client_token(request).await?;
         match route? {
             Route::Credentials => self.vend(request, &caller).await.map(Reply::Credentials),
             Route::Profiles => {
-                let policy = self.policy(request).await;
-                Ok(Reply::Profiles(policy.grantable(&caller, request.now)))
+                let policy = self.policy(request).await?;
+                let profiles = policy.grantable(&caller, request.now, tokio::task::yield_now).await;
+                Ok(Reply::Profiles(profiles))
             }
             Route::Explain => self.explain(request, &caller).await.map(Reply::Explanation),
             Route::Health => Ok(Reply::Health(self.health(request.now))),
         }
+    }
+
+    /// Charges the quota and checks the caller proof, both at once. A refusal by the quota wins.
+    async fn admit_proven(
+        &self,
+        request: &mut InFlight<'_>,
+        caller: &Caller,
+        tier: Tier,
+    ) -> Result<(), Error> {
+        let header = request.event.header("X-Sentinel-Caller-Proof");
+        let (identity, host) = (request.event.iam_identity(), request.event.domain_name());
+        let (now, proof) = (request.now, &self.services.caller_proof);
+        let proven = async move {
+            let identity = identity.ok_or(Unauthenticated::NoIdentity)?;
+            Ok::<_, Error>(proof.check(header.as_deref(), &identity, &host, now).await?)
+        };
+        let admitted = self.admit(request, caller, tier);
+        let proven = match select(pin!(admitted), pin!(proven)).await {
+            Either::Left((admitted, proven)) => {
+                admitted?;
+                proven.await
+            }
+            Either::Right((proven, admitted)) => {
+                admitted.await?;
+                proven
+            }
+        };
+        request.record.proven(proven?);
+        Ok(())
     }
 
     async fn admit(
@@ -186,16 +220,17 @@ impl App {
     }
 
     /// The policy that decides this request.
-    async fn policy(&self, request: &mut InFlight<'_>) -> Arc<Policy> {
-        let policy = self.services.policies.current(request.now).await;
-        request.record.policy(&policy, self.services.policies.age(request.now));
-        policy
+    async fn policy(&self, request: &mut InFlight<'_>) -> Result<Arc<Policy>, Error> {
+        let policies = &self.services.policies;
+        let policy = policies.current(request.now).await;
+        request.record.policy(&policies.held(), policies.age(request.now));
+        Ok(policy?)
     }
 
     async fn vend(&self, request: &mut InFlight<'_>, caller: &Caller) -> Result<Vended, Error> {
         let (asked, device) = self.parse(request).await?;
         self.services.devices.verify(&device)?;
-        let policy = self.policy(request).await;
+        let policy = self.policy(request).await?;
         let (decision, shadow) =
             policy.decide(caller, &asked, device.device(), &request.request_id, request.now);
         request.record.decision(&decision, shadow);
@@ -219,9 +254,12 @@ impl App {
         caller: &Caller,
     ) -> Result<Explanation, Error> {
         let (asked, device) = self.parse(request).await?;
-        let policy = self.policy(request).await;
+        let policy = self.policy(request).await?;
         match self.services.devices.verify(&device) {
-            Ok(()) => Ok(policy.explain(caller, &asked, device.device(), request.now)),
+            Ok(()) => {
+                let (device, now) = (device.device(), request.now);
+                Ok(policy.explain(caller, &asked, device, now, tokio::task::yield_now).await)
+            }
             Err(refused @ DeviceError::Refused(_)) => {
                 let reason = Error::from(refused).public().message.into_owned();
                 Ok(Explanation::without_device(asked.profile, reason))
@@ -231,8 +269,12 @@ impl App {
     }
 
     fn health(&self, now: UtcDateTime) -> Health {
-        let Services { limiter, policies, .. } = &self.services;
-        Health { limiter: limiter.health(), policy: policies.health(now) }
+        let Services { limiter, policies, caller_proof, .. } = &self.services;
+        Health {
+            limiter: limiter.health(),
+            policy: policies.health(now),
+            caller_proof: caller_proof.mode(),
+        }
     }
 }
 
@@ -240,7 +282,8 @@ impl App {
 fn tier(route: Result<Route, RouteError>) -> Tier {
     match route {
         Ok(Route::Credentials) => Tier::Vend,
-        Ok(Route::Profiles | Route::Explain | Route::Health) | Err(_) => Tier::Read,
+        Ok(Route::Explain) => Tier::Explain,
+        Ok(Route::Profiles | Route::Health) | Err(_) => Tier::Read,
     }
 }
 

@@ -10,6 +10,7 @@ mod metrics;
 mod stopwatch;
 
 use crate::caller::Caller;
+use crate::caller_proof::Proven;
 use crate::error::Error;
 use crate::event::Event;
 use crate::mdm::DeviceLookUp;
@@ -42,6 +43,8 @@ pub struct AuditRecord {
     caller: Option<CallerEntry>,
     #[serde(skip_serializing_if = "Option::is_none")]
     rate_limit: Option<RateLimitEntry>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    caller_proof: Option<&'static str>,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     asked: Option<AskedEntry>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -88,6 +91,7 @@ impl AuditRecord {
             request: RequestEntry::of(event),
             caller: None,
             rate_limit: None,
+            caller_proof: None,
             asked: None,
             device: None,
             policy_digest: None,
@@ -115,6 +119,14 @@ impl AuditRecord {
     pub fn admission(&mut self, admission: &Admission) {
         self.rate_limit = Some(RateLimitEntry::of(admission));
         self.lap("admit");
+    }
+
+    /// The result of the caller proof.
+    pub fn proven(&mut self, proven: Proven) {
+        if proven == Proven::Yes {
+            self.caller_proof = Some("verified");
+        }
+        self.lap("caller_proof");
     }
 
     /// The client token is valid, or none is required.

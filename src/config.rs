@@ -9,6 +9,7 @@ mod rate_limit;
 mod variables;
 
 use crate::caller::{MaxRequestAge, NamedSessionRoles};
+use crate::caller_proof::{CallerProofMode, CallerProofSettings, is_host};
 use crate::client_token::ClientTokenSettings;
 use crate::mdm::DeviceSettings;
 use crate::policy::BundleOptions;
@@ -30,7 +31,9 @@ pub struct Config {
     pub rate_limit: RateLimitSettings,
     /// `SENTINEL_REQUIRE_DEVICE`, `SENTINEL_MDM_*` and `MDM_SECRET_ARN`.
     pub device: DeviceSettings,
-    /// `SENTINEL_CLIENT_TOKEN_SECRET_ARN`.
+    /// `SENTINEL_CALLER_PROOF` and `SENTINEL_CALLER_PROOF_AUDIENCE`.
+    pub caller_proof: CallerProofSettings,
+    /// `SENTINEL_CLIENT_TOKEN_SECRET_ARN` and `SENTINEL_CLIENT_TOKEN_TTL`.
     pub client_token: ClientTokenSettings,
     /// `SENTINEL_NAMED_SESSION_ROLES`: roles whose session names identify people.
     pub named_session_roles: NamedSessionRoles,
@@ -67,6 +70,7 @@ impl Config {
         let mut variables = Variables::new(variables);
         let rate_limit = rate_limit::read(&mut variables);
         let device = device::read(&mut variables);
+        let caller_proof = caller_proof(&mut variables);
         let client_token = client_token(&mut variables);
         let named_session_roles = named_session_roles(&mut variables);
         let max_request_age =
@@ -87,6 +91,7 @@ impl Config {
                 policy,
                 rate_limit,
                 device,
+                caller_proof,
                 client_token,
                 named_session_roles,
                 max_request_age,
@@ -115,8 +120,14 @@ fn policy_source(variables: &mut Variables) -> PolicySource {
     const NAME: &str = "SENTINEL_POLICY_PARAMETER";
     let directory = policy_dir(variables);
     let ttl = Duration::seconds(variables.number("SENTINEL_POLICY_TTL", 1..=3_600, 30).into());
+    let max_age = Duration::seconds(
+        variables.number("SENTINEL_POLICY_MAX_AGE", 60..=604_800, 3_600).into(),
+    );
+    if max_age < ttl {
+        variables.problem("SENTINEL_POLICY_MAX_AGE", "is below SENTINEL_POLICY_TTL");
+    }
     match variables.text(NAME).map(|text| ParameterPath::parse(&text)) {
-        Some(Ok(path)) => PolicySource::Parameters { path, ttl },
+        Some(Ok(path)) => PolicySource::Parameters { path, ttl, max_age },
         Some(Err(error)) => {
             variables.problem(NAME, &error.to_string());
             PolicySource::Directory(directory)
@@ -137,6 +148,25 @@ fn default_duration(variables: &mut Variables) -> SessionDuration {
     let seconds =
         variables.number("SENTINEL_DEFAULT_DURATION", range, SessionDuration::MIN.seconds());
     SessionDuration::from_seconds(seconds).unwrap_or(SessionDuration::MIN)
+}
+
+fn caller_proof(variables: &mut Variables) -> CallerProofSettings {
+    const NAME: &str = "SENTINEL_CALLER_PROOF";
+    let mode = match variables.text(NAME).as_deref() {
+        Some("off") => CallerProofMode::Off,
+        None | Some("accepted") => CallerProofMode::Accepted,
+        Some("required") => CallerProofMode::Required,
+        Some(_) => {
+            variables.problem(NAME, "is not one of off, accepted, required");
+            CallerProofMode::Required
+        }
+    };
+    const AUDIENCE: &str = "SENTINEL_CALLER_PROOF_AUDIENCE";
+    let audience = variables.text(AUDIENCE);
+    if audience.as_deref().is_some_and(|host| !is_host(host)) {
+        variables.problem(AUDIENCE, "is not the host of this function's URL");
+    }
+    CallerProofSettings { mode, audience }
 }
 
 fn client_token(variables: &mut Variables) -> ClientTokenSettings {

@@ -4,11 +4,12 @@
 //! |---|---|---|
 //! | identity | [`Unauthenticated`] | 403 |
 //! | rate limit | `Throttled`, `LimiterUnavailable` | 429, 503 |
+//! | caller proof | [`CallerProofError`] | 403, 503 |
 //! | client token | [`ClientTokenError`] | 401, 503 |
 //! | route | [`RouteError`] | 404, 405 |
 //! | parameters | [`InvalidRequest`] | 400, 413 |
 //! | device | [`DeviceError`] | 403, 503 |
-//! | policy | [`Denial`] | 403 |
+//! | policy | [`PolicyTooOld`], [`Denial`] | 503, 403 |
 //! | issuing | [`StsError`] | 502, 503 |
 //! | any | `OutOfTime`, `NotAudited`, `Internal` | 503, 503, 500 |
 //!
@@ -17,11 +18,13 @@
 //! nothing internal can leak through it.
 
 use crate::caller::Unauthenticated;
+use crate::caller_proof::CallerProofError;
 use crate::client_token::ClientTokenError;
 use crate::device::DeviceRefused;
 use crate::event::UnreadableInput;
 use crate::mdm::DeviceError;
 use crate::policy::Denial;
+use crate::policy_store::PolicyTooOld;
 use crate::rate_limit::RetryAfter;
 use crate::request::{InvalidRequest, RouteError};
 use crate::sts::StsError;
@@ -39,6 +42,9 @@ pub enum Error {
     /// The rate-limit table did not decide, and the operator chose to refuse then.
     #[error("the rate-limit table did not decide, and the failure mode is closed")]
     LimiterUnavailable,
+    /// The caller proof is missing or wrong, or cannot be checked.
+    #[error(transparent)]
+    CallerProof(#[from] CallerProofError),
     /// The client token is missing or wrong, or cannot be checked.
     #[error(transparent)]
     ClientToken(#[from] ClientTokenError),
@@ -51,6 +57,9 @@ pub enum Error {
     /// The device is refused, or cannot be checked.
     #[error(transparent)]
     Device(#[from] DeviceError),
+    /// The policy is too old to decide.
+    #[error(transparent)]
+    PolicyTooOld(#[from] PolicyTooOld),
     /// The policy refuses.
     #[error(transparent)]
     Denied(#[from] Denial),
@@ -98,6 +107,16 @@ impl Error {
                 "RATE_LIMITER_UNAVAILABLE",
                 "Your quota cannot be checked now. Try again shortly.",
             ),
+            Self::CallerProof(
+                CallerProofError::Missing
+                | CallerProofError::Malformed(_)
+                | CallerProofError::Refused(_)
+                | CallerProofError::AnotherCaller,
+            ) => (
+                403,
+                "CALLER_PROOF_INVALID",
+                "X-Sentinel-Caller-Proof is missing, not yours, or older than a minute.",
+            ),
             Self::ClientToken(ClientTokenError::Invalid(_)) => {
                 (401, "CLIENT_TOKEN_INVALID", "X-Sentinel-Token is missing or wrong.")
             }
@@ -118,7 +137,9 @@ impl Error {
                 "CREDENTIAL_ERROR",
                 "AWS refused to issue these credentials. Tell your administrators the RequestId.",
             ),
-            Self::ClientToken(ClientTokenError::Unavailable(_))
+            Self::CallerProof(CallerProofError::Unavailable(_))
+            | Self::ClientToken(ClientTokenError::Unavailable(_))
+            | Self::PolicyTooOld(_)
             | Self::Device(DeviceError::Unavailable(_))
             | Self::Sts(StsError::Unavailable(_))
             | Self::NotAudited

@@ -47,6 +47,7 @@ pub struct Event<'a> {
     context: Members<'a>,
     http: Members<'a>,
     identity: Members<'a>,
+    headers: Members<'a>,
 }
 
 impl fmt::Debug for Event<'_> {
@@ -93,7 +94,8 @@ impl<'a> Event<'a> {
         let root = Members::of(payload);
         let context = root.object("requestContext");
         let (http, identity) = (context.object("http"), context.object("identity"));
-        Self { root, context, http, identity }
+        let headers = root.map("multiValueHeaders").or_else(|| root.map("headers"));
+        Self { headers: headers.unwrap_or_default(), root, context, http, identity }
     }
 
     /// The HTTP method, upper case as clients send it; empty if the event has none.
@@ -134,6 +136,12 @@ impl<'a> Event<'a> {
         }
     }
 
+    /// The host that the request was sent to, as AWS saw it; empty if the event has none.
+    #[must_use]
+    pub fn domain_name(&self) -> Cow<'a, str> {
+        self.context.text("domainName").unwrap_or_default()
+    }
+
     /// The address that the request came from, as AWS saw it.
     #[must_use]
     pub fn source_ip(&self) -> Option<IpAddr> {
@@ -150,11 +158,7 @@ impl<'a> Event<'a> {
     /// The value of a header, whatever the case of its name; `None` if it occurs more than once.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<Cow<'a, str>> {
-        let headers = self.map("multiValueHeaders").or_else(|| self.map("headers"))?;
-        let mut values = headers
-            .iter()
-            .filter(|(key, _)| key.eq_ignore_ascii_case(name))
-            .flat_map(|(_, value)| value.one_or_many());
+        let mut values = self.headers_named(name).flat_map(Raw::one_or_many);
         match (values.next(), values.next()) {
             (Some(value), None) => value.string(),
             _ => None,
@@ -164,10 +168,7 @@ impl<'a> Event<'a> {
     /// Whether a header occurs, whatever the case of its name, once or more often.
     #[must_use]
     pub fn has_header(&self, name: &str) -> bool {
-        ["multiValueHeaders", "headers"]
-            .into_iter()
-            .filter_map(|map| self.map(map))
-            .any(|headers| headers.iter().any(|(key, _)| key.eq_ignore_ascii_case(name)))
+        self.headers_named(name).next().is_some()
     }
 
     /// Whether the signature is in the query (`X-Amz-Signature`).
@@ -194,7 +195,7 @@ impl<'a> Event<'a> {
         }
         // Payload 1.0 carries decoded values, repeated ones only in the multi-value map.
         let maps = ["multiValueQueryStringParameters", "queryStringParameters"];
-        let Some(parameters) = maps.into_iter().find_map(|name| self.map(name)) else {
+        let Some(parameters) = maps.into_iter().find_map(|name| self.root.map(name)) else {
             return Ok(Vec::new());
         };
         let pairs = parameters.iter().flat_map(|(name, value)| {
@@ -221,9 +222,9 @@ impl<'a> Event<'a> {
         self.http.text(name).or_else(|| self.identity.text(name))
     }
 
-    /// A member that is an object and not empty.
-    fn map(&self, name: &str) -> Option<Members<'a>> {
-        Some(self.root.object(name)).filter(|map| map.iter().next().is_some())
+    fn headers_named(&self, name: &str) -> impl Iterator<Item = Raw<'a>> {
+        let named = self.headers.iter().filter(move |(key, _)| key.eq_ignore_ascii_case(name));
+        named.map(|(_, value)| *value)
     }
 }
 

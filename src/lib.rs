@@ -70,9 +70,11 @@
 //! | `telemetry` | the log |
 
 mod alphabet;
+mod amz_date;
 mod app;
 mod audit;
 mod caller;
+mod caller_proof;
 mod client_token;
 mod clock;
 mod config;
@@ -102,6 +104,9 @@ pub use audit::AuditRecord;
 pub use caller::{
     Caller, CallerKind, InvalidPattern, MaxRequestAge, NamedSessionRoles, NamedSessions, Principal,
     Unauthenticated,
+};
+pub use caller_proof::{
+    CallerProof, CallerProofError, CallerProofMode, CallerProofSettings, MalformedProof, Proven,
 };
 pub use client_token::{
     ClientTokenCheck, ClientTokenError, ClientTokenInvalid, ClientTokenSettings, ClientTokens,

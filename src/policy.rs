@@ -146,20 +146,29 @@ impl Policy {
     }
 
     /// The profiles that `caller` could be granted now without a device, by name.
-    #[must_use]
-    pub fn grantable(&self, caller: &Caller, now: UtcDateTime) -> Vec<ProfileSummary> {
-        let summary = |profile: &Profile| {
+    ///
+    /// Awaits `between` after each evaluation, so that a time limit can end a long list.
+    pub async fn grantable(
+        &self,
+        caller: &Caller,
+        now: UtcDateTime,
+        between: impl AsyncFn(),
+    ) -> Vec<ProfileSummary> {
+        let mut grantable = Vec::new();
+        for profile in self.bundle.catalogue.values() {
             let duration = clamp(self.default_duration, profile).0;
             let context = RequestContext { duration, device: None, now };
-            let permission = self.permission(caller, profile, context).ok()?;
-            let longest = permission.clamp(profile.longest_session(), None).0;
-            Some(ProfileSummary {
-                name: profile.name.clone(),
-                description: profile.description.clone(),
-                max_duration: longest.seconds(),
-            })
-        };
-        self.bundle.catalogue.values().filter_map(summary).collect()
+            if let Ok(permission) = self.permission(caller, profile, context) {
+                let longest = permission.clamp(profile.longest_session(), None).0;
+                grantable.push(ProfileSummary {
+                    name: profile.name.clone(),
+                    description: profile.description.clone(),
+                    max_duration: longest.seconds(),
+                });
+            }
+            between().await;
+        }
+        grantable
     }
 
     /// The requested duration within the profile's limits, and what shortened it.
@@ -206,7 +215,8 @@ impl Policy {
                     Refusal::Forbidden => deciding.filter_map(reason).collect(),
                     _ => Vec::new(),
                 };
-                Err(Denial::new(refusal, rules, reasons))
+                let denial = Denial::new(refusal, rules, reasons);
+                Err(denial.in_spite_of_permits(evaluation.is_permitted))
             }
         }
     }

@@ -8,6 +8,7 @@
 //! | below two thirds of the TTL | nothing |
 //! | the last third | a reload runs beside the request; the held bundle decides |
 //! | past the TTL | the request waits for the reload, for a bounded time |
+//! | past the maximum age | no decision: the request fails |
 //!
 //! Invariants: while Parameter Store answers with a bundle that loads, no decision rests on one
 //! older than the TTL. A reload replaces the bundle as a whole or not at all. If it fails, the last
@@ -51,6 +52,8 @@ pub enum PolicySource {
         path: ParameterPath,
         /// How long a bundle is used before it is read again.
         ttl: Duration,
+        /// How long a bundle decides if it cannot be read again.
+        max_age: Duration,
     },
 }
 
@@ -78,8 +81,15 @@ pub struct PolicyStore(Store);
 #[derive(Clone)]
 enum Store {
     Fixed { policy: Arc<Policy>, since: UtcDateTime },
-    Reloaded { policy: Refreshed<Parameters>, first: Arc<Policy>, ttl: Duration },
+    Reloaded { policy: Refreshed<Parameters>, first: Arc<Policy>, ttl: Duration, max_age: Duration },
 }
+
+/// The held policy is older than its maximum age, because reloads fail.
+///
+/// THREAT: whoever can make Parameter Store fail keeps a withdrawn permission alive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the policy could not be reloaded for {0} s, longer than its maximum age")]
+pub struct PolicyTooOld(pub u64);
 
 /// The state of the policy in force.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -134,12 +144,12 @@ impl PolicyStore {
             PolicySource::Directory(directory) => {
                 Ok(Self::fixed(Arc::new(settings.load(directory)?), now))
             }
-            PolicySource::Parameters { path, ttl } => {
+            PolicySource::Parameters { path, ttl, max_age } => {
                 let parameters = Parameters::new(aws, path, settings.options.clone(), *ttl);
                 let first = first_policy(&parameters).await?;
                 announce(&first);
                 let policy = Refreshed::holding(parameters, Arc::clone(&first), now);
-                Ok(Self(Store::Reloaded { policy, first, ttl: *ttl }))
+                Ok(Self(Store::Reloaded { policy, first, ttl: *ttl, max_age: *max_age }))
             }
         }
     }
@@ -157,14 +167,24 @@ impl PolicyStore {
     }
 
     /// The policy that decides at `now`.
-    pub async fn current(&self, now: UtcDateTime) -> Arc<Policy> {
+    ///
+    /// # Errors
+    /// The held policy is past its maximum age, and could not be reloaded.
+    pub async fn current(&self, now: UtcDateTime) -> Result<Arc<Policy>, PolicyTooOld> {
         if let Some(reload) = self.reload_if_due(now)
             && self.is_past_ttl(now)
             && tokio::time::timeout(RELOAD, reload).await.is_err()
         {
             tracing::warn!("the policy reload takes too long; the last good policy decides");
         }
-        self.held()
+        match &self.0 {
+            Store::Reloaded { policy, max_age, .. }
+                if policy.age(now).is_none_or(|age| age > *max_age) =>
+            {
+                Err(PolicyTooOld(self.age(now).unwrap_or_default()))
+            }
+            Store::Fixed { .. } | Store::Reloaded { .. } => Ok(self.held()),
+        }
     }
 
     /// The policy in force, however old.

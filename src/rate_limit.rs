@@ -39,7 +39,7 @@ use time::UtcDateTime;
 /// The settings of the rate limit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RateLimitSettings {
-    /// The limits of both tiers.
+    /// The limits of all tiers.
     pub limits: Limits,
     /// Where requests are counted.
     pub store: StoreSettings,
@@ -274,7 +274,7 @@ impl<T: Table> Shared<T> {
 }
 
 fn announce(settings: &RateLimitSettings) {
-    for tier in [Tier::Vend, Tier::Read] {
+    for tier in Tier::ALL {
         match settings.limits.of(tier) {
             Limit::Off => tracing::warn!(tier = tier.name(), "rate limiting is off"),
             Limit::Quota(quota) => {

@@ -4,6 +4,7 @@
 //! holds its public message and nothing internal. The shape is that of a Lambda proxy response,
 //! which Function URLs, HTTP APIs and REST APIs all accept.
 
+use crate::caller_proof::CallerProofMode;
 use crate::client_token::ClientTokenError;
 use crate::error::Error;
 use crate::policy::{Clamp, Explanation, ProfileSummary};
@@ -50,6 +51,8 @@ pub struct Health {
     pub limiter: LimiterHealth,
     /// The policy in force.
     pub policy: PolicyHealth,
+    /// Whether callers must prove their identity.
+    pub caller_proof: CallerProofMode,
 }
 
 /// A reply in the form of Lambda proxy integrations.
@@ -145,10 +148,12 @@ impl Health {
                 "backend": backend,
                 "breaker": breaker,
                 "vend": limit(Tier::Vend),
+                "explain": limit(Tier::Explain),
                 "read": limit(Tier::Read),
                 "local_store": { "keys": usage.keys, "max_keys": usage.max_keys, "evictions": usage.evictions },
             },
             "policy": self.policy,
+            "caller_proof": self.caller_proof.name(),
         })
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! - Within its TTL the cached value is served.
 //! - After that one request reads it again, and all others wait for that read.
-//! - If Secrets Manager fails, the old value serves for one more TTL, with a warning. After that,
-//!   or without an old value, the request fails.
+//! - If Secrets Manager does not answer, the old value serves for one more TTL, with a warning. After
+//!   that, or without an old value, the request fails.
+//! - If Secrets Manager refuses (access denied, secret deleted), the old value ends with its TTL.
 //!
 //! Invariant: a secret is a type that prints `[REDACTED]`, has no `==`, and is zeroed when it is
 //! dropped.
@@ -151,6 +152,8 @@ impl<T: FromSecret> CachedSecret<T> {
     ) -> Result<Served<T>, SecretError> {
         let error = match read {
             Ok(value) => return Ok(Served { value, freshness: Freshness::Fresh }),
+            // Somebody has withdrawn the secret; using it longer would ignore that.
+            Err(error @ SecretError::Refused(_)) => return Err(error),
             Err(error) => error,
         };
         let old = self.cache.younger_than(self.ttl.saturating_mul(2), now).ok_or(error)?;

@@ -5,6 +5,7 @@ mod readings;
 pub(crate) use readings::Reported;
 pub use readings::ServiceReadings;
 
+use crate::caller_proof::CallerProof;
 use crate::client_token::ClientTokenCheck;
 use crate::config::{Config, ConfigError};
 use crate::mdm::DeviceCheck;
@@ -23,6 +24,8 @@ pub struct Services {
     pub policies: PolicyStore,
     /// The rate limiter.
     pub limiter: RateLimiter,
+    /// The optional proof of identity.
+    pub caller_proof: CallerProof,
     /// The optional second factor.
     pub client_tokens: ClientTokenCheck,
     /// The device check.
@@ -55,6 +58,7 @@ impl Services {
         Ok(Self {
             policies,
             limiter: RateLimiter::new(&config.rate_limit, aws),
+            caller_proof: CallerProof::new(&config.caller_proof, aws),
             client_tokens: ClientTokenCheck::new(&config.client_token, aws),
             devices,
             sts: Sts::new(aws),

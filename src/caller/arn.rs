@@ -116,12 +116,29 @@ fn name_after_path(text: &str, longest_name: usize) -> Option<&str> {
     is_name(name, 1..=longest_name).then_some(name)
 }
 
-/// AWS's partitions. Source: `partitions.json` in botocore; a test compares both.
-const PARTITIONS: [&str; 8] =
-    ["aws", "aws-cn", "aws-eusc", "aws-iso", "aws-iso-b", "aws-iso-e", "aws-iso-f", "aws-us-gov"];
+/// AWS's partitions and their DNS suffixes. Source: `partitions.json` in botocore; a test compares
+/// both.
+const PARTITIONS: [(&str, &str); 8] = [
+    ("aws", "amazonaws.com"),
+    ("aws-cn", "amazonaws.com.cn"),
+    ("aws-eusc", "amazonaws.eu"),
+    ("aws-iso", "c2s.ic.gov"),
+    ("aws-iso-b", "sc2s.sgov.gov"),
+    ("aws-iso-e", "cloud.adc-e.uk"),
+    ("aws-iso-f", "csp.hci.ic.gov"),
+    ("aws-us-gov", "amazonaws.com"),
+];
+
+/// The host of STS in `region`, in the partition of `arn`.
+pub(crate) fn sts_host(arn: &str, region: &str) -> String {
+    let partition = arn.split(':').nth(1).unwrap_or_default();
+    let known = PARTITIONS.iter().find(|(name, _)| *name == partition);
+    let (_, suffix) = known.unwrap_or(&PARTITIONS[0]);
+    format!("sts.{region}.{suffix}")
+}
 
 fn is_partition(text: &str) -> bool {
-    PARTITIONS.contains(&text)
+    PARTITIONS.iter().any(|(name, _)| *name == text)
 }
 
 /// IAM's alphabet for the names of users, roles and sessions: `[\w+=,.@-]`, ASCII.

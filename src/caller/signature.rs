@@ -1,17 +1,13 @@
 //! The signature's place and date. AWS has verified the signature itself.
 //!
 //! Source: "Create a signed AWS API request" in the IAM user guide. A signature in the query
-//! (`X-Amz-Signature`) is valid for up to seven days; one in the headers for a few minutes around
-//! `x-amz-date`, which is in UTC: `20260304T103000Z`.
+//! (`X-Amz-Signature`) is valid for up to seven days, one in the headers for a few minutes around
+//! `x-amz-date`.
 
 use super::Unauthenticated;
+use crate::amz_date;
 use crate::event::Event;
-use time::format_description::StaticFormatDescription;
-use time::macros::format_description;
-use time::{PrimitiveDateTime, UtcDateTime};
-
-const AMZ_DATE: StaticFormatDescription =
-    format_description!("[year][month][day]T[hour][minute][second]Z");
+use time::UtcDateTime;
 
 /// The greatest age of a signature, in seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,9 +25,8 @@ impl MaxRequestAge {
         if !event.has_header("x-amz-date") {
             return Ok(());
         }
-        let date = event.header("x-amz-date").ok_or(Unauthenticated::UnknownDate)?;
-        let date = PrimitiveDateTime::parse(&date, AMZ_DATE);
-        let date = date.map_err(|_| Unauthenticated::UnknownDate)?.as_utc();
+        let date = event.header("x-amz-date").and_then(|date| amz_date::parse(&date));
+        let date = date.ok_or(Unauthenticated::UnknownDate)?;
         if (now - date).abs().whole_seconds() > i64::from(self.0) {
             return Err(Unauthenticated::TooOld(self.0));
         }

@@ -38,6 +38,11 @@ impl<'a> Members<'a> {
         self.get(name).map(|value| Self::of(value.0.get())).unwrap_or_default()
     }
 
+    /// The members of the object `name`, if there is one that is not empty.
+    pub(super) fn map(&self, name: &str) -> Option<Self> {
+        Some(self.object(name)).filter(|map| !map.0.is_empty())
+    }
+
     /// The string `name`.
     pub(super) fn string(&self, name: &str) -> Option<Cow<'a, str>> {
         self.get(name)?.string()

@@ -3,7 +3,7 @@
 use super::catalogue::{self, Catalogue};
 use super::references::{self, DanglingReference};
 use super::rules::{Rules, policy_name};
-use super::{BundleFiles, annotations, temporal};
+use super::{BundleFiles, annotations};
 use crate::caller::NamedSessionRoles;
 use cedar_policy::{
     Effect, PolicyId, PolicySet, Schema, ValidationMode, ValidationWarning, Validator,
@@ -32,8 +32,6 @@ pub(super) struct Bundle {
     pub(super) rules: Rules,
     /// The enforced policies and those in shadow mode, if there are any of the latter.
     pub(super) with_shadow: Option<Rules>,
-    /// Whether any policy reads the time.
-    pub(super) reads_time: bool,
     pub(super) warnings: Vec<String>,
 }
 
@@ -72,14 +70,12 @@ impl Bundle {
             return Err(BundleError(problems));
         }
         warnings.extend(references::unused_groups(&policies, &catalogue));
-        let reads_time = policies.policies().any(temporal::is_temporal);
         let has_shadow = policies.policies().any(annotations::is_shadow);
         Ok(Self {
             digest: text.digest().to_owned(),
             catalogue,
             rules: Rules::new(annotations::enforced(&policies)),
             with_shadow: has_shadow.then(|| Rules::new(policies)),
-            reads_time,
             warnings,
         })
     }

@@ -172,6 +172,9 @@ pub enum Refusal {
     Unscopable(Unscopable),
 }
 
+/// The public reason of a refusal without one of its own.
+pub(super) const NO_PERMIT: &str = "No policy permits this.";
+
 /// A refusal, its rules and its public reasons.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("denied: {refusal}")]
@@ -179,11 +182,22 @@ pub struct Denial {
     refusal: Refusal,
     rules: Vec<String>,
     reasons: Vec<String>,
+    is_permitted: bool,
 }
 
 impl Denial {
     pub(super) fn new(refusal: Refusal, rules: Vec<String>, reasons: Vec<String>) -> Self {
-        Self { refusal, rules, reasons }
+        Self { refusal, rules, reasons, is_permitted: false }
+    }
+
+    /// The same denial, with whether a permit matches in spite of it.
+    pub(super) fn in_spite_of_permits(self, is_permitted: bool) -> Self {
+        Self { is_permitted, ..self }
+    }
+
+    /// Whether a permit matches, so that only forbids or the scope stand in the way.
+    pub(super) fn is_permitted(&self) -> bool {
+        self.is_permitted
     }
 
     /// A refusal without rules or reasons.
@@ -193,7 +207,7 @@ impl Denial {
 
     pub(super) fn unscopable(why: Unscopable, rules: Vec<String>) -> Self {
         let reason = "This profile cannot be given to you as it is set up. Tell your administrators the RequestId.";
-        Self::new(Refusal::Unscopable(why), rules, vec![reason.to_owned()])
+        Self::new(Refusal::Unscopable(why), rules, vec![reason.to_owned()]).in_spite_of_permits(true)
     }
 
     /// Why.
@@ -213,7 +227,7 @@ impl Denial {
     #[must_use]
     pub fn public_message(&self) -> Cow<'static, str> {
         if self.reasons.is_empty() {
-            "No policy permits this.".into()
+            NO_PERMIT.into()
         } else {
             self.reasons.join(" ").into()
         }
