@@ -16,10 +16,9 @@ use dynoxide::Database;
 use governor::clock::FakeRelativeClock;
 use pair::pair;
 use sentinel_tvm::{
-    BreakerSettings, Caller, DecidedBy, DynamoTable, Event, FailureMode, Limit, Limits,
+    BreakerSettings, Caller, DecidedBy, DynamoTable, FailureMode, IamIdentity, Limit, Limits,
     NamedSessionRoles, Principal, Quota, RateLimiter, SharedSettings, Tier,
 };
-use serde_json::json;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 use time::UtcDateTime;
@@ -42,10 +41,10 @@ fn limits() -> Limits {
 }
 
 fn principals() -> Vec<Principal> {
+    let named = NamedSessionRoles::default();
     let principal = |index| {
-        let iam = json!({ "userArn": format!("arn:aws:iam::123456789012:user/caller-{index}") });
-        let event = Event::new(json!({ "requestContext": { "authorizer": { "iam": iam } } }));
-        Caller::from_event(&event, &NamedSessionRoles::default()).unwrap().principal().clone()
+        let arn = format!("arn:aws:iam::123456789012:user/caller-{index}");
+        Caller::verified(&IamIdentity::of_arn(&arn), None, &named).unwrap().principal().clone()
     };
     (0..CALLERS).map(principal).collect()
 }

@@ -15,10 +15,10 @@ use aws_credential_types::Credentials;
 use aws_smithy_http_client::test_util::infallible_client_fn;
 use pair::pair;
 use sentinel_tvm::{
-    Adapters, App, BundleText, Caller, Config, Event, Invocation, NamedSessionRoles, Policy,
-    PolicySetting, ProfileName, RequestId, SessionDuration, Terms, VendRequest,
+    App, BundleFiles, BundleOptions, Caller, Config, Event, Invocation, NamedSessionRoles, Policy,
+    PolicyStore, ProfileName, RequestId, Services, SessionDuration, VendRequest,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,7 +38,7 @@ fn main() {
         now += time::Duration::milliseconds(1);
         let invocation =
             Invocation { request_id: REQUEST_ID, now, time_left: Duration::from_mins(1) };
-        let response = runtime.block_on(app.handle(event(), invocation));
+        let response = runtime.block_on(app.handle(&event(), invocation));
         assert_eq!(response.status_code, 200);
     };
     let (among_many, among_one) = pair(
@@ -59,27 +59,28 @@ fn main() {
     );
 }
 
-fn decision(text: &BundleText) -> impl FnMut() {
+fn decision(text: &BundleFiles) -> impl FnMut() {
     let policy = load(text);
-    let caller = Caller::from_event(&Event::new(event()), &NamedSessionRoles::default()).unwrap();
+    let caller = Caller::from_event(&Event::read(&event()), &NamedSessionRoles::default()).unwrap();
     let profile = ProfileName::try_from("profile-500".to_owned()).unwrap();
     let request = VendRequest { profile, duration: None, device: None };
     move || {
-        let decision = policy.decide(&caller, &request, None, &RequestId::new(REQUEST_ID), now());
+        let (decision, _) =
+            policy.decide(&caller, &request, None, &RequestId::new(REQUEST_ID), now());
         assert!(decision.into_grant().is_ok());
     }
 }
 
-fn load(text: &BundleText) -> Policy {
-    let terms = Terms {
+fn load(text: &BundleFiles) -> Policy {
+    let options = BundleOptions {
         default_duration: SessionDuration::MIN,
         named_session_roles: NamedSessionRoles::default(),
     };
-    Policy::load(text, &terms).unwrap()
+    Policy::load(text, &options).unwrap()
 }
 
 /// Profiles in a hundred groups, a permit for each of them or its group, and for each hundred a forbid about all of them.
-fn bundle(numbers: std::ops::Range<usize>) -> BundleText {
+fn bundle(numbers: std::ops::Range<usize>) -> BundleFiles {
     let (mut profiles, mut rules) = (String::new(), String::new());
     for n in numbers.clone() {
         let role = format!("arn:aws:iam::123456789012:role/vended-{n}");
@@ -110,10 +111,10 @@ fn bundle(numbers: std::ops::Range<usize>) -> BundleText {
         writeln!(rules, "@id(\"rule-{n}\") {policy}").unwrap();
     }
     let parameters = [("profiles", profiles), ("policies/access", rules)];
-    BundleText::from_parameters(parameters.map(|(name, text)| (name.to_owned(), text))).unwrap()
+    BundleFiles::from_parameters(parameters.map(|(name, text)| (name.to_owned(), text))).unwrap()
 }
 
-fn event() -> Value {
+fn event() -> String {
     let arn = "arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_Team0_0123456789abcdef/ann@example.com";
     json!({
         "version": "2.0",
@@ -124,10 +125,11 @@ fn event() -> Value {
             "http": { "method": "GET", "path": "/v1/credentials", "sourceIp": "198.51.100.7", "userAgent": "bench" },
         },
     })
+    .to_string()
 }
 
 /// The function with this bundle.
-async fn app(text: &BundleText) -> App {
+async fn app(text: &BundleFiles) -> App {
     let settings = [
         ("SENTINEL_POLICY_DIR", concat!(env!("CARGO_MANIFEST_DIR"), "/policy")),
         ("SENTINEL_RATE_LIMIT_TABLE", "limits"),
@@ -135,12 +137,13 @@ async fn app(text: &BundleText) -> App {
         ("SENTINEL_RATE_LIMIT_WINDOW", "1"),
         ("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:1"),
     ];
-    let mut config =
+    let config =
         Config::from_variables(settings.map(|(name, value)| (name.to_owned(), value.to_owned())))
             .unwrap();
-    config.policy = PolicySetting::Directory(Arc::new(load(text)));
-    let adapters = Adapters::open(&config, &services_at_once().await, now()).await.unwrap();
-    App::new(config, adapters, Box::new(|line| _ = std::hint::black_box(line)))
+    let starter = Services::open(&config, &services_at_once().await, now()).await.unwrap();
+    let services =
+        Services { policies: PolicyStore::fixed(Arc::new(load(text)), now()), ..starter };
+    App::new(config, services, Box::new(|line| _ = std::hint::black_box(line)))
 }
 
 /// A DynamoDB that admits everything and an STS that issues, both without a network.

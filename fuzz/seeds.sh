@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Writes what the fuzzer begins with into the directory $1, mostly from files of the tests.
+# Writes the fuzzer's first inputs into the directory $1, mostly from files of the tests.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 mkdir -p "$1"/{event,arn,profiles,session_policy}

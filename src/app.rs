@@ -1,63 +1,88 @@
-//! The way of one request.
+//! The pipeline: from an invocation to its reply and its audit line.
 //!
-//! Invariants: every event gets a [`Response`] and leaves one audit line, whatever happens, a panic included; each stage takes
-//! what the one before it made, so none can be skipped; a refused request does no later step.
+//! Invariants: every invocation gets a [`Response`] and leaves one audit line, whatever happens, a panic included. Each stage
+//! takes the result of the stage before it, so none can be skipped. A refused request reaches no later stage.
 
-use crate::adapters::{Adapters, DeviceLookUp, Told};
 use crate::audit::AuditRecord;
 use crate::caller::{Caller, NamedSessionRoles};
 use crate::config::Config;
 use crate::error::Error;
 use crate::event::Event;
+use crate::mdm::{DeviceError, DeviceLookUp};
 use crate::policy::{Explanation, Policy};
 use crate::rate_limit::{Outcome, Tier};
-use crate::request::{RequestId, Route, VendRequest};
+use crate::request::{RequestId, Route, RouteError, VendRequest};
 use crate::response::{Health, Reply, Response, Vended};
+use crate::services::{Reported, Services};
 use futures_util::FutureExt;
-use serde_json::Value;
 use std::fmt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 use time::UtcDateTime;
 
-/// Where finished audit lines go.
+/// Receives each finished audit line.
 pub type AuditSink = Box<dyn Fn(&str) + Send + Sync>;
 
-/// The function, ready to handle requests. Shared by all of them.
+/// The function, ready to handle requests. All requests share it.
 pub struct App {
     named_session_roles: NamedSessionRoles,
-    adapters: Adapters,
+    services: Services,
     audit: AuditSink,
     /// The function's name.
     name: String,
-    told: Told,
+    reported: Reported,
 }
 
 impl fmt::Debug for App {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("App").field("adapters", &self.adapters).finish_non_exhaustive()
+        out.debug_struct("App").field("services", &self.services).finish_non_exhaustive()
+    }
+}
+
+/// One invocation, as Lambda describes it.
+#[derive(Debug, Clone, Copy)]
+pub struct Invocation<'a> {
+    /// Its id.
+    pub request_id: &'a str,
+    /// When it arrived.
+    pub now: UtcDateTime,
+    /// How long the reply may take.
+    pub time_left: Duration,
+}
+
+impl<'a> Invocation<'a> {
+    /// An invocation that arrived at `now` and ends at `deadline` (milliseconds since the Unix epoch).
+    ///
+    /// The reply gets the time until the deadline, less a tenth, at most half a second less. A deadline in the past is not
+    /// Lambda's: `cargo lambda watch` sends a constant. It then counts as the template's ten seconds.
+    #[must_use]
+    pub fn new(request_id: &'a str, now: UtcDateTime, deadline: u64) -> Self {
+        let now_millis = u64::try_from(now.unix_timestamp_nanos() / 1_000_000).unwrap_or(0);
+        let left = Duration::from_millis(deadline.checked_sub(now_millis).unwrap_or(10_000));
+        let reserve = (left / 10).min(Duration::from_millis(500));
+        Self { request_id, now, time_left: left.saturating_sub(reserve) }
     }
 }
 
 impl App {
-    /// The function as `config` has it, its audit lines going to `audit`.
+    /// The function with the settings in `config`; `audit` receives its audit lines.
     #[must_use]
-    pub fn new(config: Config, adapters: Adapters, audit: AuditSink) -> Self {
+    pub fn new(config: Config, services: Services, audit: AuditSink) -> Self {
         Self {
             named_session_roles: config.named_session_roles,
-            adapters,
+            services,
             audit,
             name: config.function_name,
-            told: Told::default(),
+            reported: Reported::default(),
         }
     }
 
-    /// Answers one invocation.
+    /// Answers one invocation, whose `payload` is JSON text.
     ///
-    /// An answer that would come too late for Lambda is given up before, so that the request still leaves its audit line.
-    pub async fn handle(&self, payload: Value, invocation: Invocation<'_>) -> Response {
-        let event = Event::new(payload);
+    /// A request that would outlive its time is given up shortly before, so that it still leaves its audit line.
+    pub async fn handle(&self, payload: &str, invocation: Invocation<'_>) -> Response {
+        let event = Event::read(payload);
         let request_id = RequestId::new(invocation.request_id);
         let now = invocation.now;
         let mut request = InFlight {
@@ -67,7 +92,7 @@ impl App {
             event,
             now,
         };
-        request.record.policy_in_force(&self.adapters.policies.held());
+        request.record.policy_in_force(&self.services.policies.held());
         let answer = AssertUnwindSafe(self.answer(&mut request)).catch_unwind();
         let outcome = match tokio::time::timeout(invocation.time_left, answer).await {
             Ok(outcome) => outcome.unwrap_or(Err(Error::Internal("a panic"))),
@@ -77,23 +102,23 @@ impl App {
         if let (500.., Err(error)) = (response.status_code, &outcome) {
             tracing::error!(request_id = request.request_id.as_str(), "{error}");
         }
-        let readings = self.adapters.readings(&self.told, now);
+        let readings = self.services.readings(&self.reported, now);
         (self.audit)(&request.record.close(outcome.as_ref().err(), &readings));
         response
     }
 
-    async fn answer(&self, request: &mut InFlight) -> Result<Reply, Error> {
+    async fn answer(&self, request: &mut InFlight<'_>) -> Result<Reply, Error> {
         let caller = Caller::from_event(&request.event, &self.named_session_roles)?;
         request.record.caller(&caller);
-        self.adapters.policies.renew(request.now);
+        self.services.policies.renew(request.now);
         let route = Route::of(&request.event);
-        self.admit(request, &caller, route.as_ref().map_or(Tier::Read, |route| route.tier()))
-            .await?;
+        self.admit(request, &caller, tier(route)).await?;
         self.check_client_token(request).await?;
         match route? {
             Route::Credentials => self.vend(request, &caller).await.map(Reply::Credentials),
             Route::Profiles => {
-                Ok(Reply::Profiles(self.policy(request).await.grantable(&caller, request.now)))
+                let policy = self.policy(request).await;
+                Ok(Reply::Profiles(policy.grantable(&caller, request.now)))
             }
             Route::Explain => self.explain(request, &caller).await.map(Reply::Explanation),
             Route::Health => Ok(Reply::Health(self.health(request.now))),
@@ -102,11 +127,11 @@ impl App {
 
     async fn admit(
         &self,
-        request: &mut InFlight,
+        request: &mut InFlight<'_>,
         caller: &Caller,
         tier: Tier,
     ) -> Result<(), Error> {
-        let admission = self.adapters.limiter.admit(tier, caller.principal(), request.now).await;
+        let admission = self.services.limiter.admit(tier, caller.principal(), request.now).await;
         request.record.admission(&admission);
         request.quota = admission.outcome;
         match admission.outcome {
@@ -116,43 +141,42 @@ impl App {
         }
     }
 
-    async fn check_client_token(&self, request: &mut InFlight) -> Result<(), Error> {
+    async fn check_client_token(&self, request: &mut InFlight<'_>) -> Result<(), Error> {
         let presented = request.event.header("X-Sentinel-Token");
-        self.adapters.client_tokens.check(presented, request.now).await?;
+        self.services.client_tokens.check(presented.as_deref(), request.now).await?;
         request.record.client_token_checked();
         Ok(())
     }
 
-    /// The policy that decides this request.
-    async fn policy(&self, request: &mut InFlight) -> Arc<Policy> {
-        let policy = self.adapters.policies.current(request.now).await;
-        request.record.policy(&policy, self.adapters.policies.age(request.now));
-        policy
-    }
-
-    /// What is asked for, and what came of looking for the caller's device.
-    async fn asked(
+    /// Reads the parameters and looks up the device that they name.
+    async fn parse(
         &self,
-        request: &mut InFlight,
-    ) -> Result<(VendRequest, Result<DeviceLookUp, Error>), Error> {
+        request: &mut InFlight<'_>,
+    ) -> Result<(VendRequest, DeviceLookUp), Error> {
         let asked = VendRequest::parse(&request.event)?;
         request.record.asked(&asked);
-        let device = self.adapters.devices.check(asked.device.as_ref(), request.now).await;
+        let device = self.services.devices.look_up(asked.device.as_ref(), request.now).await;
         request.record.device(&device);
         Ok((asked, device))
     }
 
-    async fn vend(&self, request: &mut InFlight, caller: &Caller) -> Result<Vended, Error> {
-        let (asked, device) = self.asked(request).await?;
-        let device = device?;
+    /// The policy that decides this request.
+    async fn policy(&self, request: &mut InFlight<'_>) -> Arc<Policy> {
+        let policy = self.services.policies.current(request.now).await;
+        request.record.policy(&policy, self.services.policies.age(request.now));
+        policy
+    }
+
+    async fn vend(&self, request: &mut InFlight<'_>, caller: &Caller) -> Result<Vended, Error> {
+        let (asked, device) = self.parse(request).await?;
+        self.services.devices.verify(&device)?;
         let policy = self.policy(request).await;
-        let decision =
-            policy.decide(caller, &asked, device.known(), &request.request_id, request.now);
-        request.record.decision(&decision);
-        request.record.rehearsal(policy.rehearse(caller, &asked, device.known(), request.now));
+        let (decision, shadow) =
+            policy.decide(caller, &asked, device.device(), &request.request_id, request.now);
+        request.record.decision(&decision, shadow);
         let grant = decision.into_grant()?;
         request.record.granted(&grant);
-        let issued = self.adapters.sts.assume_role(&grant).await;
+        let issued = self.services.sts.assume_role(&grant).await;
         request.record.issued(issued.as_ref().ok());
         Ok(Vended {
             credentials: issued?,
@@ -162,41 +186,41 @@ impl App {
         })
     }
 
-    /// What `vend` would do, without doing it. A device that would be refused is told as missing.
-    async fn explain(&self, request: &mut InFlight, caller: &Caller) -> Result<Explanation, Error> {
-        let (asked, device) = self.asked(request).await?;
+    /// What `vend` would do, without doing it. A device that would be refused is reported in `missing`.
+    async fn explain(
+        &self,
+        request: &mut InFlight<'_>,
+        caller: &Caller,
+    ) -> Result<Explanation, Error> {
+        let (asked, device) = self.parse(request).await?;
         let policy = self.policy(request).await;
-        match device {
-            Ok(device) => Ok(policy.explain(caller, &asked, device.known(), request.now)),
-            Err(Error::Device(refused)) => {
-                Ok(Explanation::without_device(asked.profile, &Error::Device(refused)))
+        match self.services.devices.verify(&device) {
+            Ok(()) => Ok(policy.explain(caller, &asked, device.device(), request.now)),
+            Err(refused @ DeviceError::Refused(_)) => {
+                let reason = Error::from(refused).public().message.into_owned();
+                Ok(Explanation::without_device(asked.profile, reason))
             }
-            Err(error) => Err(error),
+            Err(unavailable @ DeviceError::Unavailable(_)) => Err(unavailable.into()),
         }
     }
 
     fn health(&self, now: UtcDateTime) -> Health {
-        Health {
-            limiter: self.adapters.limiter.health(),
-            policy: self.adapters.policies.health(now),
-        }
+        let Services { limiter, policies, .. } = &self.services;
+        Health { limiter: limiter.health(), policy: policies.health(now) }
     }
 }
 
-/// What Lambda says of an invocation.
-#[derive(Debug, Clone, Copy)]
-pub struct Invocation<'a> {
-    /// Its id.
-    pub request_id: &'a str,
-    /// When it arrived.
-    pub now: UtcDateTime,
-    /// How long an answer may take.
-    pub time_left: Duration,
+/// The quota that a request is charged to.
+fn tier(route: Result<Route, RouteError>) -> Tier {
+    match route {
+        Ok(Route::Credentials) => Tier::Vend,
+        Ok(Route::Profiles | Route::Explain | Route::Health) | Err(_) => Tier::Read,
+    }
 }
 
-/// One request and what is known of it so far.
-struct InFlight {
-    event: Event,
+/// One request, and what its stages have found out so far.
+struct InFlight<'a> {
+    event: Event<'a>,
     request_id: RequestId,
     now: UtcDateTime,
     quota: Outcome,

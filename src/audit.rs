@@ -1,22 +1,20 @@
 //! The audit line: one JSON object per request, opened first, filled stage by stage, written once whatever the outcome.
 //!
-//! Invariants: no secret ever enters the record; what clients choose (path, user agent) is bounded and JSON-escaped, so it
-//! can neither flood the log nor forge a line. The line is also a CloudWatch metric (embedded metric format).
+//! Invariants: no secret ever enters the record. Text that clients choose (path, user agent) is bounded and JSON-escaped, so it
+//! can neither flood the log nor forge a line. CloudWatch reads the line's metrics from it (embedded metric format).
 
 mod entries;
 mod metrics;
 mod stopwatch;
 
-pub use metrics::Readings;
-
-use crate::adapters::{DeviceLookUp, DeviceRefused};
 use crate::caller::Caller;
 use crate::error::Error;
 use crate::event::Event;
-use crate::mdm::PostureError;
-use crate::policy::{Decision, Grant, Policy, Refusal, Rehearsal};
+use crate::mdm::DeviceLookUp;
+use crate::policy::{Decision, Grant, Policy, Refusal, Shadow};
 use crate::rate_limit::Admission;
 use crate::request::{RequestId, VendRequest};
+use crate::services::ServiceReadings;
 use crate::sts::Credentials;
 use entries::{
     AskedEntry, CallerEntry, DeviceEntry, GrantedEntry, IssuedEntry, RateLimitEntry, RequestEntry,
@@ -29,7 +27,7 @@ use stopwatch::Stopwatch;
 use time::UtcDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// What is known of one request. Fields that do not apply are absent from the line.
+/// The record of one request. Fields that do not apply are absent from the line.
 #[derive(Debug, Serialize)]
 pub struct AuditRecord {
     #[serde(rename = "type")]
@@ -56,9 +54,9 @@ pub struct AuditRecord {
     granted: Option<GrantedEntry>,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     issued: Option<IssuedEntry>,
-    /// Milliseconds per stage, in the order of the request's way.
+    /// Milliseconds per stage.
     durations_ms: BTreeMap<&'static str, f64>,
-    /// The function's name: what metrics go by.
+    /// The function's name, a dimension of every metric.
     function: String,
     #[serde(skip)]
     profile_exists: bool,
@@ -75,7 +73,12 @@ pub struct AuditRecord {
 impl AuditRecord {
     /// Opens the record of a request that arrived at `now`.
     #[must_use]
-    pub fn open(function: &str, request_id: RequestId, event: &Event, now: UtcDateTime) -> Self {
+    pub fn open(
+        function: &str,
+        request_id: RequestId,
+        event: &Event<'_>,
+        now: UtcDateTime,
+    ) -> Self {
         Self {
             kind: "audit",
             time: now.format(&Rfc3339).unwrap_or_default(),
@@ -100,78 +103,70 @@ impl AuditRecord {
         }
     }
 
-    /// Who asks.
+    /// The caller.
     pub fn caller(&mut self, caller: &Caller) {
         self.caller = Some(CallerEntry::of(caller));
         self.lap("identify");
     }
 
-    /// What the limiter decided, and who decided it.
+    /// The limiter's decision, and what it rests on.
     pub fn admission(&mut self, admission: &Admission) {
         self.rate_limit = Some(RateLimitEntry::of(admission));
         self.lap("admit");
     }
 
-    /// The client token, where one is required, was right.
+    /// The client token is valid, or none is required.
     pub fn client_token_checked(&mut self) {
         self.lap("client_token");
     }
 
-    /// What is asked for.
+    /// The parameters.
     pub fn asked(&mut self, request: &VendRequest) {
         self.asked = Some(AskedEntry::of(request));
         self.lap("parse");
     }
 
-    /// What came of looking for the caller's device. What a refusal was for is in `detail`.
-    pub fn device(&mut self, looked_up: &Result<DeviceLookUp, Error>) {
-        self.device = match looked_up {
-            Ok(DeviceLookUp::Known(posture)) => Some(DeviceEntry::known(posture)),
-            Ok(DeviceLookUp::Unknown(error)) => Some(DeviceEntry::unknown(error)),
-            Ok(DeviceLookUp::None) | Err(_) => None,
-        };
-        self.posture = posture(looked_up);
+    /// The result of looking up the caller's device.
+    pub fn device(&mut self, look_up: &DeviceLookUp) {
+        self.device = DeviceEntry::of(look_up);
+        self.posture = look_up.word();
         self.lap("device");
     }
 
-    /// Which policy is in force when the request comes.
+    /// The policy in force when the request arrived.
     pub fn policy_in_force(&mut self, policy: &Policy) {
         self.policy_digest = Some(policy.digest().to_owned());
     }
 
-    /// Which policy decides, once it is up to date, and how old it is in seconds if it may change.
+    /// The policy that decides, and its age in seconds if it may change.
     pub fn policy(&mut self, policy: &Policy, age: Option<u64>) {
         self.policy_in_force(policy);
         self.policy_age = age;
         self.lap("policy");
     }
 
-    /// What the policy decided, and by which rules.
-    pub fn decision(&mut self, decision: &Decision) {
+    /// The policy's decision and its rules, and what the policies in shadow mode would decide.
+    pub fn decision(&mut self, decision: &Decision, shadow: Shadow) {
+        self.shadow = ShadowEntry::of(shadow);
         self.rules = Some(decision.rules().to_vec());
         self.profile_exists = !matches!(decision, Decision::Deny(denial) if denial.refusal() == Refusal::UnknownProfile);
         self.lap("decide");
     }
 
-    /// What the policies in shadow mode would have changed.
-    pub fn rehearsal(&mut self, rehearsal: Rehearsal) {
-        self.shadow = ShadowEntry::of(rehearsal);
-    }
-
-    /// What is about to be asked of STS.
+    /// The grant that STS is about to receive.
     pub fn granted(&mut self, grant: &Grant) {
         self.granted = Some(GrantedEntry::of(grant));
     }
 
-    /// What STS answered.
+    /// The credentials that STS issued, if it did.
     pub fn issued(&mut self, issued: Option<&Credentials>) {
         self.issued = issued.map(IssuedEntry::of);
         self.lap("assume_role");
     }
 
-    /// The finished line, without a line feed. An outcome without an error is an `OK`.
+    /// The finished line, without a line feed. The code of an outcome without an error is `OK`.
     #[must_use]
-    pub fn close(mut self, error: Option<&Error>, readings: &Readings) -> String {
+    pub fn close(mut self, error: Option<&Error>, readings: &ServiceReadings) -> String {
         let total = self.clock.total_ms();
         self.durations_ms.insert("total", total);
         let public = error.map(Error::public);
@@ -194,25 +189,5 @@ impl AuditRecord {
     fn lap(&mut self, stage: &'static str) {
         let elapsed = self.clock.lap_ms();
         self.durations_ms.insert(stage, elapsed);
-    }
-}
-
-/// What came of a device, in a word that metrics can go by; none if none was looked for.
-fn posture(looked_up: &Result<DeviceLookUp, Error>) -> Option<&'static str> {
-    match looked_up {
-        Ok(DeviceLookUp::None) => None,
-        Ok(DeviceLookUp::Known(posture)) if !posture.device.managed => Some("unmanaged"),
-        Ok(DeviceLookUp::Known(posture)) if !posture.device.compliant => Some("noncompliant"),
-        Ok(DeviceLookUp::Known(_)) => Some("compliant"),
-        Ok(DeviceLookUp::Unknown(PostureError::UnknownDevice | PostureError::AmbiguousDevice)) => {
-            Some("unknown")
-        }
-        Err(Error::Device(refused)) => Some(match refused {
-            DeviceRefused::Missing => "missing",
-            DeviceRefused::Unverified(_) => "unknown",
-            DeviceRefused::Unmanaged => "unmanaged",
-            DeviceRefused::NotCompliant => "noncompliant",
-        }),
-        Ok(DeviceLookUp::Unknown(_)) | Err(_) => Some("unavailable"),
     }
 }

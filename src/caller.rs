@@ -1,8 +1,8 @@
-//! Who asks: the IAM identity in the event, and what quotas, policies and STS sessions derive from it.
+//! The caller: the IAM identity in the event, and the names that quotas, policies and STS sessions derive from it.
 //!
-//! Invariant: a [`Caller`] comes only from an ARN that IAM put into the request context and that has exactly the shape IAM
-//! gives one. Whatever the caller may choose freely (most role session names, federated user names) is in no key and in no
-//! derived name. Anything else is refused: see [`Unauthenticated`].
+//! Invariant: a [`Caller`] comes only from an ARN that IAM put into the request context and that has exactly the shape of an
+//! IAM ARN; any other event is refused as [`Unauthenticated`]. Names that callers choose themselves (most role session names,
+//! all federated user names) are part of no key and of no derived name.
 //!
 //! Shapes and alphabets: IAM user guide, "IAM identifiers" and "IAM and AWS STS quotas".
 
@@ -10,7 +10,7 @@ mod arn;
 mod session_roles;
 
 use crate::digest::{DIGEST_LENGTH, short_digest};
-use crate::event::Event;
+use crate::event::{Event, IamIdentity};
 use arn::{Identity, ParsedArn};
 pub(crate) use arn::{is_principal, managed_policy_owner, role_owner};
 use serde::Serialize;
@@ -29,7 +29,7 @@ pub enum Unauthenticated {
     UnknownArn,
 }
 
-/// What kind of IAM identity a caller is. The names are the resource types of IAM's ARNs.
+/// The kind of an IAM identity. The names are the resource types of IAM's ARNs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CallerKind {
@@ -44,7 +44,7 @@ pub enum CallerKind {
 }
 
 impl CallerKind {
-    /// The kind as policies and the audit line spell it.
+    /// The kind's name in policies and in the audit line.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -56,7 +56,7 @@ impl CallerKind {
     }
 }
 
-/// What quotas and policies are keyed on: the ARN less what the caller may choose.
+/// The key of quotas and policies: the ARN without the parts that callers choose.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Principal(String);
 
@@ -88,11 +88,23 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// The caller of `event`; `named` says of which roles the session name identifies a person.
-    pub fn from_event(event: &Event, named: &NamedSessionRoles) -> Result<Self, Unauthenticated> {
+    /// The caller of `event`; `named` are the roles whose session names identify people.
+    pub fn from_event(
+        event: &Event<'_>,
+        named: &NamedSessionRoles,
+    ) -> Result<Self, Unauthenticated> {
         let identity = event.iam_identity().ok_or(Unauthenticated::NoIdentity)?;
-        let parsed = ParsedArn::parse(identity.user_arn).ok_or(Unauthenticated::UnknownArn)?;
-        let arn = identity.user_arn;
+        Self::verified(&identity, event.source_ip(), named)
+    }
+
+    /// The caller with an identity that AWS has verified, at `source_ip`.
+    pub fn verified(
+        identity: &IamIdentity<'_>,
+        source_ip: Option<IpAddr>,
+        named: &NamedSessionRoles,
+    ) -> Result<Self, Unauthenticated> {
+        let arn = &*identity.user_arn;
+        let parsed = ParsedArn::parse(arn).ok_or(Unauthenticated::UnknownArn)?;
         let (kind, principal, name, session_name) = match parsed.identity {
             Identity::User { name } => (CallerKind::User, arn.to_owned(), name, None),
             Identity::Root => (CallerKind::Root, arn.to_owned(), "root", None),
@@ -113,18 +125,18 @@ impl Caller {
             kind,
             name: name.to_owned(),
             session_name,
-            org: identity.org.map(str::to_owned),
-            source_ip: event.source_ip(),
+            org: identity.org.as_deref().map(str::to_owned),
+            source_ip,
         })
     }
 
-    /// The full ARN, role session name included. For the audit line only: part of it may be the caller's own choice.
+    /// The full ARN, role session name included. For the audit line only: callers may have chosen a part of it.
     #[must_use]
     pub fn arn(&self) -> &str {
         &self.arn
     }
 
-    /// What quotas and policies are keyed on.
+    /// The key of quotas and policies.
     #[must_use]
     pub fn principal(&self) -> &Principal {
         &self.principal
@@ -154,13 +166,13 @@ impl Caller {
         self.session_name.as_deref()
     }
 
-    /// The caller's AWS Organization (`o-…`), if AWS told.
+    /// The caller's AWS Organization (`o-…`), if the event has it.
     #[must_use]
     pub fn org(&self) -> Option<&str> {
         self.org.as_deref()
     }
 
-    /// The address the request came from, if AWS told.
+    /// The address that the request came from, if the event has it.
     #[must_use]
     pub fn source_ip(&self) -> Option<IpAddr> {
         self.source_ip
@@ -178,9 +190,9 @@ impl Caller {
         format!("{}-{suffix}", self.sts_name())
     }
 
-    /// The short name as STS takes it: as it is if it fits, else cut and ended with a digest of the principal.
+    /// The short name in STS's limits: unchanged if it fits, else cut and followed by a digest of the principal.
     ///
-    /// A name that already looks like a cut one is cut too, so nobody can be named like somebody else's digest.
+    /// A name that already looks like a cut one is cut too, so that nobody can be named like somebody else's digest.
     fn sts_name(&self) -> String {
         if self.name.len() <= NAME_LENGTH && !ends_like_a_digest(&self.name) {
             return self.name.clone();
@@ -190,7 +202,7 @@ impl Caller {
     }
 }
 
-/// STS takes 64 characters; `sentinel-` and `-xxxxxxxx` leave 55 for the name.
+/// STS accepts 64 characters; `sentinel-` and `-xxxxxxxx` leave 55 for the name.
 const NAME_LENGTH: usize = 55;
 const DIGEST_MARK: char = '=';
 

@@ -1,23 +1,21 @@
-//! The settings: every variable, its default and its range, and the policy bundle, read once at the start.
+//! The settings: every variable, its default and its range, read once at the start.
 //!
-//! Invariant: a value that is empty, malformed, out of range or unknown stops the start, and so does a bundle with an error;
-//! all such problems are told together. An unknown `SENTINEL_` variable is a problem too: a misspelt safeguard must not
-//! silently be off.
+//! Invariant: a value that is empty, malformed, out of range or unknown stops the start, with one error that lists every problem,
+//! those of the policy bundle included. An unknown `SENTINEL_` variable is a problem too: a misspelt safeguard must not silently
+//! be off.
 
-mod mdm;
+mod device;
 mod rate_limit;
 mod variables;
 
-pub use mdm::{DeviceSetting, MdmSecret};
-
-use crate::adapters::ClientTokenSetting;
 use crate::caller::NamedSessionRoles;
-use crate::policy::{BundleError, BundleText, Policy, Terms};
-use crate::policy_store::{ParameterPath, PolicySetting};
+use crate::client_token::ClientTokenSettings;
+use crate::mdm::DeviceSettings;
+use crate::policy::BundleOptions;
+use crate::policy_store::{ParameterPath, PolicySettings, PolicySource};
 use crate::rate_limit::RateLimitSettings;
 use crate::request::SessionDuration;
 use std::path::PathBuf;
-use std::sync::Arc;
 use time::Duration;
 use tracing::level_filters::LevelFilter;
 use variables::Variables;
@@ -25,24 +23,23 @@ use variables::Variables;
 /// The settings, valid.
 #[derive(Debug)]
 pub struct Config {
-    /// `SENTINEL_POLICY_PARAMETER` and `SENTINEL_POLICY_TTL`, else the bundle in `SENTINEL_POLICY_DIR`; with
-    /// `SENTINEL_DEFAULT_DURATION`.
-    pub policy: PolicySetting,
+    /// `SENTINEL_POLICY_PARAMETER` with `SENTINEL_POLICY_TTL`, or else `SENTINEL_POLICY_DIR`; `SENTINEL_DEFAULT_DURATION`.
+    pub policy: PolicySettings,
     /// `SENTINEL_RATE_LIMIT_*` and `SENTINEL_BREAKER_*`.
     pub rate_limit: RateLimitSettings,
-    /// `SENTINEL_REQUIRE_DEVICE`, `SENTINEL_MDM_*` and `MDM_SECRET_ARN`: what is asked of devices.
-    pub device: DeviceSetting,
-    /// `SENTINEL_CLIENT_TOKEN_SECRET_ARN`: whether callers must carry a token.
-    pub client_token: ClientTokenSetting,
-    /// `SENTINEL_NAMED_SESSION_ROLES`: whose session names identify a person.
+    /// `SENTINEL_REQUIRE_DEVICE`, `SENTINEL_MDM_*` and `MDM_SECRET_ARN`.
+    pub device: DeviceSettings,
+    /// `SENTINEL_CLIENT_TOKEN_SECRET_ARN`.
+    pub client_token: ClientTokenSettings,
+    /// `SENTINEL_NAMED_SESSION_ROLES`: roles whose session names identify people.
     pub named_session_roles: NamedSessionRoles,
-    /// `AWS_LAMBDA_FUNCTION_NAME`, which Lambda sets: what metrics go by.
+    /// `AWS_LAMBDA_FUNCTION_NAME`, which Lambda sets.
     pub function_name: String,
-    /// `AWS_LAMBDA_LOG_LEVEL`, else `RUST_LOG`: how much this program logs.
+    /// `AWS_LAMBDA_LOG_LEVEL`, else `RUST_LOG`.
     pub log_level: LevelFilter,
 }
 
-/// Everything that is wrong with the settings, one line each, beginning with the variable's or the file's name.
+/// Every problem of the settings, one line each, beginning with the name of the variable or file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.join("\n"))]
 pub struct ConfigError(pub Vec<String>);
@@ -60,28 +57,28 @@ impl Config {
         }))
     }
 
-    /// Reads the given variables, of which others than this program's are ignored.
+    /// Reads the given variables and ignores those of other programs.
     pub fn from_variables(
         variables: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
         let mut variables = Variables::new(variables);
         let rate_limit = rate_limit::read(&mut variables);
-        let device = mdm::read(&mut variables);
+        let device = device::read(&mut variables);
         let client_token = client_token(&mut variables);
         let named_session_roles = named_session_roles(&mut variables);
         let log_level = log_level(&mut variables);
         let function_name = variables
             .text("AWS_LAMBDA_FUNCTION_NAME")
             .unwrap_or_else(|| env!("CARGO_PKG_NAME").to_owned());
-        let terms = Terms {
+        let options = BundleOptions {
             default_duration: default_duration(&mut variables),
             named_session_roles: named_session_roles.clone(),
         };
-        let policy = policy(&mut variables, terms);
+        let policy = PolicySettings { source: policy_source(&mut variables), options };
         require_lambda(&mut variables);
         let mut problems = variables.into_problems();
-        match policy {
-            Ok(policy) if problems.is_empty() => Ok(Self {
+        if problems.is_empty() {
+            return Ok(Self {
                 policy,
                 rate_limit,
                 device,
@@ -89,12 +86,10 @@ impl Config {
                 named_session_roles,
                 function_name,
                 log_level,
-            }),
-            policy => {
-                problems.extend(policy.err().into_iter().flat_map(|error| error.0));
-                Err(ConfigError(problems))
-            }
+            });
         }
+        problems.extend(policy.problems());
+        Err(ConfigError(problems))
     }
 }
 
@@ -108,19 +103,19 @@ fn require_lambda(variables: &mut Variables) {
     }
 }
 
-/// The bundle that ships with the function is not read where Parameter Store is named: it must not be what decides when that is
-/// out of reach.
-fn policy(variables: &mut Variables, terms: Terms) -> Result<PolicySetting, BundleError> {
+/// A path in Parameter Store wins. The packaged bundle is then never read: it must not decide when Parameter Store is out of
+/// reach.
+fn policy_source(variables: &mut Variables) -> PolicySource {
     const NAME: &str = "SENTINEL_POLICY_PARAMETER";
     let directory = policy_dir(variables);
     let ttl = Duration::seconds(variables.number("SENTINEL_POLICY_TTL", 1..=3_600, 30).into());
     match variables.text(NAME).map(|text| ParameterPath::parse(&text)) {
-        Some(Ok(path)) => Ok(PolicySetting::Parameters { path, ttl, terms }),
-        Some(Err(error)) => Err(BundleError(vec![format!("{NAME} {error}")])),
-        None => {
-            let policy = Policy::load(&BundleText::from_directory(&directory)?, &terms)?;
-            Ok(PolicySetting::Directory(Arc::new(policy)))
+        Some(Ok(path)) => PolicySource::Parameters { path, ttl },
+        Some(Err(error)) => {
+            variables.problem(NAME, &error.to_string());
+            PolicySource::Directory(directory)
         }
+        None => PolicySource::Directory(directory),
     }
 }
 
@@ -138,9 +133,9 @@ fn default_duration(variables: &mut Variables) -> SessionDuration {
     SessionDuration::from_seconds(seconds).unwrap_or(SessionDuration::MIN)
 }
 
-fn client_token(variables: &mut Variables) -> ClientTokenSetting {
+fn client_token(variables: &mut Variables) -> ClientTokenSettings {
     let secret = variables.text("SENTINEL_CLIENT_TOKEN_SECRET_ARN");
-    secret.map_or(ClientTokenSetting::NotRequired, ClientTokenSetting::Required)
+    secret.map_or(ClientTokenSettings::NotRequired, ClientTokenSettings::Required)
 }
 
 fn named_session_roles(variables: &mut Variables) -> NamedSessionRoles {
@@ -167,7 +162,7 @@ fn log_level(variables: &mut Variables) -> LevelFilter {
     lambda.or(rust).unwrap_or(LevelFilter::INFO)
 }
 
-/// Lambda has a level FATAL, which `tracing` has not.
+/// Lambda has a level FATAL, `tracing` does not.
 fn level_named(text: &str) -> Option<LevelFilter> {
     match text.to_ascii_lowercase().as_str() {
         "fatal" => Some(LevelFilter::ERROR),

@@ -1,4 +1,4 @@
-//! Stable stand-ins for text that does not fit.
+//! SHA-256, in full and shortened.
 
 use sha2::{Digest, Sha256};
 use std::fmt::Write;

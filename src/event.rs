@@ -1,14 +1,22 @@
 //! One invocation as the platform delivers it: Function URL and HTTP API (payload 2.0) or REST API (payload 1.0).
 //!
-//! Invariant: reading is total. A field that is absent, null, empty or of another type reads as "not there", so no event,
-//! however malformed, can make the function fail before it has an answer. What is missing is refused by whoever needs it.
+//! Invariant: reading is total. A member that is absent, null, empty or of another type counts as absent, and a payload that is
+//! not such an event at all counts as an event without members. So no payload, whatever its bytes, can make the function fail
+//! before it has a reply and an audit line; the stage that needs a missing member refuses the request.
 //!
-//! The field names are those of the AWS Lambda and API Gateway developer guides, as modelled by the `aws_lambda_events` crate.
+//! The reader borrows from the payload and does not descend into members that nobody asks for, so that neither the size nor
+//! the depth of an event costs anything.
+//!
+//! Source of the member names: the AWS Lambda and API Gateway developer guides, as modelled by the `aws_lambda_events` crate.
 
-use crate::error::InvalidRequest;
+mod json;
+mod payload;
+
+pub use payload::Payload;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use serde_json::Value;
+use json::{Members, Raw};
 use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
@@ -19,178 +27,203 @@ pub const MAX_INPUT_BYTES: usize = 8 * 1024;
 /// A query parameter: its name and its value, decoded.
 pub type Parameter<'a> = (Cow<'a, str>, Cow<'a, str>);
 
-/// An invocation event.
-#[derive(Clone)]
-pub struct Event(Value);
+/// Why the query or the body cannot be read. Never holds the input itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum UnreadableInput {
+    /// The body or the query string is longer than [`MAX_INPUT_BYTES`].
+    #[error("query string or body over the limit")]
+    TooLarge,
+    /// It is malformed; holds the public message.
+    #[error("{0}")]
+    Malformed(&'static str),
+}
 
-impl fmt::Debug for Event {
+/// An invocation event, read from its payload.
+pub struct Event<'a> {
+    root: Members<'a>,
+    context: Members<'a>,
+    http: Members<'a>,
+    identity: Members<'a>,
+}
+
+impl fmt::Debug for Event<'_> {
     /// Without the contents: headers hold signatures and tokens.
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("Event(..)")
     }
 }
 
-/// The identity that IAM verified, as the event carries it. Made of strings that are not yet checked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The identity that IAM verified, as the event carries it. The strings are not checked yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IamIdentity<'a> {
     /// The caller's ARN.
-    pub user_arn: &'a str,
-    /// The access key the request was signed with.
-    pub access_key_id: Option<&'a str>,
-    /// The AWS Organization of the caller.
-    pub org: Option<&'a str>,
+    pub user_arn: Cow<'a, str>,
+    /// The access key that signed the request.
+    pub access_key_id: Option<Cow<'a, str>>,
+    /// The caller's AWS Organization.
+    pub org: Option<Cow<'a, str>>,
 }
 
-impl Event {
-    /// Wraps the invocation's payload.
+impl<'a> IamIdentity<'a> {
+    /// An identity of which only the ARN is known.
     #[must_use]
-    pub fn new(payload: Value) -> Self {
-        Self(payload)
+    pub fn of_arn(user_arn: &'a str) -> Self {
+        Self { user_arn: user_arn.into(), access_key_id: None, org: None }
+    }
+
+    fn read(members: &Members<'a>) -> Option<Self> {
+        Some(Self {
+            user_arn: members.text("userArn")?,
+            access_key_id: members.text("accessKey"),
+            org: members.text("principalOrgId"),
+        })
+    }
+}
+
+impl<'a> Event<'a> {
+    /// Reads a payload's text.
+    #[must_use]
+    pub fn read(payload: &'a str) -> Self {
+        let root = Members::of(payload);
+        let context = root.object("requestContext");
+        let (http, identity) = (context.object("http"), context.object("identity"));
+        Self { root, context, http, identity }
     }
 
     /// The HTTP method, upper case as clients send it; empty if the event has none.
     #[must_use]
-    pub fn method(&self) -> &str {
-        self.first(["/requestContext/http/method", "/httpMethod"]).unwrap_or_default()
+    pub fn method(&self) -> Cow<'a, str> {
+        self.http.text("method").or_else(|| self.root.text("httpMethod")).unwrap_or_default()
     }
 
     /// The path below the stage; empty if the event has none. Only payload 2.0 has the stage in its path.
     #[must_use]
-    pub fn path(&self) -> &str {
-        let Some(raw) = self.text("/rawPath") else {
-            return self.text("/path").unwrap_or_default();
+    pub fn path(&self) -> Cow<'a, str> {
+        let Some(raw) = self.root.text("rawPath") else {
+            return self.root.text("path").unwrap_or_default();
         };
-        self.text("/requestContext/stage")
-            .filter(|stage| *stage != "$default")
-            .and_then(|stage| raw.strip_prefix('/')?.strip_prefix(stage))
-            .filter(|below| below.starts_with('/'))
-            .unwrap_or(raw)
+        let stage = self.context.text("stage").filter(|stage| stage != "$default");
+        match stage.and_then(|stage| below_stage(&raw, &stage).map(str::to_owned)) {
+            Some(below) => below.into(),
+            None => raw,
+        }
     }
 
     /// The identity that IAM verified: `authorizer.iam` in payload 2.0, `identity` in payload 1.0.
     ///
-    /// An event with both is not one that AWS sends, so it has none.
+    /// AWS never sends both. An event with both has no identity.
     #[must_use]
-    pub fn iam_identity(&self) -> Option<IamIdentity<'_>> {
+    pub fn iam_identity(&self) -> Option<IamIdentity<'a>> {
         // In other payloads `authorizer` holds what a Lambda authorizer chose to put there.
-        let payload_2 = match self.0.get("version").and_then(Value::as_str) {
-            None | Some("2.0") => self.identity_at("/requestContext/authorizer/iam"),
+        let payload_2 = match self.root.string("version").as_deref() {
+            None | Some("2.0") => {
+                IamIdentity::read(&self.context.object("authorizer").object("iam"))
+            }
             Some(_) => None,
         };
-        let payload_1 = self.identity_at("/requestContext/identity");
-        match (payload_2, payload_1) {
+        match (payload_2, IamIdentity::read(&self.identity)) {
             (Some(identity), None) | (None, Some(identity)) => Some(identity),
             _ => None,
         }
     }
 
-    /// The address the request came from, as AWS saw it.
+    /// The address that the request came from, as AWS saw it.
     #[must_use]
     pub fn source_ip(&self) -> Option<IpAddr> {
-        self.first(["/requestContext/http/sourceIp", "/requestContext/identity/sourceIp"])?
-            .parse()
-            .ok()
-            .map(|ip: IpAddr| ip.to_canonical())
+        let address = self.http_or_identity("sourceIp")?;
+        address.parse().ok().map(|ip: IpAddr| ip.to_canonical())
     }
 
-    /// The client's `User-Agent`. The client's own words: for the audit line only.
+    /// The client's `User-Agent`, for the audit line only: clients choose it.
     #[must_use]
-    pub fn user_agent(&self) -> Option<&str> {
-        self.first(["/requestContext/http/userAgent", "/requestContext/identity/userAgent"])
+    pub fn user_agent(&self) -> Option<Cow<'a, str>> {
+        self.http_or_identity("userAgent")
     }
 
-    /// The value of a header, whatever the case of its name; none if it occurs more than once.
+    /// The value of a header, whatever the case of its name; `None` if it occurs more than once.
     #[must_use]
-    pub fn header(&self, name: &str) -> Option<&str> {
-        let map = |pointer| self.0.pointer(pointer).and_then(Value::as_object);
-        let headers =
-            map("/multiValueHeaders").filter(|map| !map.is_empty()).or_else(|| map("/headers"))?;
-        let named = headers.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name));
-        let mut values = named.flat_map(|(_, value)| values_of(value));
+    pub fn header(&self, name: &str) -> Option<Cow<'a, str>> {
+        let headers = self.map("multiValueHeaders").or_else(|| self.map("headers"))?;
+        let mut values = headers
+            .iter()
+            .filter(|(key, _)| key.eq_ignore_ascii_case(name))
+            .flat_map(|(_, value)| value.one_or_many());
         match (values.next(), values.next()) {
-            (Some(value), None) => value.as_str(),
+            (Some(value), None) => value.string(),
             _ => None,
         }
     }
 
     /// The decoded query parameters in order, repeated ones repeated, without those of a pre-signed request (`X-Amz-*`).
-    pub fn query(&self) -> Result<Vec<Parameter<'_>>, InvalidRequest> {
+    pub fn query(&self) -> Result<Vec<Parameter<'a>>, UnreadableInput> {
         let mut pairs = self.all_query_pairs()?;
-        pairs.retain(|(name, _)| {
-            !name.get(..6).is_some_and(|prefix| prefix.eq_ignore_ascii_case("X-Amz-"))
-        });
+        let is_signature =
+            |name: &str| name.get(..6).is_some_and(|prefix| prefix.eq_ignore_ascii_case("X-Amz-"));
+        pairs.retain(|(name, _)| !is_signature(name));
         let length: usize = pairs.iter().map(|(name, value)| name.len() + value.len()).sum();
-        if length > MAX_INPUT_BYTES { Err(InvalidRequest::TooLarge) } else { Ok(pairs) }
+        if length > MAX_INPUT_BYTES { Err(UnreadableInput::TooLarge) } else { Ok(pairs) }
     }
 
-    fn all_query_pairs(&self) -> Result<Vec<Parameter<'_>>, InvalidRequest> {
-        if let Some(raw) = self.0.get("rawQueryString").and_then(Value::as_str) {
-            return Ok(form_urlencoded::parse(raw.as_bytes()).collect());
+    fn all_query_pairs(&self) -> Result<Vec<Parameter<'a>>, UnreadableInput> {
+        if let Some(raw) = self.root.string("rawQueryString") {
+            return Ok(parse_query(raw));
         }
         // Payload 1.0 carries decoded values, repeated ones only in the multi-value map.
-        let map = |pointer| {
-            self.0.pointer(pointer).and_then(Value::as_object).filter(|map| !map.is_empty())
-        };
-        let Some(parameters) =
-            map("/multiValueQueryStringParameters").or_else(|| map("/queryStringParameters"))
-        else {
+        let maps = ["multiValueQueryStringParameters", "queryStringParameters"];
+        let Some(parameters) = maps.into_iter().find_map(|name| self.map(name)) else {
             return Ok(Vec::new());
         };
-        parameters
-            .iter()
-            .flat_map(|(name, value)| values_of(value).iter().map(move |value| (name, value)))
-            .map(|(name, value)| Some((name.as_str().into(), value.as_str()?.into())))
-            .collect::<Option<_>>()
-            .ok_or(InvalidRequest::Malformed("A query parameter is not text."))
+        let pairs = parameters.iter().flat_map(|(name, value)| {
+            value.one_or_many().into_iter().map(|value| Some((name.clone(), value.string()?)))
+        });
+        let not_text = UnreadableInput::Malformed("A query parameter is not text.");
+        pairs.collect::<Option<_>>().ok_or(not_text)
     }
 
     /// The body, decoded if the event carries it in base64; empty if there is none.
-    pub fn body(&self) -> Result<Cow<'_, str>, InvalidRequest> {
-        let Some(body) = self.text("/body") else {
+    pub fn body(&self) -> Result<Cow<'a, str>, UnreadableInput> {
+        let Some(body) = self.root.text("body") else {
             return Ok("".into());
         };
-        let encoded = self.0.pointer("/isBase64Encoded").and_then(Value::as_bool).unwrap_or(false);
-        let limit = if encoded { MAX_INPUT_BYTES.div_ceil(3) * 4 } else { MAX_INPUT_BYTES };
+        let is_encoded = self.root.get("isBase64Encoded").is_some_and(Raw::is_true);
+        let limit = if is_encoded { MAX_INPUT_BYTES.div_ceil(3) * 4 } else { MAX_INPUT_BYTES };
         if body.len() > limit {
-            return Err(InvalidRequest::TooLarge);
+            return Err(UnreadableInput::TooLarge);
         }
-        if !encoded {
-            return Ok(body.into());
-        }
-        let bytes = BASE64
-            .decode(body)
-            .map_err(|_| InvalidRequest::Malformed("The body is not valid base64."))?;
-        if bytes.len() > MAX_INPUT_BYTES {
-            return Err(InvalidRequest::TooLarge);
-        }
-        String::from_utf8(bytes)
-            .map(Cow::Owned)
-            .map_err(|_| InvalidRequest::Malformed("The body is not UTF-8."))
+        if is_encoded { decode(&body).map(Cow::Owned) } else { Ok(body) }
     }
 
-    fn identity_at(&self, pointer: &str) -> Option<IamIdentity<'_>> {
-        let identity = self.0.pointer(pointer)?;
-        Some(IamIdentity {
-            user_arn: non_empty(identity.get("userArn"))?,
-            access_key_id: non_empty(identity.get("accessKey")),
-            org: non_empty(identity.get("principalOrgId")),
-        })
+    fn http_or_identity(&self, name: &str) -> Option<Cow<'a, str>> {
+        self.http.text(name).or_else(|| self.identity.text(name))
     }
 
-    fn text(&self, pointer: &str) -> Option<&str> {
-        non_empty(self.0.pointer(pointer))
-    }
-
-    fn first<const N: usize>(&self, pointers: [&str; N]) -> Option<&str> {
-        pointers.into_iter().find_map(|pointer| self.text(pointer))
+    /// A member that is an object and not empty.
+    fn map(&self, name: &str) -> Option<Members<'a>> {
+        Some(self.root.object(name)).filter(|map| map.iter().next().is_some())
     }
 }
 
-/// One map holds lists of values, the other single ones.
-fn values_of(value: &Value) -> &[Value] {
-    value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice)
+fn below_stage<'p>(path: &'p str, stage: &str) -> Option<&'p str> {
+    let below = path.strip_prefix('/')?.strip_prefix(stage)?;
+    below.starts_with('/').then_some(below)
 }
 
-fn non_empty(value: Option<&Value>) -> Option<&str> {
-    value.and_then(Value::as_str).filter(|text| !text.is_empty())
+fn parse_query(raw: Cow<'_, str>) -> Vec<Parameter<'_>> {
+    match raw {
+        Cow::Borrowed(raw) => form_urlencoded::parse(raw.as_bytes()).collect(),
+        Cow::Owned(raw) => {
+            let owned = form_urlencoded::parse(raw.as_bytes()).into_owned();
+            owned.map(|(name, value)| (name.into(), value.into())).collect()
+        }
+    }
+}
+
+fn decode(body: &str) -> Result<String, UnreadableInput> {
+    let not_base64 = UnreadableInput::Malformed("The body is not valid base64.");
+    let bytes = BASE64.decode(body).map_err(|_| not_base64)?;
+    if bytes.len() > MAX_INPUT_BYTES {
+        return Err(UnreadableInput::TooLarge);
+    }
+    let not_utf8 = UnreadableInput::Malformed("The body is not UTF-8.");
+    String::from_utf8(bytes).map_err(|_| not_utf8)
 }

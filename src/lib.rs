@@ -1,83 +1,136 @@
 //! A token-vending machine for AWS: one Lambda function that turns an IAM-authenticated request into short-lived STS
 //! credentials, if the policy permits it.
 //!
-//! # The way of a request
+//! # A request, stage by stage
 //!
-//! [`App::handle`] takes an invocation event and always has an answer:
+//! [`App::handle`] takes an invocation's payload and always returns a reply:
 //!
-//! 1. [`Caller::from_event`] takes the caller from the IAM identity in the request context, and from nowhere else.
-//! 2. [`RateLimiter::admit`] charges the caller's principal.
-//! 3. [`ClientTokens::verify`] checks the caller's token, where one is required.
-//! 4. [`VendRequest::parse`] reads the parameters, strictly.
-//! 5. [`Policy::decide`], of the policy in force ([`PolicyStore::current`]), asks Cedar and makes a [`Grant`], or a [`Denial`].
-//! 6. [`Sts::assume_role`] takes a grant, and nothing else, to [`Credentials`].
-//! 7. [`Response::render`] makes the reply, [`AuditRecord::close`] the audit line.
+//! 1. [`Event::read`] reads the payload.
+//! 2. [`Caller::from_event`] takes the caller from the IAM identity in the request context, and from nowhere else.
+//! 3. [`RateLimiter::admit`] charges the caller's principal.
+//! 4. [`ClientTokenCheck`] checks the caller's token, where one is required.
+//! 5. [`Route::of`] finds the route, and [`VendRequest::parse`] reads the parameters, strictly.
+//! 6. [`DeviceCheck`] looks up the device, and refuses it where one is required.
+//! 7. [`PolicyStore::current`] returns the policy in force. [`Policy::decide`] evaluates it with Cedar and returns a [`Grant`] or
+//!    a [`Denial`].
+//! 8. [`Sts::assume_role`] turns a grant, and nothing else, into [`Credentials`].
+//! 9. [`Response::render`] writes the reply, [`AuditRecord::close`] the audit line.
 //!
-//! A refusal at any stage is an [`Error`], which has one message for the log and one for the caller.
+//! A failure at any stage is an [`Error`], with one message for the log and one for the caller.
+//!
+//! # Example
+//!
+//! A decision without AWS: a bundle, a caller, a request.
+//!
+//! ```
+//! use sentinel_tvm::{
+//!     BundleFiles, BundleOptions, Caller, Decision, Event, IamIdentity, NamedSessionRoles, Policy,
+//!     RequestId, SessionDuration, VendRequest,
+//! };
+//! use time::UtcDateTime;
+//!
+//! let bundle = [
+//!     ("profiles", "[dev]\nrole_arn = \"arn:aws:iam::123456789012:role/vended-dev\""),
+//!     ("policies/access", "permit (principal, action, resource) when { principal.name == \"alice\" };"),
+//! ];
+//! let files = BundleFiles::from_parameters(bundle.map(|(name, text)| (name.into(), text.into())))?;
+//! let named_session_roles = NamedSessionRoles::default();
+//! let options = BundleOptions {
+//!     default_duration: SessionDuration::MIN,
+//!     named_session_roles: named_session_roles.clone(),
+//! };
+//! let policy = Policy::load(&files, &options)?;
+//!
+//! let alice = IamIdentity::of_arn("arn:aws:iam::123456789012:user/alice");
+//! let caller = Caller::verified(&alice, None, &named_session_roles)?;
+//! let request = VendRequest::parse(&Event::read(r#"{"rawQueryString":"profile=dev"}"#))?;
+//! let id = RequestId::new("0a1b2c3d-4e5f-6789-abcd-ef0123456789");
+//! let (decision, _) = policy.decide(&caller, &request, None, &id, UtcDateTime::UNIX_EPOCH);
+//!
+//! let Decision::Allow(grant) = decision else { panic!("the policy permits alice") };
+//! assert_eq!(grant.source_identity(), "sentinel-alice");
+//! assert_eq!(grant.session_name(), "alice-0a1b2c3d");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 //!
 //! # Layout
 //!
-//! - `app`: the pipeline.
-//! - `event`, `caller`, `request`: from the wire to the domain.
-//! - `rate_limit`, `secret`, `policy`, `sts`: the stages; `policy_store` keeps the policy up to date; `adapters` makes those
-//!   that talk to a service.
-//! - `error`, `response`, `audit`: from the domain to the wire and the log.
-//! - `config`, `telemetry`: the start.
+//! Imports point down this list, never up; `tests/imports.rs` holds it.
+//!
+//! | modules | content |
+//! |---|---|
+//! | `app` | the pipeline |
+//! | `response`, `audit` | from the domain to the wire and the log |
+//! | `error` | the sum of the stages' errors, and the only table to HTTP |
+//! | `services`, `config` | the start: the stages, made from the settings |
+//! | `sts`, `policy_store`, `policy`, `mdm`, `device`, `client_token`, `rate_limit` | the stages; each owns its settings, its errors and its AWS client |
+//! | `request`, `caller`, `event` | from the wire to the domain |
+//! | `secret`, `refreshed`, `single_flight`, `upstream`, `clock`, `lock`, `digest`, `alphabet` | shared by the stages |
+//! | `telemetry` | the log |
 
-mod adapters;
-mod age;
+mod alphabet;
 mod app;
 mod audit;
-mod aws;
 mod caller;
+mod client_token;
+mod clock;
 mod config;
 mod device;
 mod digest;
 mod error;
 mod event;
+mod lock;
 mod mdm;
 mod policy;
 mod policy_store;
 mod rate_limit;
+mod refreshed;
 mod request;
 mod response;
 mod secret;
 #[cfg(doctest)]
 mod security;
+mod services;
 mod single_flight;
 mod sts;
 pub mod telemetry;
+mod upstream;
 
-pub use adapters::{
-    Adapters, ClientTokenCheck, ClientTokenSetting, DeviceCheck, DeviceLookUp, DeviceRefused,
-};
 pub use app::{App, AuditSink, Invocation};
-pub use audit::{AuditRecord, Readings};
+pub use audit::AuditRecord;
 pub use caller::{
     Caller, CallerKind, InvalidPattern, NamedSessionRoles, Principal, Unauthenticated,
 };
-pub use config::{Config, ConfigError, DeviceSetting, MdmSecret};
-pub use device::Device;
-pub use error::{Error, InvalidRequest, PublicError, Upstream};
-pub use event::{Event, IamIdentity, MAX_INPUT_BYTES, Parameter};
-pub use mdm::{BaseUrl, Mdm, MdmSettings, Posture, PostureError, PostureSource, Provider};
+pub use client_token::{
+    ClientTokenCheck, ClientTokenError, ClientTokenInvalid, ClientTokenSettings, ClientTokens,
+};
+pub use config::{Config, ConfigError};
+pub use device::{Device, DeviceRefused};
+pub use error::{Error, PublicError};
+pub use event::{Event, IamIdentity, MAX_INPUT_BYTES, Parameter, Payload, UnreadableInput};
+pub use mdm::{
+    BaseUrl, DeviceCheck, DeviceError, DeviceLookUp, DeviceSettings, Mdm, MdmCredential, MdmSecret,
+    MdmSettings, Posture, PostureError, PostureSource, Provider,
+};
 pub use policy::{
-    BundleError, BundleText, Clamp, Decision, Denial, Explanation, Factor, Grant, Policy,
-    ProfileSummary, Refusal, Rehearsal, SessionScope, Terms, Unscopable,
+    BundleError, BundleFiles, BundleOptions, Clamp, Decision, Denial, Explanation, Factor, Grant,
+    Policy, ProfileSummary, Refusal, SessionScope, Shadow, Unscopable,
 };
 pub use policy_store::{
-    InvalidPath, ParameterPath, PolicyHealth, PolicySetting, PolicyStore, ReloadError,
+    InvalidPath, ParameterPath, PolicyHealth, PolicySettings, PolicySource, PolicyStore,
+    ReloadError,
 };
 pub use rate_limit::{
     Admission, Backend, BreakerSettings, BreakerState, Charge, Charged, DecidedBy, Degraded,
-    DynamoTable, FailureMode, Form, Limit, LimiterHealth, Limits, Outcome, Quota,
-    RateLimitSettings, RateLimiter, RetryAfter, SharedSettings, Standing, StoreError,
-    StoreSettings, Table, Tier, Usage,
+    DynamoTable, FailureMode, Form, Limit, LimiterHealth, Limits, Outcome, Quota, QuotaStatus,
+    RateLimitSettings, RateLimiter, RetryAfter, SharedSettings, StoreError, StoreSettings, Table,
+    Tier, Usage,
 };
-pub use request::{DeviceId, ProfileName, RequestId, Route, SessionDuration, VendRequest};
+pub use request::{
+    DeviceId, InvalidRequest, ProfileName, RequestId, Route, RouteError, SessionDuration,
+    VendRequest,
+};
 pub use response::{Health, Reply, Response, Vended};
-pub use secret::{
-    CachedSecret, ClientTokenInvalid, ClientTokens, Freshness, FromSecret, MdmCredential,
-    SecretError, Served,
-};
-pub use sts::{Credentials, Sts};
+pub use secret::{CachedSecret, Freshness, FromSecret, SecretError, Served};
+pub use services::{ServiceReadings, Services};
+pub use sts::{Credentials, Sts, StsError};

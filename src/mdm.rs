@@ -1,10 +1,12 @@
-//! Device posture: what the organisation's device-management system knows of the device a caller says to be on.
+//! Device posture: what the organisation's device-management system (MDM) knows of the device that a request names.
 //!
-//! Invariant: a posture comes from the system, within one time-out for everything a look-up needs, and is of exactly one device
-//! whose identifier is the one asked for. Whatever else happens is a [`PostureError`], which is a refusal. Postures of compliant
-//! devices are remembered for a short while; of others never, so that a device that was put in order is seen at once.
+//! Invariant: a posture comes from the MDM, within one time limit for the whole look-up, and describes exactly one device,
+//! whose identifier is the requested one. Anything else is a [`PostureError`]. Postures of compliant devices are cached for a
+//! short time, those of other devices never: a device that was just repaired passes at once.
 
 mod base_url;
+mod check;
+mod credential;
 mod http;
 mod intune;
 mod jamf;
@@ -13,24 +15,28 @@ mod oauth;
 mod posture;
 
 pub use base_url::BaseUrl;
+pub use check::{DeviceCheck, DeviceError, DeviceLookUp, DeviceSettings, MdmSecret};
+pub use credential::MdmCredential;
 pub use posture::{Posture, PostureError, PostureSource};
 
+use crate::clock::age;
 use crate::device::Device;
+use crate::lock::lock;
 use crate::request::DeviceId;
-use crate::secret::{CachedSecret, MdmCredential, SecretError, Served};
-use http::{Failure, Http};
+use crate::secret::{CachedSecret, SecretError, Served};
+use http::{Http, HttpError};
 use lru::LruCache;
 use oauth::{AccessTokens, TokenEndpoint};
 use secrecy::SecretString;
 use std::fmt;
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use time::UtcDateTime;
 
-/// How many postures are remembered.
-const MAX_REMEMBERED: NonZeroUsize = NonZeroUsize::new(1_000).unwrap();
+/// The bound of the posture cache.
+const MAX_CACHED: NonZeroUsize = NonZeroUsize::new(1_000).unwrap();
 
-/// Which system manages the devices.
+/// The system that manages the devices.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Provider {
     /// Jamf Pro; the base URL is the server's.
@@ -45,7 +51,7 @@ pub enum Provider {
 }
 
 impl Provider {
-    /// The provider as settings, policies and logs spell it.
+    /// The provider's name in settings, policies and logs.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
@@ -56,16 +62,16 @@ impl Provider {
     }
 }
 
-/// How the system is asked.
+/// The settings of the device-management system.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MdmSettings {
-    /// Which system it is.
+    /// The product.
     pub provider: Provider,
-    /// Where it is.
+    /// The address of its API.
     pub base_url: BaseUrl,
-    /// How long one look-up may take, with everything it needs.
+    /// The time limit of one look-up, secret and access token included.
     pub timeout: std::time::Duration,
-    /// How long the posture of a compliant device is remembered.
+    /// How long the posture of a compliant device is cached.
     pub posture_ttl: time::Duration,
 }
 
@@ -73,14 +79,14 @@ pub struct MdmSettings {
 pub struct Mdm {
     settings: MdmSettings,
     secret: CachedSecret<MdmCredential>,
-    /// None if the provider takes no client credentials.
+    /// `None` if the provider takes no client credentials.
     token_endpoint: Option<TokenEndpoint>,
     access_tokens: AccessTokens,
     http: Http,
-    remembered: Mutex<LruCache<String, Remembered>>,
+    postures: Mutex<LruCache<String, CachedPosture>>,
 }
 
-struct Remembered {
+struct CachedPosture {
     posture: Posture,
     since: UtcDateTime,
 }
@@ -92,7 +98,10 @@ impl fmt::Debug for Mdm {
 }
 
 impl Mdm {
-    /// The system with these settings; the secret is asked for when it is needed. The error says which setting is wrong.
+    /// The system with these settings; `secret` is read when it is needed.
+    ///
+    /// # Errors
+    /// Names the setting that does not work.
     pub fn new(
         settings: MdmSettings,
         secret: CachedSecret<MdmCredential>,
@@ -105,24 +114,24 @@ impl Mdm {
             Provider::Kandji => None,
         };
         let http = Http::new(&settings.base_url)?;
-        let remembered = Mutex::new(LruCache::new(MAX_REMEMBERED));
+        let postures = Mutex::new(LruCache::new(MAX_CACHED));
         Ok(Self {
             settings,
             secret,
             token_endpoint,
             access_tokens: AccessTokens::default(),
             http,
-            remembered,
+            postures,
         })
     }
 
-    /// What the system is asked with.
+    /// The secret that holds the credential.
     pub(crate) fn secret(&self) -> &CachedSecret<MdmCredential> {
         &self.secret
     }
 
-    /// Loads the secret, and an access token where one is needed, ahead of the first request. A failure is only logged: the
-    /// first request tries again.
+    /// Loads the secret, and an access token where one is needed, before the first request. A failure is only logged: the first
+    /// request tries again.
     pub async fn warm(&self, now: UtcDateTime) {
         let ready = self.bounded(async {
             let secret = self.secret.value(now).await?;
@@ -147,7 +156,7 @@ impl Mdm {
         Ok(posture)
     }
 
-    /// What is being waited for, or an error when the time is over.
+    /// The result, or an error when the time limit is over.
     async fn bounded<T>(
         &self,
         result: impl Future<Output = Result<T, PostureError>>,
@@ -162,22 +171,22 @@ impl Mdm {
             Ok(device) => {
                 Ok(Posture { device, secret: secret.freshness, source: PostureSource::Mdm })
             }
-            Err(Failure::Unauthorized) => self.look_up_again(device, &secret, now).await,
+            Err(HttpError::Unauthorized) => self.look_up_again(device, &secret, now).await,
             Err(failure) => Err(failure.into()),
         }
     }
 
-    /// After a rotation the cached secret, or the token it was exchanged for, is refused. A new one gets one more try.
+    /// The MDM rejected the credential, as it does after a rotation. Tries once more with a freshly read one.
     async fn look_up_again(
         &self,
         device: &DeviceId,
-        refused: &Served<MdmCredential>,
+        rejected: &Served<MdmCredential>,
         now: UtcDateTime,
     ) -> Result<Posture, PostureError> {
         let secret = self.secret.refreshed(now).await?;
         let is_plain_token = matches!(*secret.value, MdmCredential::Token(_));
-        if is_plain_token && Arc::ptr_eq(&secret.value, &refused.value) {
-            return Err(Failure::Unauthorized.into());
+        if is_plain_token && Arc::ptr_eq(&secret.value, &rejected.value) {
+            return Err(HttpError::Unauthorized.into());
         }
         let device = self.ask(device, &secret, now).await?;
         Ok(Posture { device, secret: secret.freshness, source: PostureSource::Mdm })
@@ -188,7 +197,7 @@ impl Mdm {
         device: &DeviceId,
         secret: &Served<MdmCredential>,
         now: UtcDateTime,
-    ) -> Result<Device, Failure> {
+    ) -> Result<Device, HttpError> {
         let token = self.token(secret, now).await?;
         let (http, base, id) = (&self.http, &self.settings.base_url, device.as_str());
         let found = match self.settings.provider {
@@ -196,18 +205,18 @@ impl Mdm {
             Provider::Intune { .. } => intune::find(http, base, &token, id).await,
             Provider::Kandji => kandji::find(http, base, &token, id, now).await,
         };
-        if matches!(found, Err(Failure::Unauthorized)) {
+        if matches!(found, Err(HttpError::Unauthorized)) {
             self.access_tokens.forget(&token);
         }
         found
     }
 
-    /// The bearer token: the secret itself, or what it is exchanged for.
+    /// The bearer token: the secret itself, or the access token it is exchanged for.
     async fn token(
         &self,
         secret: &Served<MdmCredential>,
         now: UtcDateTime,
-    ) -> Result<Arc<SecretString>, Failure> {
+    ) -> Result<Arc<SecretString>, HttpError> {
         match (&*secret.value, &self.token_endpoint) {
             (MdmCredential::Token(token), _) => Ok(Arc::new(token.clone())),
             (MdmCredential::OAuth { client_id, client_secret }, Some(endpoint)) => {
@@ -223,27 +232,24 @@ impl Mdm {
     }
 
     fn recall(&self, device: &DeviceId, now: UtcDateTime) -> Option<Posture> {
-        let mut remembered = self.remembered();
-        let held = remembered
+        let mut postures = lock(&self.postures);
+        let cached = postures
             .get(&key(device))
-            .filter(|held| now - held.since < self.settings.posture_ttl)?;
-        Some(Posture { source: PostureSource::Cache, ..held.posture.clone() })
+            .filter(|cached| age(cached.since, now) < self.settings.posture_ttl)?;
+        Some(Posture { source: PostureSource::Cache, ..cached.posture.clone() })
     }
 
     fn remember(&self, device: &DeviceId, posture: &Posture, now: UtcDateTime) {
+        let mut postures = lock(&self.postures);
         if posture.device.managed && posture.device.compliant {
-            self.remembered().put(key(device), Remembered { posture: posture.clone(), since: now });
+            postures.put(key(device), CachedPosture { posture: posture.clone(), since: now });
         } else {
-            self.remembered().pop(&key(device));
+            postures.pop(&key(device));
         }
-    }
-
-    fn remembered(&self) -> MutexGuard<'_, LruCache<String, Remembered>> {
-        self.remembered.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Identifiers are compared without regard to case.
+/// The cache's key: identifiers are compared without regard to case.
 fn key(device: &DeviceId) -> String {
     device.as_str().to_ascii_lowercase()
 }

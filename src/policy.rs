@@ -1,74 +1,78 @@
 //! The decision: who may have which profile, and when.
 //!
-//! A bundle is a catalogue (`profiles.toml`) and Cedar policies, checked as a whole when it is loaded; one that has any
-//! error never loads. Invariants: without a matching `permit` there is no grant; a policy that fails to evaluate refuses the
-//! request, as Cedar would otherwise skip a `forbid` that fails; and a [`Grant`] can be made nowhere but here, while nothing
-//! else can be turned into credentials.
+//! A bundle is a catalogue (`profiles.toml`) and Cedar policies. It is checked as a whole, and does not load with an error.
+//!
+//! Invariants:
+//! - Without a matching `permit` there is no grant.
+//! - A policy that fails to evaluate refuses the request. Cedar alone would skip it, even if it is a `forbid`.
+//! - Only this module makes a [`Grant`], and only a grant can be turned into credentials.
 
 mod annotations;
 mod bundle;
 mod catalogue;
-mod dangling;
+mod cedar_request;
 mod decision;
 mod explanation;
-mod question;
+mod files;
+mod iam_json;
+mod references;
 mod rules;
 mod scope;
 mod session_policy;
 mod template;
-mod text;
-mod unique;
+mod temporal;
 
 pub use bundle::BundleError;
-pub use decision::{Clamp, Decision, Denial, Grant, Refusal, Rehearsal};
+pub use decision::{Clamp, Decision, Denial, Grant, Refusal, Shadow};
 pub use explanation::{Explanation, Factor};
+pub use files::BundleFiles;
 pub use scope::{SessionScope, Unscopable};
-pub use text::BundleText;
 
 use crate::caller::{Caller, NamedSessionRoles};
 use crate::device::Device;
 use crate::request::{ProfileName, RequestId, SessionDuration, VendRequest};
 use bundle::Bundle;
 use catalogue::Profile;
-use question::{Circumstances, Question};
+use cedar_request::{CedarRequest, RequestContext};
+
 use serde::Serialize;
 use time::UtcDateTime;
 
-/// What holds for every bundle.
+/// The settings that apply to every bundle.
 #[derive(Debug, Clone)]
-pub struct Terms {
+pub struct BundleOptions {
     /// The session's length when the caller names none.
     pub default_duration: SessionDuration,
-    /// On which depends which callers there can be.
+    /// Roles whose session names identify people.
     pub named_session_roles: NamedSessionRoles,
 }
 
-/// The loaded bundle, ready to decide.
+/// A loaded bundle, ready to decide.
 #[derive(Debug)]
 pub struct Policy {
     bundle: Bundle,
     default_duration: SessionDuration,
 }
 
-/// A profile as its possible users see it.
+/// A profile, as `/v1/profiles` shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ProfileSummary {
-    /// The name to ask for.
+    /// The name to request.
     pub name: ProfileName,
     /// What it is for.
     pub description: String,
-    /// The longest session it gives, in seconds.
+    /// The longest session, in seconds.
     pub max_duration: u32,
 }
 
 impl Policy {
-    /// Checks a bundle, and makes it ready.
+    /// Checks a bundle and loads it.
     ///
-    /// On a thread of its own, because Cedar's parser and validator descend as deep as a policy is nested, and a stack that
-    /// overflows ends the process.
-    pub fn load(text: &BundleText, terms: &Terms) -> Result<Self, BundleError> {
+    /// This runs on a thread with a large stack: Cedar's parser and validator recurse as deep as a policy is nested, and a stack
+    /// overflow would end the process.
+    pub fn load(files: &BundleFiles, options: &BundleOptions) -> Result<Self, BundleError> {
         const STACK: usize = 32 * 1024 * 1024;
-        let parse = || Bundle::parse(text, &terms.named_session_roles);
+        let parse = || Bundle::parse(files, &options.named_session_roles);
         let bundle = std::thread::scope(|scope| {
             let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, parse);
             let thread = thread.map_err(|error| {
@@ -78,22 +82,22 @@ impl Policy {
                 Err(BundleError(vec!["loading it failed, a defect of this program".to_owned()]))
             })
         })?;
-        Ok(Self { bundle, default_duration: terms.default_duration })
+        Ok(Self { bundle, default_duration: options.default_duration })
     }
 
-    /// The [digest](BundleText::digest) of the text it was loaded from.
+    /// The [digest](BundleFiles::digest) of its files.
     #[must_use]
     pub fn digest(&self) -> &str {
         &self.bundle.digest
     }
 
-    /// Remarks on a bundle that loads, such as a rule about a profile that does not exist.
+    /// Remarks that do not keep the bundle from loading, such as a `permit` for a profile that does not exist.
     #[must_use]
     pub fn warnings(&self) -> &[String] {
         &self.bundle.warnings
     }
 
-    /// How many profiles the catalogue has.
+    /// The number of profiles in the catalogue.
     #[must_use]
     pub fn profile_count(&self) -> usize {
         self.bundle.catalogue.len()
@@ -105,7 +109,9 @@ impl Policy {
         self.default_duration
     }
 
-    /// Decides one request, from `device` if it is known. `request_id` goes into the session's name and tags.
+    /// Decides one request, with `device` if it is known. `request_id` becomes part of the session's name and tags.
+    ///
+    /// Also returns what the policies in shadow mode would decide.
     #[must_use]
     pub fn decide(
         &self,
@@ -114,102 +120,103 @@ impl Policy {
         device: Option<&Device>,
         request_id: &RequestId,
         now: UtcDateTime,
-    ) -> Decision {
+    ) -> (Decision, Shadow) {
+        let denied = |refusal| (Decision::Deny(Denial::of(refusal)), Shadow::Nothing);
         let Some(profile) = self.bundle.catalogue.get(&request.profile) else {
-            return Decision::Deny(Denial::new(Refusal::UnknownProfile, Vec::new(), Vec::new()));
+            return denied(Refusal::UnknownProfile);
         };
-        let (duration, clamped_by) = self.wished(request, profile);
-        let circumstances = Circumstances { duration, device, now };
-        let granted =
-            self.evaluate(caller, &request.profile, profile, circumstances).map(|permission| {
+        let (duration, clamped_by) = self.requested(request, profile);
+        let context = RequestContext { duration, device, now };
+        let Some(asked) = CedarRequest::new(caller, profile, context) else {
+            return denied(Refusal::EvaluationFailed);
+        };
+        let decision = match self.evaluate(caller, profile, &asked) {
+            Ok(permission) => {
                 let clamped = permission.clamp(duration, clamped_by);
-                Grant::new(caller, (&request.profile, profile), request_id, clamped, permission)
-            });
-        granted.map_or_else(Decision::Deny, |grant| Decision::Allow(Box::new(grant)))
+                let grant = Grant::new(caller, profile, request_id, clamped, permission);
+                Decision::Allow(Box::new(grant))
+            }
+            Err(denial) => Decision::Deny(denial),
+        };
+        (decision, self.shadow(&asked))
     }
 
-    /// What the policies in shadow mode would change about a request.
-    #[must_use]
-    pub fn rehearse(
-        &self,
-        caller: &Caller,
-        request: &VendRequest,
-        device: Option<&Device>,
-        now: UtcDateTime,
-    ) -> Rehearsal {
-        let (Some(profile), Some(rules)) =
-            (self.bundle.catalogue.get(&request.profile), &self.bundle.with_shadow)
-        else {
-            return Rehearsal::Nothing;
-        };
-        let duration = self.wished(request, profile).0;
-        let Some(question) = Question::new(
-            caller,
-            &request.profile,
-            profile,
-            Circumstances { duration, device, now },
-        ) else {
-            return Rehearsal::Nothing;
-        };
-        let verdict = rules.judge(&question);
-        match (verdict.shadows(rules), verdict.refusal) {
-            (shadows, _) if shadows.is_empty() => Rehearsal::Nothing,
-            (shadows, None) => Rehearsal::WouldAllow(shadows),
-            (shadows, Some(_)) => Rehearsal::WouldDeny(shadows),
-        }
-    }
-
-    /// The profiles `caller` could be granted now, by name, without a device.
+    /// The profiles that `caller` could be granted now without a device, by name.
     #[must_use]
     pub fn grantable(&self, caller: &Caller, now: UtcDateTime) -> Vec<ProfileSummary> {
-        let summary = |(name, profile): (&ProfileName, &Profile)| {
-            let circumstances = Circumstances {
-                duration: clamp(self.default_duration, profile).0,
-                device: None,
-                now,
-            };
-            let permission = self.evaluate(caller, name, profile, circumstances).ok()?;
+        let summary = |profile: &Profile| {
+            let duration = clamp(self.default_duration, profile).0;
+            let context = RequestContext { duration, device: None, now };
+            let permission = self.permission(caller, profile, context).ok()?;
             let longest = permission.clamp(profile.longest_session(), None).0;
-            let (name, description) = (name.clone(), profile.description.clone());
-            Some(ProfileSummary { name, description, max_duration: longest.seconds() })
+            Some(ProfileSummary {
+                name: profile.name.clone(),
+                description: profile.description.clone(),
+                max_duration: longest.seconds(),
+            })
         };
-        self.bundle.catalogue.iter().filter_map(summary).collect()
+        self.bundle.catalogue.values().filter_map(summary).collect()
     }
 
-    /// The duration that a request asks for, as far as the profile gives it, and what shortened it.
-    fn wished(&self, request: &VendRequest, profile: &Profile) -> (SessionDuration, Option<Clamp>) {
+    /// The requested duration within the profile's limits, and what shortened it.
+    fn requested(
+        &self,
+        request: &VendRequest,
+        profile: &Profile,
+    ) -> (SessionDuration, Option<Clamp>) {
         clamp(request.duration.unwrap_or(self.default_duration), profile)
     }
 
-    /// What the matching permits allow, or why it is denied.
+    /// What the matching permits allow, or why the request is denied.
+    fn permission(
+        &self,
+        caller: &Caller,
+        profile: &Profile,
+        context: RequestContext<'_>,
+    ) -> Result<Permission, Denial> {
+        let asked = CedarRequest::new(caller, profile, context)
+            .ok_or_else(|| Denial::of(Refusal::EvaluationFailed))?;
+        self.evaluate(caller, profile, &asked)
+    }
+
     fn evaluate(
         &self,
         caller: &Caller,
-        name: &ProfileName,
         profile: &Profile,
-        circumstances: Circumstances<'_>,
+        asked: &CedarRequest,
     ) -> Result<Permission, Denial> {
-        let Some(question) = Question::new(caller, name, profile, circumstances) else {
-            return Err(Denial::new(Refusal::EvaluationFailed, Vec::new(), Vec::new()));
-        };
-        let verdict = self.bundle.rules.judge(&question);
-        let (rules, deciding) = (verdict.rules(), self.bundle.rules.named(&verdict.deciding));
-        match verdict.refusal {
-            None => match profile.scope.narrow(caller) {
-                Ok(scope) => Ok(Permission {
-                    rules,
-                    scope,
-                    longest: deciding.map(longest_session).max().unwrap_or(SessionDuration::MIN),
-                }),
-                Err(why) => Err(Denial::unscopable(why, rules)),
-            },
-            Some(Refusal::Forbidden) => {
-                let reasons = deciding
-                    .filter_map(|forbid| forbid.annotation("reason").map(str::to_owned))
-                    .collect();
-                Err(Denial::new(Refusal::Forbidden, rules, reasons))
+        let evaluation = self.bundle.rules.evaluate(asked);
+        let (rules, deciding) = (evaluation.rules(), self.bundle.rules.named(&evaluation.deciding));
+        match evaluation.refusal {
+            None => {
+                let longest = deciding.map(longest_session).max().unwrap_or(SessionDuration::MIN);
+                match profile.scope.narrow(caller) {
+                    Ok(scope) => Ok(Permission { rules, scope, longest }),
+                    Err(why) => Err(Denial::unscopable(why, rules)),
+                }
             }
-            Some(refusal) => Err(Denial::new(refusal, rules, Vec::new())),
+            Some(refusal) => {
+                let reason =
+                    |policy: &cedar_policy::Policy| policy.annotation("reason").map(str::to_owned);
+                let reasons = match refusal {
+                    Refusal::Forbidden => deciding.filter_map(reason).collect(),
+                    _ => Vec::new(),
+                };
+                Err(Denial::new(refusal, rules, reasons))
+            }
+        }
+    }
+
+    /// What the policies in shadow mode would decide.
+    fn shadow(&self, asked: &CedarRequest) -> Shadow {
+        let Some(rules) = &self.bundle.with_shadow else {
+            return Shadow::Nothing;
+        };
+        let evaluation = rules.evaluate(asked);
+        match (evaluation.shadows(rules), evaluation.refusal) {
+            (shadows, _) if shadows.is_empty() => Shadow::Nothing,
+            (shadows, None) => Shadow::WouldAllow(shadows),
+            (shadows, Some(_)) => Shadow::WouldDeny(shadows),
         }
     }
 }
@@ -218,7 +225,7 @@ impl Policy {
 struct Permission {
     rules: Vec<String>,
     scope: SessionScope,
-    /// The longest session that one of them gives.
+    /// The longest session that one of them allows.
     longest: SessionDuration,
 }
 
@@ -240,11 +247,11 @@ fn longest_session(permit: &cedar_policy::Policy) -> SessionDuration {
     annotations::max_duration(permit).unwrap_or(SessionDuration::CHAINED_MAX)
 }
 
-/// The duration granted for a wish, and what shortened it.
-fn clamp(wish: SessionDuration, profile: &Profile) -> (SessionDuration, Option<Clamp>) {
+/// The granted duration for a requested one, and what shortened it.
+fn clamp(requested: SessionDuration, profile: &Profile) -> (SessionDuration, Option<Clamp>) {
     let longest = profile.longest_session();
-    if wish <= longest {
-        (wish, None)
+    if requested <= longest {
+        (requested, None)
     } else if longest < SessionDuration::CHAINED_MAX {
         (longest, Some(Clamp::Profile))
     } else {

@@ -1,54 +1,59 @@
 //! The policy in force: from the package, or from SSM Parameter Store, where it may change at any time.
 //!
-//! Lambda freezes the process between requests, so the age of a bundle is judged when a request comes. In the last third of its
-//! TTL a reload runs beside what the request waits for anyway; past the TTL the request waits for the reload, for a bounded time.
-//! Invariants: while Parameter Store answers with a bundle that loads, no decision rests on one older than the TTL. There is one
-//! reload at a time, and it replaces the bundle as a whole or not at all: when it fails, the last good one stays in force, with
-//! a warning, and is told as stale.
+//! Lambda freezes the process between requests, so each request judges the bundle's age:
+//!
+//! | age | what happens |
+//! |---|---|
+//! | below two thirds of the TTL | nothing |
+//! | the last third | a reload runs beside the request; the held bundle decides |
+//! | past the TTL | the request waits for the reload, for a bounded time |
+//!
+//! Invariants: while Parameter Store answers with a bundle that loads, no decision rests on one older than the TTL. A reload
+//! replaces the bundle as a whole or not at all. If it fails, the last good bundle stays in force, with a warning, and
+//! `/v1/health` reports it as stale.
 
 mod parameters;
 
 pub use parameters::{InvalidPath, ParameterPath};
 
-use crate::age::{age, age_seconds};
-use crate::policy::{BundleError, BundleText, Policy, Terms};
-use crate::single_flight::{Errand, SingleFlight};
-use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, Shared};
-use parameters::Parameters;
+use crate::clock::age_seconds;
+use crate::policy::{BundleError, BundleFiles, BundleOptions, Policy};
+use crate::refreshed::{Outcome, Refreshed};
+use crate::single_flight::Flight;
+use parameters::{Parameters, first_policy};
 use serde::Serialize;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::path::PathBuf;
+use std::sync::Arc;
 use time::{Duration, UtcDateTime};
 
 /// How long a reload may take, all pages included, and how long a request waits for one.
 const RELOAD: std::time::Duration = std::time::Duration::from_secs(3);
-/// How often a start looks again, and after which pause.
-const START_TRIES: u32 = 3;
-const START_PAUSE: std::time::Duration = std::time::Duration::from_secs(1);
-/// A reload that began this long ago is under way no more.
-const ABANDONED: Duration = Duration::seconds(4);
-/// After a failure Parameter Store is left alone for this long, or for the TTL if that is shorter.
-const PAUSE: Duration = Duration::seconds(5);
 
-/// Where the policy comes from.
+/// The settings of the policy.
 #[derive(Debug, Clone)]
-pub enum PolicySetting {
-    /// From a directory, which does not change while the function runs.
-    Directory(Arc<Policy>),
-    /// From the parameters below a path.
+pub struct PolicySettings {
+    /// Where the bundle is.
+    pub source: PolicySource,
+    /// What applies to every bundle from there.
+    pub options: BundleOptions,
+}
+
+/// Where the bundle is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PolicySource {
+    /// In a directory, which does not change while the function runs.
+    Directory(PathBuf),
+    /// In the parameters below a path.
     Parameters {
         /// The path.
         path: ParameterPath,
-        /// How long a bundle is relied on.
+        /// How long a bundle is used before it is read again.
         ttl: Duration,
-        /// What holds for every bundle there.
-        terms: Terms,
     },
 }
 
-/// Why a bundle could not be had.
+/// Why no bundle could be loaded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReloadError {
     /// Parameter Store refused with this code: check the path and `ssm:GetParametersByPath`.
@@ -60,51 +65,51 @@ pub enum ReloadError {
     /// Parameter Store did not answer in time.
     #[error("Parameter Store did not answer in time")]
     TimedOut,
-    /// What is there does not load.
+    /// The bundle there does not load.
     #[error(transparent)]
     Bundle(#[from] BundleError),
 }
 
 /// The policy in force. Clones share it.
 #[derive(Clone)]
-pub struct PolicyStore(Arc<Inner>);
+pub struct PolicyStore(Store);
 
-struct Inner {
-    source: Source,
-    state: Mutex<State>,
-    failures: AtomicU64,
+#[derive(Clone)]
+enum Store {
+    Fixed { policy: Arc<Policy>, since: UtcDateTime },
+    Reloaded { policy: Refreshed<Parameters>, first: Arc<Policy>, ttl: Duration },
 }
 
-enum Source {
-    Directory,
-    Parameters { parameters: Parameters, ttl: Duration, terms: Terms },
-}
-
-struct State {
-    held: Arc<Policy>,
-    /// When the text of `held` was last known to be what is there.
-    since: UtcDateTime,
-    /// The reload that brought it.
-    newest: Errand,
-    reloading: SingleFlight<()>,
-    failed_at: Option<UtcDateTime>,
-}
-
-type Reload = Shared<BoxFuture<'static, ()>>;
-
-/// What is known of the policy in force.
+/// The state of the policy in force.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PolicyHealth {
     /// `directory` or `ssm`.
     pub source: &'static str,
-    /// How many profiles the catalogue has.
+    /// The number of profiles in the catalogue.
     pub profiles: usize,
-    /// The digest of its text.
+    /// The digest of its files.
     pub digest: String,
-    /// Seconds since it was last known to be what is there: since the start for a directory.
+    /// Seconds since the source was last known to hold it; since the start for a directory.
     pub age_seconds: u64,
-    /// Whether that is longer than the TTL because reloads fail.
+    /// Whether it is older than the TTL because reloads fail.
     pub stale: bool,
+}
+
+impl PolicySettings {
+    /// Every problem of a bundle in a directory. Parameter Store is not asked.
+    #[must_use]
+    pub fn problems(&self) -> Vec<String> {
+        match &self.source {
+            PolicySource::Directory(directory) => {
+                self.load(directory).err().map(|BundleError(problems)| problems).unwrap_or_default()
+            }
+            PolicySource::Parameters { .. } => Vec::new(),
+        }
+    }
+
+    fn load(&self, directory: &std::path::Path) -> Result<Policy, BundleError> {
+        Policy::load(&BundleFiles::from_directory(directory)?, &self.options)
+    }
 }
 
 impl fmt::Debug for PolicyStore {
@@ -114,46 +119,48 @@ impl fmt::Debug for PolicyStore {
 }
 
 impl PolicyStore {
-    /// The policy as `setting` has it, on the region, endpoint and credentials of `aws`.
+    /// Loads the bundle that `settings` name, in the region, at the endpoint and with the credentials of `aws`.
     ///
     /// # Errors
-    /// Why there is no first bundle. Nothing can be decided without one, so this ends the start.
+    /// Why there is no first bundle. Without one nothing can be decided, so the start fails.
     pub async fn open(
-        setting: &PolicySetting,
+        settings: &PolicySettings,
         aws: &aws_config::SdkConfig,
         now: UtcDateTime,
     ) -> Result<Self, ReloadError> {
-        let (source, held) = match setting {
-            PolicySetting::Directory(policy) => (Source::Directory, Arc::clone(policy)),
-            PolicySetting::Parameters { path, ttl, terms } => {
-                let parameters = Parameters::new(aws, path);
-                let held = Arc::new(Policy::load(&first_text(&parameters).await?, terms)?);
-                (Source::Parameters { parameters, ttl: *ttl, terms: terms.clone() }, held)
+        match &settings.source {
+            PolicySource::Directory(directory) => {
+                Ok(Self::fixed(Arc::new(settings.load(directory)?), now))
             }
-        };
-        announce(&held);
-        let state = State {
-            held,
-            since: now,
-            newest: Errand::default(),
-            reloading: SingleFlight::new(ABANDONED),
-            failed_at: None,
-        };
-        Ok(Self(Arc::new(Inner { source, state: Mutex::new(state), failures: AtomicU64::new(0) })))
+            PolicySource::Parameters { path, ttl } => {
+                let parameters = Parameters::new(aws, path, settings.options.clone(), *ttl);
+                let first = first_policy(&parameters).await?;
+                announce(&first);
+                let policy = Refreshed::holding(parameters, Arc::clone(&first), now);
+                Ok(Self(Store::Reloaded { policy, first, ttl: *ttl }))
+            }
+        }
     }
 
-    /// Begins a reload, if it is time for one, beside whatever the request does next.
+    /// A policy that never changes, loaded at `since`.
+    #[must_use]
+    pub fn fixed(policy: Arc<Policy>, since: UtcDateTime) -> Self {
+        announce(&policy);
+        Self(Store::Fixed { policy, since })
+    }
+
+    /// Begins a reload if one is due. It runs beside the request.
     pub fn renew(&self, now: UtcDateTime) {
         let _ = self.reload_if_due(now);
     }
 
-    /// The policy to decide by at `now`.
+    /// The policy that decides at `now`.
     pub async fn current(&self, now: UtcDateTime) -> Arc<Policy> {
         if let Some(reload) = self.reload_if_due(now)
-            && self.0.is_past_ttl(&self.0.lock(), now)
+            && self.is_past_ttl(now)
             && tokio::time::timeout(RELOAD, reload).await.is_err()
         {
-            tracing::warn!("the policy is being reloaded for too long; the last good one decides");
+            tracing::warn!("the policy reload takes too long; the last good policy decides");
         }
         self.held()
     }
@@ -161,133 +168,73 @@ impl PolicyStore {
     /// The policy in force, however old.
     #[must_use]
     pub fn held(&self) -> Arc<Policy> {
-        Arc::clone(&self.0.lock().held)
-    }
-
-    /// What is known of it at `now`.
-    #[must_use]
-    pub fn health(&self, now: UtcDateTime) -> PolicyHealth {
-        let state = self.0.lock();
-        PolicyHealth {
-            source: match self.0.source {
-                Source::Directory => "directory",
-                Source::Parameters { .. } => "ssm",
-            },
-            profiles: state.held.profile_count(),
-            digest: state.held.digest().to_owned(),
-            age_seconds: age_seconds(state.since, now),
-            stale: self.0.is_past_ttl(&state, now) && state.failed_at.is_some(),
+        match &self.0 {
+            Store::Fixed { policy, .. } => Arc::clone(policy),
+            Store::Reloaded { policy, first, .. } => {
+                policy.held().unwrap_or_else(|| Arc::clone(first))
+            }
         }
     }
 
-    /// Seconds, at `now`, since the policy in force was last known to be what Parameter Store has; none of a directory.
+    /// The state of the policy at `now`.
+    #[must_use]
+    pub fn health(&self, now: UtcDateTime) -> PolicyHealth {
+        let held = self.held();
+        let (source, age_seconds, failing) = match &self.0 {
+            Store::Fixed { since, .. } => ("directory", age_seconds(*since, now), false),
+            Store::Reloaded { policy, .. } => {
+                ("ssm", self.age(now).unwrap_or_default(), policy.is_failing())
+            }
+        };
+        PolicyHealth {
+            source,
+            profiles: held.profile_count(),
+            digest: held.digest().to_owned(),
+            age_seconds,
+            stale: self.is_past_ttl(now) && failing,
+        }
+    }
+
+    /// Seconds, at `now`, since Parameter Store was last known to hold this policy; `None` for a directory bundle.
     #[must_use]
     pub fn age(&self, now: UtcDateTime) -> Option<u64> {
-        match self.0.source {
-            Source::Directory => None,
-            Source::Parameters { .. } => Some(age_seconds(self.0.lock().since, now)),
+        match &self.0 {
+            Store::Fixed { .. } => None,
+            Store::Reloaded { policy, .. } => {
+                policy.age(now).map(|age| age.whole_seconds().unsigned_abs())
+            }
         }
     }
 
     /// How many reloads have failed since the start.
     #[must_use]
     pub fn failures(&self) -> u64 {
-        self.0.failures.load(Ordering::Relaxed)
+        match &self.0 {
+            Store::Fixed { .. } => 0,
+            Store::Reloaded { policy, .. } => policy.failures(),
+        }
     }
 
-    /// The reload under way, or a new one; none if it is not time for one.
-    fn reload_if_due(&self, now: UtcDateTime) -> Option<Reload> {
-        let Source::Parameters { ttl, .. } = self.0.source else {
+    /// The running reload or a new one; `None` if none is due.
+    fn reload_if_due(&self, now: UtcDateTime) -> Option<Flight<Outcome<Parameters>>> {
+        let Store::Reloaded { policy, ttl, .. } = &self.0 else {
             return None;
         };
-        let mut state = self.0.lock();
-        let paused = state.failed_at.is_some_and(|at| age(at, now) < PAUSE.min(ttl));
-        if paused || age(state.since, now) < ttl * 2 / 3 {
+        if policy.younger_than(*ttl * 2 / 3, now).is_some() {
             return None;
         }
-        let inner = Arc::clone(&self.0);
-        Some(state.reloading.join(now, |errand| {
-            let reload = inner.reload(errand, now).boxed().shared();
-            // So that it goes on while the request that began it waits for something else.
-            tokio::spawn(reload.clone());
-            reload.boxed()
-        }))
-    }
-}
-
-impl Inner {
-    fn is_past_ttl(&self, state: &State, now: UtcDateTime) -> bool {
-        match self.source {
-            Source::Directory => false,
-            Source::Parameters { ttl, .. } => age(state.since, now) >= ttl,
-        }
+        let reload = policy.read(now).ok()?;
+        // The reload continues while this request waits for something else.
+        tokio::spawn(reload.clone());
+        Some(reload)
     }
 
-    /// Asks for the bundle as it is, and swaps it in. `now` is when this began: what is read later may be older than it looks.
-    async fn reload(self: Arc<Self>, errand: Errand, now: UtcDateTime) {
-        let outcome = match &self.source {
-            Source::Directory => return,
-            Source::Parameters { parameters, terms, .. } => match parameters.text(RELOAD).await {
-                Ok(text) => self.load(text, terms.clone()).await,
-                Err(error) => Err(error),
-            },
-        };
-        let mut state = self.lock();
-        state.reloading.done(errand);
-        // One that was held up must not undo a later one.
-        if errand <= state.newest {
-            return;
-        }
-        match outcome {
-            Ok(fresh) => {
-                if state.held.digest() != fresh.digest() {
-                    announce(&fresh);
-                }
-                (state.held, state.since, state.newest, state.failed_at) =
-                    (fresh, now, errand, None);
-            }
-            Err(error) => {
-                self.failures.fetch_add(1, Ordering::Relaxed);
-                // The pause begins when a reload ends.
-                state.failed_at =
-                    Some(if error == ReloadError::TimedOut { now + RELOAD } else { now });
-                let age_seconds = age_seconds(state.since, now);
-                tracing::warn!(%error, age_seconds, "the policy could not be reloaded; the last good one stays in force");
-            }
+    fn is_past_ttl(&self, now: UtcDateTime) -> bool {
+        match &self.0 {
+            Store::Fixed { .. } => false,
+            Store::Reloaded { policy, ttl, .. } => policy.younger_than(*ttl, now).is_none(),
         }
     }
-
-    /// The policy of `text`: the one in force, if that has the same. A large one takes a while, in which others must not wait.
-    async fn load(&self, text: BundleText, terms: Terms) -> Result<Arc<Policy>, ReloadError> {
-        let held = Arc::clone(&self.lock().held);
-        if held.digest() == text.digest() {
-            return Ok(held);
-        }
-        let loaded = tokio::task::spawn_blocking(move || Policy::load(&text, &terms)).await;
-        Ok(Arc::new(
-            loaded.map_err(|_| ReloadError::Unavailable("it could not be loaded".to_owned()))??,
-        ))
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The first bundle's text. In the middle of a change, or of a throttling by many starts at once, a second look may do; Lambda
-/// gives a start ten seconds.
-async fn first_text(parameters: &Parameters) -> Result<BundleText, ReloadError> {
-    let mut text = parameters.text(RELOAD).await;
-    for _ in 0..START_TRIES {
-        match &text {
-            Err(ReloadError::Unavailable(_)) => {}
-            Err(ReloadError::Bundle(error)) if error.is_mixture() => {}
-            _ => break,
-        }
-        tokio::time::sleep(START_PAUSE).await;
-        text = parameters.text(RELOAD).await;
-    }
-    text
 }
 
 fn announce(policy: &Policy) {

@@ -1,11 +1,16 @@
-//! Admission: at most so many requests per principal, in two tiers with budgets of their own.
+//! The rate limit: a quota per principal and tier.
 //!
-//! With a shared table the quota holds across every instance; without one each process counts by itself. Who decided is part
-//! of the answer. Invariants: the key is the verified principal and the tier, never anything the caller chooses; a refusal
-//! that this process is sure of costs no write; what it admitted without the table is owed to the table.
+//! With a shared table the quota holds across all instances; without one each process counts by itself. Every answer says which
+//! of them decided.
 //!
-//! When the table is out of reach, the [`FailureMode`] decides, by default from what this process knows; requests are neither
-//! all let through nor all refused. A [breaker](BreakerState) keeps a table that is down from slowing every request.
+//! Invariants:
+//! - The key is the verified principal and the tier, never something that the caller chooses.
+//! - A refusal that this process is sure of costs no write.
+//! - Requests that this process admitted without the table are *owed*: the next write charges them.
+//!
+//! If the table does not answer, the [`FailureMode`] decides. By default this process decides from the state it knows, so that
+//! an outage neither lets all requests through nor refuses them all. A [breaker](BreakerState) keeps a table that is down from
+//! slowing every request.
 
 mod admission;
 mod breaker;
@@ -16,7 +21,7 @@ mod table;
 
 pub use admission::{
     Admission, Backend, DecidedBy, Degraded, FailureMode, Limit, LimiterHealth, Limits, Outcome,
-    RetryAfter, Standing, Tier,
+    QuotaStatus, RetryAfter, Tier,
 };
 pub use breaker::{BreakerSettings, BreakerState};
 pub use dynamodb::DynamoTable;
@@ -28,15 +33,15 @@ use crate::caller::Principal;
 use breaker::Breaker;
 use local::{Known, LocalStore};
 use std::time::Duration;
-use table::{Request, Verdict};
+use table::{Request, TableDecision};
 use time::UtcDateTime;
 
-/// How requests are counted.
+/// The settings of the rate limit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RateLimitSettings {
     /// The limits of both tiers.
     pub limits: Limits,
-    /// Where they are counted.
+    /// Where requests are counted.
     pub store: StoreSettings,
 }
 
@@ -49,18 +54,18 @@ pub enum StoreSettings {
     Dynamodb(String, SharedSettings),
 }
 
-/// How a shared table is used.
+/// The settings of a shared table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SharedSettings {
-    /// The longest that one decision may wait for the table.
+    /// The longest wait for the table in one decision.
     pub timeout: Duration,
-    /// What happens when it does not decide.
+    /// What happens if the table does not decide.
     pub failure_mode: FailureMode,
-    /// When it is no longer asked.
+    /// When the table gets no more requests.
     pub breaker: BreakerSettings,
 }
 
-/// Decides who is admitted. Shared by all requests of the process.
+/// The rate limiter. All requests of the process share it.
 #[derive(Debug)]
 pub struct RateLimiter<T = DynamoTable> {
     limits: Limits,
@@ -81,7 +86,7 @@ struct Shared<T> {
     breaker: Breaker,
 }
 
-/// One request, in the limiter's terms.
+/// One request to charge. Times are microseconds since the Unix epoch.
 struct Counted<'a> {
     key: &'a str,
     tier: Tier,
@@ -91,19 +96,23 @@ struct Counted<'a> {
 
 impl Counted<'_> {
     fn admitted(&self, tat: u64) -> Outcome {
-        Outcome::Admitted(Standing::of(self.tier, self.quota, tat, self.now))
+        Outcome::Admitted(QuotaStatus::of(self.tier, self.quota, tat, self.now))
     }
 
     fn throttled(&self, tat: u64) -> Outcome {
         let wait = tat.saturating_sub(self.quota.latest(self.now));
-        Outcome::Throttled(Standing::of(self.tier, self.quota, tat, self.now), RetryAfter::of(wait))
+        Outcome::Throttled(
+            QuotaStatus::of(self.tier, self.quota, tat, self.now),
+            RetryAfter::of(wait),
+        )
     }
 }
 
 impl RateLimiter {
-    /// The limiter that `settings` ask for, its table (if any) on the region, endpoint and credentials of `aws`.
+    /// The limiter that `settings` ask for, its table (if any) in the region, at the endpoint and with the credentials of `aws`.
     #[must_use]
     pub fn new(settings: &RateLimitSettings, aws: &aws_config::SdkConfig) -> Self {
+        announce(settings);
         match &settings.store {
             StoreSettings::Memory => Self::in_memory(settings.limits),
             StoreSettings::Dynamodb(name, shared) => {
@@ -131,7 +140,7 @@ impl<T: Table> RateLimiter<T> {
         }
     }
 
-    /// How the limiter is doing.
+    /// The limiter's state.
     #[must_use]
     pub fn health(&self) -> LimiterHealth {
         let backend = match &self.store {
@@ -143,13 +152,13 @@ impl<T: Table> RateLimiter<T> {
         LimiterHealth { limits: self.limits, backend, usage: self.local.usage() }
     }
 
-    /// Opens a connection to the table, with a write that its condition keeps from happening, and so finds out a wrong name or a
-    /// missing permission before the first request. What fails is logged.
+    /// Opens a connection to the table with a write whose condition never holds. So a wrong name or a missing permission shows
+    /// before the first request. A failure is only logged.
     pub(crate) async fn warm(&self, now: UtcDateTime) {
         if let Store::Shared(shared) = &self.store {
-            let nothing =
+            let no_charge =
                 Charge { form: Form::Ahead, now: micros(now), step: 0, latest: 0, expires: 0 };
-            if let Err(error) = shared.table.charge("RL#warm", &nothing).await {
+            if let Err(error) = shared.table.charge("RL#warm", &no_charge).await {
                 log(&error);
             }
         }
@@ -189,11 +198,11 @@ impl<T: Table> RateLimiter<T> {
         };
         let mut writes = 0;
         let (outcome, decided_by) = match shared.decide(request, known, owed, &mut writes).await {
-            Ok(Verdict::Admitted(tat)) => {
+            Ok(TableDecision::Admitted(tat)) => {
                 self.local.learn(request.key, tat, request.now);
                 (request.admitted(tat), DecidedBy::Table)
             }
-            Ok(Verdict::Refused(tat)) => {
+            Ok(TableDecision::Refused(tat)) => {
                 self.local.learn(request.key, tat, request.now);
                 (
                     request.throttled(self.local.give_back(request.key, owed, request.now)),
@@ -226,14 +235,14 @@ impl<T: Table> RateLimiter<T> {
 }
 
 impl<T: Table> Shared<T> {
-    /// Asks the table, if the breaker permits, for no longer than the time-out.
+    /// Asks the table, if the breaker permits it, and waits no longer than the time-out.
     async fn decide(
         &self,
         request: &Counted<'_>,
         known: u64,
         owed: u64,
         writes: &mut u32,
-    ) -> Result<Verdict, Degraded> {
+    ) -> Result<TableDecision, Degraded> {
         if !self.breaker.permits(request.now) {
             return Err(Degraded::BreakerOpen);
         }
@@ -246,7 +255,7 @@ impl<T: Table> Shared<T> {
         Ok(answer?)
     }
 
-    /// Tells the breaker and the log. A table that is busy with one key has answered, which is no outage.
+    /// Reports to the breaker and the log. A table that throttles one key has answered: that is not an outage.
     fn report(&self, error: Option<&StoreError>, now: u64) {
         match error {
             None | Some(StoreError::Throttled(_) | StoreError::Contended) => {
@@ -259,6 +268,31 @@ impl<T: Table> Shared<T> {
         if let Some(error) = error {
             log(error);
         }
+    }
+}
+
+fn announce(settings: &RateLimitSettings) {
+    for tier in [Tier::Vend, Tier::Read] {
+        match settings.limits.of(tier) {
+            Limit::Off => tracing::warn!(tier = tier.name(), "rate limiting is off"),
+            Limit::Quota(quota) => {
+                let (requests, burst) = (quota.requests(), quota.burst());
+                let window_seconds = quota.window_seconds();
+                let tier = tier.name();
+                tracing::info!(tier, requests, window_seconds, burst, "rate limiting is on");
+            }
+        }
+    }
+    match &settings.store {
+        StoreSettings::Memory => tracing::warn!(
+            "rate limits are counted in memory: each instance counts by itself, so they do not hold across instances"
+        ),
+        StoreSettings::Dynamodb(table, shared) => tracing::info!(
+            table,
+            failure_mode = shared.failure_mode.name(),
+            timeout_ms = shared.timeout.as_millis(),
+            "rate limits are counted in DynamoDB"
+        ),
     }
 }
 

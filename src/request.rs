@@ -1,19 +1,53 @@
-//! From the wire to the domain: which route, and what a request for credentials asks.
+//! From the wire to the domain: the route, and the parameters of a request for credentials.
 //!
-//! Invariant: a [`VendRequest`] holds only values of the documented form. Parameters are taken from exactly one place (the
-//! query of a GET, the body of a POST); unknown, repeated and misplaced ones are refused, not ignored, so that a misspelt
-//! parameter can never silently mean its default.
+//! Invariant: a [`VendRequest`] holds only values of the documented form. Parameters come from exactly one place (the query of a
+//! GET, the body of a POST). Unknown, repeated and misplaced parameters are refused, not ignored, so that a misspelt parameter
+//! can never silently mean its default.
 
+use crate::alphabet::{is_digits, is_word};
 use crate::digest::short_digest;
-use crate::error::{Error, InvalidRequest};
-use crate::event::Event;
-use crate::rate_limit::Tier;
+use crate::event::{Event, UnreadableInput};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fmt;
 
-/// Lambda's id of the invocation: a UUID. An id of another form is replaced by a digest of it, so that it always begins with
-/// eight hexadecimal digits and fits a header, a session tag and a log line.
+/// Why the input is not as documented. Never holds the input itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidRequest {
+    /// `profile` is missing or empty.
+    #[error("no profile")]
+    MissingProfile,
+    /// `profile` is not a profile name.
+    #[error("malformed profile")]
+    Profile,
+    /// `duration` is not a whole number of seconds in range.
+    #[error("malformed duration")]
+    Duration,
+    /// `device_id` is not a device identifier.
+    #[error("malformed device_id")]
+    Device,
+    /// The query or the body cannot be read, or breaks another rule.
+    #[error(transparent)]
+    Unreadable(#[from] UnreadableInput),
+}
+
+/// Why a request has no route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RouteError {
+    /// The path does not exist.
+    #[error("unknown path")]
+    NotFound,
+    /// The path exists, the method does not. Holds the `Allow` header.
+    #[error("method not allowed, only {0}")]
+    MethodNotAllowed(&'static str),
+}
+
+const fn malformed(message: &'static str) -> InvalidRequest {
+    InvalidRequest::Unreadable(UnreadableInput::Malformed(message))
+}
+
+/// Lambda's id of the invocation: a UUID. An id of another form is replaced by its digest, so that every id begins with eight
+/// hexadecimal digits and fits a header, a session tag and a log line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RequestId(String);
 
@@ -23,12 +57,8 @@ impl RequestId {
     pub fn new(id: &str) -> Self {
         let begins_in_hex =
             id.len() >= 8 && id.bytes().take(8).all(|byte| byte.is_ascii_hexdigit());
-        let alphabet = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-        if begins_in_hex && alphabet && id.len() <= 64 {
-            Self(id.to_owned())
-        } else {
-            Self(short_digest(id))
-        }
+        let fits = begins_in_hex && is_word(id, 8..=64, b"-");
+        if fits { Self(id.to_owned()) } else { Self(short_digest(id)) }
     }
 
     /// The id.
@@ -44,7 +74,7 @@ impl RequestId {
     }
 }
 
-/// What the function serves.
+/// The paths that the function serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Route {
     /// `GET` or `POST /v1/credentials`, alias `/`.
@@ -59,25 +89,16 @@ pub enum Route {
 
 impl Route {
     /// The route of an event, by exact path and method.
-    pub fn of(event: &Event) -> Result<Self, Error> {
-        let (route, allow) = match event.path() {
+    pub fn of(event: &Event<'_>) -> Result<Self, RouteError> {
+        let (route, allow) = match &*event.path() {
             "/" | "/v1/credentials" => (Self::Credentials, "GET, POST"),
             "/v1/profiles" => (Self::Profiles, "GET"),
             "/v1/explain" => (Self::Explain, "GET"),
             "/v1/health" => (Self::Health, "GET"),
-            _ => return Err(Error::NotFound),
+            _ => return Err(RouteError::NotFound),
         };
         let allowed = allow.split(", ").any(|method| method == event.method());
-        if allowed { Ok(route) } else { Err(Error::MethodNotAllowed(allow)) }
-    }
-
-    /// The tier whose quota a request of this route uses.
-    #[must_use]
-    pub fn tier(self) -> Tier {
-        match self {
-            Self::Credentials => Tier::Vend,
-            Self::Profiles | Self::Explain | Self::Health => Tier::Read,
-        }
+        if allowed { Ok(route) } else { Err(RouteError::MethodNotAllowed(allow)) }
     }
 }
 
@@ -98,10 +119,8 @@ impl TryFrom<String> for ProfileName {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        let alphabet =
-            text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
         let begins_well = text.starts_with(|first: char| first.is_ascii_alphanumeric());
-        if alphabet && begins_well && text.len() <= 64 {
+        if begins_well && is_word(&text, 1..=64, b"._-") {
             Ok(Self(text))
         } else {
             Err("a profile name is 1 to 64 of A-Z a-z 0-9 . _ -, beginning with a letter or digit")
@@ -115,15 +134,16 @@ impl fmt::Display for ProfileName {
     }
 }
 
-/// How long a session lasts or is wished to last, in whole seconds: 900 (the least `AssumeRole` takes) to 129 600 (36 h, the
-/// longest session any STS operation gives). What is granted is at most [`SessionDuration::CHAINED_MAX`].
+/// A session's length, requested or granted, in whole seconds: 900 (the minimum of `AssumeRole`) to 129 600 (36 h, the maximum
+/// of any STS operation). A granted one is at most [`SessionDuration::CHAINED_MAX`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct SessionDuration(u32);
 
 impl SessionDuration {
     /// The shortest session of `AssumeRole`.
     pub const MIN: Self = Self(900);
-    /// The longest session of `AssumeRole` by a caller that is itself a role session ("role chaining"), as every Lambda is.
+    /// The longest session that `AssumeRole` gives a caller that is itself a role session ("role chaining"), as every Lambda
+    /// function is.
     pub const CHAINED_MAX: Self = Self(3_600);
     const LONGEST: u32 = 129_600;
 
@@ -140,7 +160,7 @@ impl SessionDuration {
     }
 
     pub(crate) fn parse(text: &str) -> Result<Self, InvalidRequest> {
-        let canonical = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
+        let canonical = is_digits(text) && !text.starts_with('0');
         let seconds = if canonical { text.parse().ok() } else { None };
         seconds.and_then(Self::from_seconds).ok_or(InvalidRequest::Duration)
     }
@@ -157,31 +177,27 @@ impl DeviceId {
         &self.0
     }
 
-    fn parse(text: String) -> Result<Self, InvalidRequest> {
-        let alphabet = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-        if alphabet && (1..=64).contains(&text.len()) {
-            Ok(Self(text))
-        } else {
-            Err(InvalidRequest::Device)
-        }
+    /// Reads an identifier.
+    pub fn parse(text: String) -> Result<Self, InvalidRequest> {
+        if is_word(&text, 1..=64, b"-") { Ok(Self(text)) } else { Err(InvalidRequest::Device) }
     }
 }
 
 /// A request for credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VendRequest {
-    /// The profile asked for. It need not exist.
+    /// The requested profile. It need not exist.
     pub profile: ProfileName,
-    /// The session's length, if the caller wishes one.
+    /// The requested session length, if any.
     pub duration: Option<SessionDuration>,
-    /// The device the caller says to be on.
+    /// The device that the caller claims to use.
     pub device: Option<DeviceId>,
 }
 
 impl VendRequest {
     /// Reads the parameters of a GET or POST event.
-    pub fn parse(event: &Event) -> Result<Self, InvalidRequest> {
-        let parameters = match event.method() {
+    pub fn parse(event: &Event<'_>) -> Result<Self, InvalidRequest> {
+        let parameters = match &*event.method() {
             "POST" => Parameters::from_body(event)?,
             _ => Parameters::from_query(event)?,
         };
@@ -197,7 +213,7 @@ impl VendRequest {
     }
 }
 
-/// The parameters as text, wherever they came from.
+/// The parameters as text, from the query or the body.
 #[derive(Debug, Default)]
 struct Parameters {
     profile: Option<String>,
@@ -206,37 +222,35 @@ struct Parameters {
 }
 
 impl Parameters {
-    fn from_query(event: &Event) -> Result<Self, InvalidRequest> {
+    fn from_query(event: &Event<'_>) -> Result<Self, InvalidRequest> {
         let mut parameters = Self::default();
         for (name, value) in event.query()? {
             let slot = match &*name {
                 "profile" => &mut parameters.profile,
                 "duration" => &mut parameters.duration,
                 "device_id" => &mut parameters.device_id,
-                _ => return Err(InvalidRequest::Malformed("A query parameter is unknown.")),
+                _ => return Err(malformed("A query parameter is unknown.")),
             };
             if slot.replace(value.into_owned()).is_some() {
-                return Err(InvalidRequest::Malformed("A query parameter is repeated."));
+                return Err(malformed("A query parameter is repeated."));
             }
         }
         if event.body()?.is_empty() {
             Ok(parameters)
         } else {
-            Err(InvalidRequest::Malformed("A GET takes no body."))
+            Err(malformed("A GET takes no body."))
         }
     }
 
-    fn from_body(event: &Event) -> Result<Self, InvalidRequest> {
+    fn from_body(event: &Event<'_>) -> Result<Self, InvalidRequest> {
         if !event.query()?.is_empty() {
-            return Err(InvalidRequest::Malformed(
-                "A POST takes its parameters in the body, not in the query.",
-            ));
+            return Err(malformed("A POST takes its parameters in the body, not in the query."));
         }
         let body = event.body()?;
         if body.is_empty() {
             return Ok(Self::default());
         }
-        let body = Body::parse(&body).ok_or(InvalidRequest::Malformed(
+        let body = Body::parse(&body).ok_or(malformed(
             "The body is not a JSON object of profile, duration and device_id, each at most once.",
         ))?;
         Ok(Self {
@@ -265,7 +279,7 @@ struct Body {
 }
 
 impl Body {
-    /// Serde would take an array of the fields for the object, too.
+    /// Accepts an object only: serde would also accept an array of the fields.
     fn parse(text: &str) -> Option<Self> {
         text.trim_start().starts_with('{').then(|| serde_json::from_str(text).ok()).flatten()
     }

@@ -1,13 +1,14 @@
 //! From the outcome to HTTP.
 //!
-//! Invariant: every reply is JSON, is not to be stored, and carries the request id; an error's body holds its public message
-//! and nothing else. The shape is that of a Lambda proxy response, which Function URLs, HTTP APIs and REST APIs all take.
+//! Invariant: every reply is JSON, forbids caching, and carries the request id; an error's body holds its public message and
+//! nothing internal. The shape is that of a Lambda proxy response, which Function URLs, HTTP APIs and REST APIs all accept.
 
+use crate::client_token::ClientTokenError;
 use crate::error::Error;
 use crate::policy::{Clamp, Explanation, ProfileSummary};
 use crate::policy_store::PolicyHealth;
-use crate::rate_limit::{Backend, Limit, LimiterHealth, Outcome, Standing, Tier};
-use crate::request::{RequestId, SessionDuration};
+use crate::rate_limit::{Backend, Limit, LimiterHealth, Outcome, QuotaStatus, Tier};
+use crate::request::{RequestId, RouteError, SessionDuration};
 use crate::sts::Credentials;
 use secrecy::ExposeSecret;
 use serde::Serialize;
@@ -22,26 +23,26 @@ pub enum Reply {
     Credentials(Vended),
     /// The profiles this caller could be granted.
     Profiles(Vec<ProfileSummary>),
-    /// What would come of a request for credentials.
+    /// The result that a request for credentials would have.
     Explanation(Explanation),
-    /// How the function is doing.
+    /// The function's health.
     Health(Health),
 }
 
-/// Issued credentials and what the caller is told of them.
+/// Issued credentials and the facts that the reply reports with them.
 #[derive(Debug)]
 pub struct Vended {
     /// The credentials.
     pub credentials: Credentials,
-    /// The account they are for.
+    /// Their account.
     pub account: String,
     /// How long they last.
     pub duration: SessionDuration,
-    /// What made that shorter than the wish.
+    /// What made that shorter than requested.
     pub clamped_by: Option<Clamp>,
 }
 
-/// What `/v1/health` tells: no secret, ARN, table or host.
+/// The content of `/v1/health`: no secret, ARN, table or host.
 #[derive(Debug)]
 pub struct Health {
     /// The limiter: its limits, back end and breaker.
@@ -50,7 +51,7 @@ pub struct Health {
     pub policy: PolicyHealth,
 }
 
-/// A reply in the form Lambda proxy integrations take.
+/// A reply in the form of Lambda proxy integrations.
 #[derive(Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Response {
@@ -75,7 +76,7 @@ impl fmt::Debug for Response {
 }
 
 impl Response {
-    /// Renders an outcome. `quota` is [`Outcome::Uncounted`] also where the request was refused before the limiter was asked.
+    /// Renders an outcome. `quota` is [`Outcome::Uncounted`] if the request was refused before the limiter decided.
     #[must_use]
     pub fn render(outcome: &Result<Reply, Error>, quota: &Outcome, request_id: &RequestId) -> Self {
         let (status_code, body) = match outcome {
@@ -163,7 +164,7 @@ fn quota_headers(quota: &Outcome) -> Vec<(&'static str, String)> {
     let (Outcome::Admitted(standing) | Outcome::Throttled(standing, _)) = quota else {
         return Vec::new();
     };
-    let Standing { tier, quota, remaining, reset_seconds } = standing;
+    let QuotaStatus { tier, quota, remaining, reset_seconds } = standing;
     let tier = tier.name();
     vec![
         (
@@ -183,8 +184,12 @@ fn outcome_headers(outcome: &Result<Reply, Error>) -> Vec<(&'static str, String)
             std::iter::once(granted).chain(clamped).collect()
         }
         Err(Error::Throttled(retry_after)) => vec![("Retry-After", retry_after.0.to_string())],
-        Err(Error::ClientToken(_)) => vec![("WWW-Authenticate", "X-Sentinel-Token".to_owned())],
-        Err(Error::MethodNotAllowed(allow)) => vec![("Allow", (*allow).to_owned())],
+        Err(Error::ClientToken(ClientTokenError::Invalid(_))) => {
+            vec![("WWW-Authenticate", "X-Sentinel-Token".to_owned())]
+        }
+        Err(Error::Route(RouteError::MethodNotAllowed(allow))) => {
+            vec![("Allow", (*allow).to_owned())]
+        }
         _ => Vec::new(),
     }
 }

@@ -1,52 +1,55 @@
-//! One errand at a time, however many wait for it.
+//! One attempt at a time, shared by everyone who needs its result.
 //!
-//! No lock is held while it is under way. An errand that began too long ago has been given up by those who waited for it, or the
-//! process was frozen in the middle of it: the next one who comes begins another. Errands have numbers, so that whoever keeps what
-//! they bring can tell the older from the newer, whenever they come back.
+//! No lock is held while an attempt runs. An attempt older than `abandoned_after` no longer counts: those who waited for it
+//! have given up, or the process was frozen in the middle of it. The next caller then begins another one. Attempts are
+//! numbered, so that the result of an older one never replaces the result of a newer one.
 
-use crate::age::age;
+use crate::clock::age;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 use time::{Duration, UtcDateTime};
 
-/// The errand under way, if there is one.
+/// A running attempt that many can wait for.
+pub(crate) type Flight<T> = Shared<BoxFuture<'static, T>>;
+
+/// The attempt that runs now, if any.
 pub(crate) struct SingleFlight<T: Clone> {
-    under_way: Option<(Shared<BoxFuture<'static, T>>, UtcDateTime)>,
-    begun: Errand,
+    running: Option<(Flight<T>, UtcDateTime)>,
+    latest: Attempt,
     abandoned_after: Duration,
 }
 
-/// Which errand it is, in the order in which they began. The default is before all of them.
+/// The number of an attempt, in order of their begin. The default precedes all of them.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Errand(u64);
+pub(crate) struct Attempt(u64);
 
 impl<T: Clone> SingleFlight<T> {
-    /// One whose errands take less than `abandoned_after`.
+    /// Attempts are expected to end before `abandoned_after`.
     pub(crate) fn new(abandoned_after: Duration) -> Self {
-        Self { under_way: None, begun: Errand::default(), abandoned_after }
+        Self { running: None, latest: Attempt::default(), abandoned_after }
     }
 
-    /// The errand under way, or the one that `begin` makes.
+    /// Returns the running attempt, or the new one that `begin` makes.
     pub(crate) fn join(
         &mut self,
         now: UtcDateTime,
-        begin: impl FnOnce(Errand) -> BoxFuture<'static, T>,
-    ) -> Shared<BoxFuture<'static, T>> {
-        if let Some((errand, since)) = &self.under_way
+        begin: impl FnOnce(Attempt) -> BoxFuture<'static, T>,
+    ) -> Flight<T> {
+        if let Some((flight, since)) = &self.running
             && age(*since, now) < self.abandoned_after
         {
-            return errand.clone();
+            return flight.clone();
         }
-        self.begun = Errand(self.begun.0 + 1);
-        let errand = begin(self.begun).shared();
-        self.under_way = Some((errand.clone(), now));
-        errand
+        self.latest = Attempt(self.latest.0 + 1);
+        let flight = begin(self.latest).shared();
+        self.running = Some((flight.clone(), now));
+        flight
     }
 
-    /// Notes that an errand is back.
-    pub(crate) fn done(&mut self, errand: Errand) {
-        if errand == self.begun {
-            self.under_way = None;
+    /// Records that an attempt has ended.
+    pub(crate) fn ended(&mut self, attempt: Attempt) {
+        if attempt == self.latest {
+            self.running = None;
         }
     }
 }
@@ -56,28 +59,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_that_takes_too_long_is_not_waited_for_and_is_the_older() {
+    fn an_attempt_that_takes_too_long_is_replaced_by_a_newer_one() {
         let mut flight = SingleFlight::new(Duration::seconds(4));
-        let mut errands = Vec::new();
+        let mut attempts = Vec::new();
         let start = UtcDateTime::UNIX_EPOCH;
         for seconds in [0, 3, 4, 5] {
-            drop(flight.join(start + Duration::seconds(seconds), |errand| {
-                errands.push(errand);
+            drop(flight.join(start + Duration::seconds(seconds), |attempt| {
+                attempts.push(attempt);
                 async {}.boxed()
             }));
         }
-        let [held_up, later] = errands[..] else {
-            panic!("the second and the fourth joined: {errands:?}")
+        let [held_up, later] = attempts[..] else {
+            panic!("the second and the fourth caller joined: {attempts:?}")
         };
-        assert!(Errand::default() < held_up && held_up < later);
-        flight.done(held_up);
-        assert!(flight.under_way.is_some(), "the later one still is");
-        flight.done(later);
-        assert!(flight.under_way.is_none());
+        assert!(Attempt::default() < held_up && held_up < later);
+        flight.ended(held_up);
+        assert!(flight.running.is_some(), "the later one still runs");
+        flight.ended(later);
+        assert!(flight.running.is_none());
     }
 
     #[test]
-    fn a_clock_set_back_does_not_make_an_errand_last_for_ever() {
+    fn a_clock_set_back_does_not_make_an_attempt_last_forever() {
         let mut flight = SingleFlight::new(Duration::seconds(4));
         let mut begun = 0;
         for seconds in [3_600, 0] {

@@ -1,11 +1,10 @@
 //! Issuing: `sts:AssumeRole` for a grant.
 //!
-//! Invariant: [`Sts::assume_role`] takes a [`Grant`] and nothing else, so no credentials leave without a decision. What STS
-//! says when it fails stays here: only its error code goes on.
+//! Invariant: [`Sts::assume_role`] takes a [`Grant`] and nothing else, so no credentials are issued without a decision. STS's
+//! messages are dropped; only its error code is kept.
 
-use crate::aws::{Failure, MALFORMED};
-use crate::error::Upstream;
 use crate::policy::Grant;
+use crate::upstream::{CallError, MALFORMED};
 use aws_sdk_sts::config::retry::RetryConfig;
 use aws_sdk_sts::config::timeout::TimeoutConfig;
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
@@ -16,10 +15,30 @@ use aws_sdk_sts::{Client, config};
 use secrecy::SecretString;
 use std::time::Duration;
 
-/// One attempt, and all of them: well inside the function's own time-out, so that the caller gets an answer.
+/// The time limits of one attempt and of all of them: well below the function's own, so that the caller gets a reply.
 const ATTEMPT: Duration = Duration::from_secs(2);
 const ALL_ATTEMPTS: Duration = Duration::from_secs(5);
 const ATTEMPTS: u32 = 2;
+
+/// Why STS issued no credentials.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StsError {
+    /// STS refused the request with this code, such as `AccessDenied`.
+    #[error("STS refused AssumeRole with {0}{hint}", hint = hint(.0))]
+    Refused(String),
+    /// STS did not answer in time, failed, or throttled. Holds an error code or a kind of transport failure.
+    #[error("STS is out of reach: {0}")]
+    Unavailable(String),
+}
+
+fn hint(code: &str) -> &'static str {
+    if code == "AccessDenied" {
+        ": the role must exist, and its trust policy must allow this function's role sts:AssumeRole, sts:SetSourceIdentity and sts:TagSession, \
+         and so must the function role's own policy"
+    } else {
+        ""
+    }
+}
 
 /// Short-lived credentials. The secret parts print as `[REDACTED]`.
 #[derive(Debug)]
@@ -32,9 +51,9 @@ pub struct Credentials {
     pub session_token: SecretString,
     /// RFC 3339, UTC (`Z`).
     pub expiration: String,
-    /// How much of what STS allows the session's policies and tags take once packed, in percent. STS refuses above 100.
+    /// The packed size of the session's policies and tags, in percent of STS's limit.
     pub packed_policy_size: Option<i32>,
-    /// How much of what STS allows the session token takes, in percent.
+    /// The size of the session token, in percent of STS's limit.
     pub session_token_utilization: Option<i32>,
 }
 
@@ -45,7 +64,7 @@ pub struct Sts {
 }
 
 impl Sts {
-    /// A client with this program's time-outs, on the region, endpoint and credentials of `config`.
+    /// A client with this program's time limits, in the region, at the endpoint and with the credentials of `config`.
     #[must_use]
     pub fn new(config: &aws_config::SdkConfig) -> Self {
         let timeouts = TimeoutConfig::builder()
@@ -59,18 +78,18 @@ impl Sts {
         Self { client: Client::from_conf(config) }
     }
 
-    /// Opens a connection, with a call that needs no permission. What fails is logged.
+    /// Opens a connection, with a call that needs no permission. A failure is only logged.
     pub(crate) async fn warm(&self) {
         if let Err(error) = Box::pin(self.client.get_caller_identity().send()).await {
-            tracing::warn!(error = %upstream(&error), "no connection to STS during the start");
+            tracing::warn!(error = %sts_error(&error), "no connection to STS during the start");
         }
     }
 
     /// Issues the credentials that `grant` permits.
     ///
     /// # Errors
-    /// [`Upstream::CredentialsRefused`] if STS says no, [`Upstream::Unavailable`] if it says nothing, fails or throttles.
-    pub async fn assume_role(&self, grant: &Grant) -> Result<Credentials, Upstream> {
+    /// [`StsError::Refused`] if STS refuses; [`StsError::Unavailable`] if it does not answer, fails or throttles.
+    pub async fn assume_role(&self, grant: &Grant) -> Result<Credentials, StsError> {
         let scope = grant.scope();
         let tags =
             scope.tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build());
@@ -86,24 +105,24 @@ impl Sts {
             .duration_seconds(duration)
             .set_tags(Some(tags))
             .set_policy(scope.policy.clone())
-            .set_policy_arns(some(
+            .set_policy_arns(non_empty(
                 scope
                     .policy_arns
                     .iter()
                     .map(|arn| PolicyDescriptorType::builder().arn(arn).build()),
             ))
-            .set_transitive_tag_keys(some(scope.transitive_tags.iter().cloned()))
+            .set_transitive_tag_keys(non_empty(scope.transitive_tags.iter().cloned()))
             .send()
             .await
-            .map_err(|error| upstream(&error))?;
-        Credentials::from_sdk(output).ok_or_else(|| unavailable(MALFORMED))
+            .map_err(|error| sts_error(&error))?;
+        Credentials::from_sdk(output).ok_or_else(|| StsError::Unavailable(MALFORMED.to_owned()))
     }
 }
 
 impl Credentials {
     #[expect(
         deprecated,
-        reason = "STS goes on sending PackedPolicySize, the field that operators know"
+        reason = "STS still sends PackedPolicySize, the field that operators know"
     )]
     fn from_sdk(output: AssumeRoleOutput) -> Option<Self> {
         let issued = output.credentials?;
@@ -123,20 +142,16 @@ impl Credentials {
     }
 }
 
-/// An empty list is left out of the request.
-fn some<T>(items: impl Iterator<Item = T>) -> Option<Vec<T>> {
+/// The request has no empty lists.
+fn non_empty<T>(items: impl Iterator<Item = T>) -> Option<Vec<T>> {
     let items: Vec<T> = items.collect();
     (!items.is_empty()).then_some(items)
 }
 
-fn upstream<E: ProvideErrorMetadata>(error: &SdkError<E>) -> Upstream {
-    Failure::of(error).either(|code| refused(&code), |cause| unavailable(&cause))
+fn sts_error<E: ProvideErrorMetadata>(error: &SdkError<E>) -> StsError {
+    CallError::of(error).collapse(StsError::Refused, StsError::Unavailable)
 }
 
-fn refused(code: &str) -> Upstream {
-    Upstream::CredentialsRefused { code: code.to_owned() }
-}
-
-fn unavailable(cause: &str) -> Upstream {
-    Upstream::Unavailable { service: "STS", cause: cause.to_owned() }
+fn refused(code: &str) -> StsError {
+    StsError::Refused(code.to_owned())
 }

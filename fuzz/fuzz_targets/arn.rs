@@ -1,6 +1,6 @@
-//! Arbitrary text as the caller's ARN: it is refused, or the principal is the ARN less what the caller may choose.
+//! Arbitrary text as the caller's ARN. It is refused, or the principal is the ARN without the part that the caller can choose.
 //!
-//! A line before it is the list of roles whose session names identify a person.
+//! An optional first line lists the roles whose session names identify people.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! Arbitrary JSON as an invocation's event: reading it is total, and what comes out of it is in order.
+//! Arbitrary JSON as an invocation's event. Reading it never fails, and every value that it returns is valid.
 
 #![no_main]
 
@@ -41,11 +41,11 @@ fuzz_target!(|bytes: &[u8]| -> Corpus {
     Corpus::Keep
 });
 
-/// A request means the same however it is sent.
+/// A request has the same meaning as a GET and as a POST.
 fn check_request(request: &VendRequest) {
     let (profile, duration) = (request.profile.as_str(), request.duration.map(|duration| duration.seconds().to_string()));
     let device = request.device.as_ref().map(DeviceId::as_str);
-    // All are of characters that need no encoding.
+    // These values need no encoding.
     let of = |name, value: Option<&str>| value.map_or_else(String::new, |value| format!("&{name}={value}"));
     let query = format!("profile={profile}{}{}", of("duration", duration.as_deref()), of("device_id", device));
     let get = json!({ "requestContext": { "http": { "method": "GET" } }, "rawQueryString": query });

@@ -1,10 +1,10 @@
-//! Arbitrary text as `profiles.toml` and, after a line of `---`, as a file of policies: it does not load, or it decides.
+//! Arbitrary text as `profiles.toml` and, after a line of `---`, as a policy file: the bundle is rejected, or it decides.
 
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use sentinel_tvm::{
-    BundleText, Caller, Decision, Device, NamedSessionRoles, Policy, ProfileName, RequestId, SessionDuration, Terms, VendRequest,
+    BundleFiles, Caller, Decision, Device, NamedSessionRoles, Policy, ProfileName, RequestId, SessionDuration, BundleOptions, VendRequest,
 };
 use sentinel_tvm_fuzz::{caller, check_grant, monday_noon};
 use std::sync::LazyLock;
@@ -21,11 +21,11 @@ static CALLERS: LazyLock<[Caller; 3]> = LazyLock::new(|| {
 fuzz_target!(|text: &str| {
     let (profiles, cedar) = text.split_once("\n---\n").unwrap_or((text, "permit (principal, action, resource);"));
     let parameters = [("profiles", profiles), ("policies/a", cedar)].map(|(name, text)| (name.to_owned(), text.to_owned()));
-    let bundle = BundleText::from_parameters(parameters).unwrap();
+    let bundle = BundleFiles::from_parameters(parameters).unwrap();
     if let Ok(parameters) = bundle.parameters() {
-        assert_eq!(BundleText::from_parameters(parameters).as_ref(), Ok(&bundle));
+        assert_eq!(BundleFiles::from_parameters(parameters).as_ref(), Ok(&bundle));
     }
-    let terms = Terms { default_duration: SessionDuration::MIN, named_session_roles: NamedSessionRoles::default() };
+    let terms = BundleOptions { default_duration: SessionDuration::MIN, named_session_roles: NamedSessionRoles::default() };
     let Ok(policy) = Policy::load(&bundle, &terms) else {
         return;
     };
@@ -42,14 +42,14 @@ fuzz_target!(|text: &str| {
             decides(&policy, caller, &request, Some(&device(caller)));
         }
     }
-    // Once: what rules say of the hour makes it ask hundreds of times.
+    // Only once: if a rule depends on the hour, `explain` evaluates the policies hundreds of times.
     let request = VendRequest { profile: names[0].clone(), duration: None, device: None };
     let explanation = policy.explain(&CALLERS[0], &request, None, monday_noon());
     assert_eq!(explanation.allowed, decides(&policy, &CALLERS[0], &request, None));
     assert!(!explanation.allowed || explanation.missing.is_empty());
 });
 
-/// Whether it permits.
+/// Whether the policy permits the request.
 fn decides(policy: &Policy, caller: &Caller, request: &VendRequest, device: Option<&Device>) -> bool {
     let _ = policy.rehearse(caller, request, device, monday_noon());
     match policy.decide(caller, request, device, &RequestId::new("0a1b2c3d"), monday_noon()) {

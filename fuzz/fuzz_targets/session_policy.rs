@@ -1,13 +1,13 @@
-//! Templates of session policies and tags, filled for arbitrary callers: what is granted is what the template says, and STS takes
-//! it; and what is refused, STS would not take.
+//! Templates of session policies and tags, filled for arbitrary callers. A grant is what the template says, and STS accepts it.
+//! STS would reject what is refused.
 
 #![no_main]
 
 use libfuzzer_sys::arbitrary::{self, Arbitrary, Unstructured};
 use libfuzzer_sys::fuzz_target;
 use sentinel_tvm::{
-    BundleText, Caller, Decision, NamedSessionRoles, Policy, ProfileName, Refusal, RequestId, SessionDuration, SessionScope,
-    Terms, Unscopable, VendRequest,
+    BundleFiles, Caller, Decision, NamedSessionRoles, Policy, ProfileName, Refusal, RequestId, SessionDuration, SessionScope,
+    BundleOptions, Unscopable, VendRequest,
 };
 use sentinel_tvm_fuzz::{are_session_policies, check_grant, event, is_tag_value, monday_noon};
 use serde_json::{Map, Value, json};
@@ -18,14 +18,14 @@ use std::net::IpAddr;
 
 const ROLE: &str = "arn:aws:iam::123456789012:role/vended";
 const PERMIT_ALL: &str = "permit (principal, action, resource);";
-/// What STS takes in tags.
+/// The characters that STS accepts in tags.
 const TAG: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 _.:/=+-@";
-/// What IAM takes in names.
+/// The characters that IAM accepts in names.
 const NAME: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+=,.@-";
-/// What IAM takes in paths, most of which means something elsewhere.
+/// Characters that IAM accepts in paths. Most of them have a meaning in JSON, TOML, Cedar or IAM.
 const PATH: &[u8] = b"*?$\"'\\{}[]<>:,;%#~ab01";
 
-/// Of one profile several callers ask: to load it takes far longer than to decide.
+/// Several callers ask for one profile, because loading takes far longer than deciding.
 #[derive(Arbitrary, Debug)]
 struct Input<'a> {
     caller: Asker<'a>,
@@ -135,7 +135,7 @@ enum Part<'a> {
     Anything(Bytes<'a>),
 }
 
-/// A byte for a character. Short, so that one text does not take what the others need.
+/// One byte for each character. Short, so that one text does not use up the input of the others.
 struct Bytes<'a>(&'a [u8]);
 
 impl fmt::Debug for Bytes<'_> {
@@ -161,7 +161,7 @@ impl Bytes<'_> {
         format!("{:x<2.64}", self.of(NAME))
     }
 
-    /// Of Latin-1, which policies take, but for one character.
+    /// Latin-1, which policies accept, except for one character.
     fn text(&self) -> String {
         self.0.iter().map(|byte| if *byte == 0xfe { '\u{20ac}' } else { char::from(*byte) }).collect()
     }
@@ -184,8 +184,8 @@ fn mostly<'a, T: Arbitrary<'a>>(bytes: &mut Unstructured<'a>) -> arbitrary::Resu
 fuzz_target!(|input: Input<'_>| {
     let profiles = toml::to_string(&json!({ "p": input.profile.entry() })).unwrap();
     let parameters = [("profiles", &*profiles), ("policies/a", PERMIT_ALL)];
-    let bundle = BundleText::from_parameters(parameters.map(|(name, text)| (name.to_owned(), text.to_owned()))).unwrap();
-    let terms = Terms { default_duration: SessionDuration::MIN, named_session_roles: NamedSessionRoles::default() };
+    let bundle = BundleFiles::from_parameters(parameters.map(|(name, text)| (name.to_owned(), text.to_owned()))).unwrap();
+    let terms = BundleOptions { default_duration: SessionDuration::MIN, named_session_roles: NamedSessionRoles::default() };
     let Ok(policy) = Policy::load(&bundle, &terms) else {
         return;
     };
@@ -212,7 +212,7 @@ fn decide(policy: &Policy, profile: &Profile<'_>, caller: &Caller) {
     }
 }
 
-/// The scope, found in another way: by filling the template's text, not its parts.
+/// The expected scope, computed in another way: from the template's text instead of its parts.
 struct Expected {
     missing: bool,
     policy: Option<Value>,
@@ -264,7 +264,7 @@ impl Expected {
     }
 }
 
-/// The text with every placeholder replaced; none if the caller lacks an attribute. It has loaded, so its brackets are right.
+/// The text with every placeholder replaced; `None` if the caller lacks an attribute. The text has loaded, so its brackets match.
 fn filled(text: &str, caller: &Caller, escape: fn(&str) -> String) -> Option<String> {
     let Some((before, rest)) = text.split_once("<<") else {
         return Some(text.to_owned());
@@ -282,12 +282,12 @@ fn filled(text: &str, caller: &Caller, escape: fn(&str) -> String) -> Option<Str
     Some(format!("{before}{}{}", escape(value), filled(after, caller, escape)?))
 }
 
-/// As IAM takes its wildcards and the sign of its variables for themselves.
+/// Escapes IAM's wildcards and the sign of its variables, so that IAM reads them as plain text.
 fn escaped(text: &str) -> String {
     text.split('$').map(|piece| piece.replace('*', "${*}").replace('?', "${?}")).collect::<Vec<_>>().join("${$}")
 }
 
-/// The policy held to an address, in which there must be an Allow, unless managed policies have it.
+/// The policy bound to an address. It needs an `Allow`, unless managed policies provide one.
 fn bound(document: Option<Value>, ip: IpAddr, beside_managed: bool) -> Value {
     let prefix = if ip.is_ipv4() { 32 } else { 128 };
     let deny = json!({
@@ -335,7 +335,7 @@ impl Who<'_> {
 }
 
 impl Profile<'_> {
-    /// As `profiles.toml` has it.
+    /// The profile as an entry of `profiles.toml`.
     fn entry(&self) -> Value {
         let mut entry = json!({
             "role_arn": ROLE,
@@ -359,7 +359,7 @@ impl Profile<'_> {
         own.into_iter().chain(self.keyed_tags().filter(|(_, tag)| tag.transitive).map(|(key, _)| key)).collect()
     }
 
-    /// The keys begin with a number, like those of conditions, so that no two are the same.
+    /// Keys begin with a number, like those of conditions, so that no two are equal.
     fn keyed_tags(&self) -> impl Iterator<Item = (String, &Tag<'_>)> {
         self.tags.iter().enumerate().map(|(index, tag)| (format!("{index}{:.120}", tag.key.of(TAG)), tag))
     }
@@ -371,7 +371,7 @@ impl Profile<'_> {
 }
 
 impl Document<'_> {
-    /// As JSON; `change` is asked what to put for each value of a resource or condition.
+    /// The document as JSON. `change` replaces each value of a resource or condition.
     fn json(&self, change: &dyn Fn(Value) -> Value) -> Value {
         let mut document =
             json!({ "Version": "2012-10-17", "Statement": self.statement.json(|statement| statement.json(change)) });

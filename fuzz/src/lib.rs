@@ -1,11 +1,11 @@
-//! What the targets share: how callers come about, and what STS takes.
+//! Shared by the targets: how to make callers, and what STS accepts.
 
 use sentinel_tvm::{Caller, Event, Grant, NamedSessionRoles};
 use serde_json::{Value, json};
 use std::collections::HashSet;
 use time::{Duration, UtcDateTime};
 
-/// A Function URL's event of the caller with this ARN.
+/// The event that a Function URL sends for the caller with this ARN.
 #[must_use]
 pub fn event(arn: &str, org: Option<&str>, ip: Option<&str>) -> Event {
     let iam = json!({ "userArn": arn, "principalOrgId": org });
@@ -16,7 +16,7 @@ pub fn event(arn: &str, org: Option<&str>, ip: Option<&str>) -> Event {
 ///
 /// # Panics
 ///
-/// If there is none.
+/// If the ARN is not a caller's.
 #[must_use]
 pub fn caller(arn: &str) -> Caller {
     Caller::from_event(&event(arn, Some("o-example000"), Some("198.51.100.7")), &NamedSessionRoles::default()).unwrap()
@@ -28,11 +28,11 @@ pub fn monday_noon() -> UtcDateTime {
     UtcDateTime::UNIX_EPOCH + Duration::seconds(1_772_452_800)
 }
 
-/// What holds of every caller.
+/// Checks what is true of every caller.
 ///
 /// # Panics
 ///
-/// If it does not.
+/// If a check fails.
 pub fn check_caller(caller: &Caller) {
     assert!(is_sts_name(&caller.source_identity()), "{caller:?}");
     assert!(is_sts_name(&caller.session_name_for("01234567")), "{caller:?}");
@@ -41,11 +41,11 @@ pub fn check_caller(caller: &Caller) {
     assert!(caller.source_ip().is_none_or(|ip| ip == ip.to_canonical()), "{caller:?}");
 }
 
-/// What holds of every grant: STS's own patterns and limits, as in the aws-sdk-sts model.
+/// Checks every grant against STS's own patterns and limits, as in the aws-sdk-sts model.
 ///
 /// # Panics
 ///
-/// If it does not.
+/// If a check fails.
 pub fn check_grant(grant: &Grant) {
     let scope = grant.scope();
     assert!(is_sts_name(grant.session_name()) && is_sts_name(grant.source_identity()), "{grant:?}");
@@ -70,14 +70,14 @@ pub fn check_grant(grant: &Grant) {
     }
 }
 
-/// Whether STS takes these session policies together, as far as the characters go.
+/// Whether STS accepts the characters and the total length of these session policies.
 #[must_use]
 pub fn are_session_policies(inline: Option<&str>, arns: &[String]) -> bool {
     let length = inline.map_or(0, |policy| policy.chars().count()) + arns.iter().map(String::len).sum::<usize>();
     length <= 2_048 && inline.is_none_or(|policy| !policy.is_empty() && policy.chars().all(|c| (' '..='\u{ff}').contains(&c)))
 }
 
-/// Whether it can be the value of a tag; STS would take letters and digits of any script.
+/// Whether the function accepts the text as the value of a tag. STS would accept letters and digits of any script.
 #[must_use]
 pub fn is_tag_value(text: &str) -> bool {
     text.len() <= 256 && is_tag_text(text)
@@ -87,7 +87,7 @@ fn is_tag_text(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b" _.:/=+-@".contains(&byte))
 }
 
-/// `[\w+=,.@-]{2,64}`, of a source identity and of a role session name.
+/// Whether the text is a source identity or a role session name: `[\w+=,.@-]{2,64}`.
 fn is_sts_name(text: &str) -> bool {
     (2..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte))
 }

@@ -1,9 +1,9 @@
-//! The parts of an audit line, each made from what a stage has made.
+//! The parts of an audit line, each made from a stage's result.
 
 use crate::caller::Caller;
 use crate::event::Event;
-use crate::mdm::{Posture, PostureError, PostureSource};
-use crate::policy::{Clamp, Grant, Rehearsal};
+use crate::mdm::{DeviceLookUp, Posture, PostureSource};
+use crate::policy::{Clamp, Grant, Shadow};
 use crate::rate_limit::{Admission, DecidedBy, Outcome, Tier};
 use crate::request::{DeviceId, ProfileName, SessionDuration, VendRequest};
 use crate::secret::Freshness;
@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use time::format_description::well_known::Rfc3339;
 
-/// The longest text taken over from a client, in characters.
+/// The longest text that is copied from a client, in characters.
 const MAX_TEXT: usize = 256;
 
 #[derive(Debug, Serialize)]
@@ -27,15 +27,18 @@ pub(super) struct RequestEntry {
 }
 
 impl RequestEntry {
-    pub(super) fn of(event: &Event) -> Self {
+    pub(super) fn of(event: &Event<'_>) -> Self {
         let identity = event.iam_identity();
         Self {
-            method: bounded(event.method()),
-            path: bounded(event.path()),
+            method: bounded(&event.method()),
+            path: bounded(&event.path()),
             source_ip: event.source_ip(),
-            user_agent: event.user_agent().map(bounded),
-            caller_arn: identity.map(|identity| bounded(identity.user_arn)),
-            caller_access_key_id: identity.and_then(|identity| identity.access_key_id).map(bounded),
+            user_agent: event.user_agent().as_deref().map(bounded),
+            caller_arn: identity.as_ref().map(|identity| bounded(&identity.user_arn)),
+            caller_access_key_id: identity
+                .and_then(|identity| identity.access_key_id)
+                .as_deref()
+                .map(bounded),
         }
     }
 }
@@ -78,12 +81,12 @@ impl RateLimitEntry {
         self.decided_by
     }
 
-    /// Whether the table should have decided, and did not.
+    /// Whether the table should have decided, but did not.
     pub(super) fn is_degraded(&self) -> bool {
         self.degraded.is_some()
     }
 
-    /// Whether a flood was refused without asking the table.
+    /// Whether the request was refused without a write to the table.
     pub(super) fn is_local_refusal(&self) -> bool {
         self.retry_after.is_some() && self.writes == 0
     }
@@ -147,7 +150,15 @@ pub(super) enum DeviceEntry {
 }
 
 impl DeviceEntry {
-    pub(super) fn known(posture: &Posture) -> Self {
+    pub(super) fn of(look_up: &DeviceLookUp) -> Option<Self> {
+        match look_up {
+            DeviceLookUp::Skipped | DeviceLookUp::Missing => None,
+            DeviceLookUp::Known(posture) => Some(Self::known(posture)),
+            DeviceLookUp::Failed(error) => Some(Self::Unknown { failure: error.to_string() }),
+        }
+    }
+
+    fn known(posture: &Posture) -> Self {
         let Posture { device, secret, source } = posture;
         Self::Known {
             provider: device.provider,
@@ -158,10 +169,6 @@ impl DeviceEntry {
             source: *source,
             secret: *secret,
         }
-    }
-
-    pub(super) fn unknown(error: &PostureError) -> Self {
-        Self::Unknown { failure: error.to_string() }
     }
 }
 
@@ -176,11 +183,11 @@ impl ShadowEntry {
         self.would == "deny"
     }
 
-    pub(super) fn of(rehearsal: Rehearsal) -> Option<Self> {
-        match rehearsal {
-            Rehearsal::Nothing => None,
-            Rehearsal::WouldAllow(rules) => Some(Self { would: "allow", rules }),
-            Rehearsal::WouldDeny(rules) => Some(Self { would: "deny", rules }),
+    pub(super) fn of(shadow: Shadow) -> Option<Self> {
+        match shadow {
+            Shadow::Nothing => None,
+            Shadow::WouldAllow(rules) => Some(Self { would: "allow", rules }),
+            Shadow::WouldDeny(rules) => Some(Self { would: "deny", rules }),
         }
     }
 }

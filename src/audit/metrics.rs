@@ -1,25 +1,26 @@
-//! The audit line as CloudWatch metrics: the embedded metric format, which CloudWatch Logs turns into metrics by itself.
+//! The metrics in the audit line, in the embedded metric format that CloudWatch Logs extracts by itself.
 //!
-//! Invariant: dimensions are few and bounded. A caller, an ARN or a profile that does not exist is never one: callers would make
-//! metrics at will, each of which costs money.
+//! Invariant: dimensions are few and bounded. A caller, an ARN or a profile that does not exist is never a dimension: callers
+//! could create metrics at will, and each one costs money.
 //!
 //! Source: "Specification: Embedded metric format" in the CloudWatch user guide.
 
 use super::AuditRecord;
 use super::entries::ShadowEntry;
+use crate::services::ServiceReadings;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 const NAMESPACE: &str = "Sentinel/TVM";
 
-/// By function, so that two deployments in one account do not mix.
+/// Every dimension set has the function, so that two deployments in one account do not mix.
 const BY_FUNCTION: &[&[&str]] = &[&["function"]];
 const BY_CODE: &[&[&str]] = &[&["function", "code"]];
 const BY_CODE_AND_PROFILE: &[&[&str]] = &[&["function", "code"], &["function", "profile", "code"]];
 const BY_LIMITER: &[&[&str]] = &[&["function", "limiter"]];
 const BY_POSTURE: &[&[&str]] = &[&["function", "posture"]];
 
-/// The stages that can take long, and the names of their latencies.
+/// The stages that can take long, and the metrics of their latencies.
 const STAGES: [(&str, &str); 6] = [
     ("admit", "AdmitLatency"),
     ("client_token", "ClientTokenLatency"),
@@ -29,24 +30,7 @@ const STAGES: [(&str, &str); 6] = [
     ("assume_role", "AssumeRoleLatency"),
 ];
 
-/// What there is to tell beside the request: of what all requests share, and of what has happened to it since the last line.
-#[derive(Debug, Default, Clone, Copy)]
-pub struct Readings {
-    /// Whether the breaker keeps requests from the rate-limit table; none without a table.
-    pub breaker_open: Option<bool>,
-    /// Changes of the breaker's state.
-    pub breaker_transitions: u64,
-    /// Budgets forgotten for want of room.
-    pub store_evictions: u64,
-    /// Seconds since the oldest secret was read; none if there is none.
-    pub secret_age: Option<u64>,
-    /// Secrets that could not be read.
-    pub secret_refresh_failures: u64,
-    /// Reloads of the policy that failed.
-    pub policy_reload_failures: u64,
-}
-
-/// The metrics of one line: the directives, and the members they speak about.
+/// The metrics of one line: the directives, and the members that hold the values.
 #[derive(Default)]
 struct Metrics {
     directives: Vec<Directive>,
@@ -92,7 +76,7 @@ impl Metrics {
         self.add(BY_FUNCTION, name, "Count", value);
     }
 
-    /// What seldom happens is told when it does.
+    /// A rare event: reported only when it happened.
     fn event(&mut self, name: &'static str, times: u64) {
         if times > 0 {
             self.count(name, times);
@@ -101,8 +85,8 @@ impl Metrics {
 }
 
 impl AuditRecord {
-    /// The members that make the line metrics. `total_ms` is the whole request's time.
-    pub(super) fn metrics(&self, readings: &Readings, total_ms: f64) -> Map<String, Value> {
+    /// The line's members that hold metrics. `total_ms` is the duration of the whole request.
+    pub(super) fn metrics(&self, readings: &ServiceReadings, total_ms: f64) -> Map<String, Value> {
         let mut metrics = Metrics::default();
         let outcomes = if self.profile_exists { BY_CODE_AND_PROFILE } else { BY_CODE };
         metrics.add(outcomes, "Requests", "Count", 1);
@@ -134,7 +118,7 @@ impl AuditRecord {
         metrics.members
     }
 
-    fn limiter_metrics(&self, metrics: &mut Metrics, readings: &Readings) {
+    fn limiter_metrics(&self, metrics: &mut Metrics, readings: &ServiceReadings) {
         if let Some(limiter) = &self.rate_limit {
             metrics.add(BY_LIMITER, "LimiterDecisions", "Count", 1);
             metrics.members.insert("limiter".to_owned(), limiter.decided_by().into());

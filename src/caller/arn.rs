@@ -1,6 +1,7 @@
-//! The ARNs that IAM gives callers, and nothing else.
+//! The ARNs of IAM's callers: users, root users, assumed roles, federated users.
 
 use super::NamedSessionRoles;
+use crate::alphabet::{is_digits, is_printable, is_word};
 
 /// The parts of a caller's ARN. Borrowed from it.
 pub(super) struct ParsedArn<'a> {
@@ -28,7 +29,7 @@ impl<'a> ParsedArn<'a> {
         Some(Self { arn, account, identity })
     }
 
-    /// The ARN less its last segment, which the caller has chosen.
+    /// The ARN without its last segment, which the caller chose.
     pub(super) fn without_last_segment(&self) -> String {
         self.arn.rsplit_once('/').map_or(self.arn, |(kept, _)| kept).to_owned()
     }
@@ -54,7 +55,7 @@ impl<'a> Identity<'a> {
     }
 }
 
-/// The partition and account of a role's ARN; none if `text` is not one with a literal account and name.
+/// The partition and account of a role's ARN; `None` if `text` is not one with a literal account and name.
 pub(crate) fn role_owner(text: &str) -> Option<(&str, &str)> {
     iam_resource(text, "role/", 64).filter(|(_, account)| is_account(account))
 }
@@ -75,7 +76,7 @@ fn iam_resource<'a>(text: &'a str, kind: &str, longest_name: usize) -> Option<(&
     (known && named).then_some((partition, account))
 }
 
-/// Whether `text` can be a principal, where `named` are the roles whose sessions are principals of their own.
+/// Whether `text` can be a principal; `named` are the roles whose sessions are principals of their own.
 pub(crate) fn is_principal(text: &str, named: &NamedSessionRoles) -> bool {
     match ParsedArn::parse(text).map(|parsed| parsed.identity) {
         Some(Identity::User { .. } | Identity::Root) => true,
@@ -91,11 +92,9 @@ pub(crate) fn is_principal(text: &str, named: &NamedSessionRoles) -> bool {
 
 /// The name in `name` or `some/path/name`. A path's segments are printable ASCII, at most 512 characters with all slashes.
 fn name_after_path(text: &str, longest_name: usize) -> Option<&str> {
-    let is_segment =
-        |segment: &str| !segment.is_empty() && segment.bytes().all(|byte| byte.is_ascii_graphic());
     let name = match text.rsplit_once('/') {
         None => text,
-        Some((path, name)) if path.len() <= 510 && path.split('/').all(is_segment) => name,
+        Some((path, name)) if path.len() <= 510 && path.split('/').all(is_printable) => name,
         Some(_) => return None,
     };
     is_name(name, 1..=longest_name).then_some(name)
@@ -106,11 +105,10 @@ fn is_partition(text: &str) -> bool {
 }
 
 fn is_account(text: &str) -> bool {
-    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
+    text.len() == 12 && is_digits(text)
 }
 
 /// IAM's alphabet for the names of users, roles and sessions: `[\w+=,.@-]`, ASCII.
 fn is_name(text: &str, length: std::ops::RangeInclusive<usize>) -> bool {
-    length.contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte))
+    is_word(text, length, b"_+=,.@-")
 }

@@ -1,13 +1,14 @@
-//! Which roles' session names identify a person.
+//! Roles whose session names identify people.
 
+use crate::alphabet::is_word;
 use std::fmt;
 
-/// Role-name patterns (`*` stands for any run of characters) of roles whose sessions are named by an identity provider,
-/// not by whoever assumes the role: those of IAM Identity Center by default.
+/// Patterns for the names of roles whose sessions an identity provider names, not the person who assumes the role. The default
+/// is those of IAM Identity Center. `*` matches any run of characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NamedSessionRoles(Vec<String>);
 
-/// A pattern that is not one.
+/// The text is not a list of patterns.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a role-name pattern is 1 to 64 of A-Z a-z 0-9 _ + = . @ - and *, and is more than stars")]
 pub struct InvalidPattern;
@@ -18,7 +19,7 @@ impl NamedSessionRoles {
         list.split(',').map(|item| pattern(item.trim())).collect::<Result<_, _>>().map(Self)
     }
 
-    /// Whether sessions of the role named `role` are named by an identity provider.
+    /// Whether an identity provider names the sessions of the role named `role`.
     #[must_use]
     pub fn contains(&self, role: &str) -> bool {
         self.0.iter().any(|pattern| matches(pattern, role))
@@ -37,12 +38,10 @@ impl fmt::Display for NamedSessionRoles {
     }
 }
 
-/// A pattern of stars alone would trust every session name there is: never what is meant.
+/// Rejects a pattern of stars alone: it would trust every session name.
 fn pattern(item: &str) -> Result<String, InvalidPattern> {
-    let alphabet =
-        item.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+=.@-*".contains(&byte));
     let says_something = item.bytes().any(|byte| byte != b'*');
-    if alphabet && says_something && item.len() <= 64 {
+    if says_something && is_word(item, 1..=64, b"_+=.@-*") {
         Ok(item.to_owned())
     } else {
         Err(InvalidPattern)

@@ -1,10 +1,8 @@
 use super::*;
 use proptest::prelude::*;
-use serde_json::json;
 
 fn caller(arn: &str) -> Result<Caller, Unauthenticated> {
-    let event = Event::new(json!({"requestContext": {"authorizer": {"iam": {"userArn": arn}}}}));
-    Caller::from_event(&event, &NamedSessionRoles::default())
+    Caller::verified(&IamIdentity::of_arn(arn), None, &NamedSessionRoles::default())
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The limiter's settings.
 
 use super::variables::Variables;
+use crate::alphabet::is_word;
 use crate::rate_limit::{
     BreakerSettings, FailureMode, Limit, Limits, Quota, RateLimitSettings, SharedSettings,
     StoreSettings,
@@ -69,8 +70,7 @@ fn table(variables: &mut Variables) -> Option<String> {
         Some(arn) => arn.rsplit_once(":table/").map_or("", |(_, name)| name),
         None => &table,
     };
-    let alphabet = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte));
-    if !alphabet || !(3..=255).contains(&name.len()) {
+    if !is_word(name, 3..=255, b"_.-") {
         variables.problem(NAME, "is not a table's name (3 to 255 of A-Z a-z 0-9 _ . -) or ARN");
     }
     Some(table)

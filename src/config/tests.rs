@@ -1,20 +1,28 @@
 use super::*;
+use crate::mdm::MdmSecret;
+use crate::policy::{BundleFiles, Policy};
 use crate::rate_limit::{
     BreakerSettings, FailureMode, Limit, Quota, SharedSettings, StoreSettings,
 };
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+/// The settings, or every problem of them and of the policy that they name.
 fn read(variables: &[(&str, &str)]) -> Result<Config, Vec<String>> {
     let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     let runtime = ("AWS_LAMBDA_RUNTIME_API".to_owned(), "127.0.0.1:9001".to_owned());
-    Config::from_variables(variables.chain([runtime])).map_err(|error| error.0)
+    let config = Config::from_variables(variables.chain([runtime])).map_err(|error| error.0)?;
+    let problems = config.policy.problems();
+    if problems.is_empty() { Ok(config) } else { Err(problems) }
 }
 
-fn policy_of(config: &Config) -> &Policy {
-    match &config.policy {
-        PolicySetting::Directory(policy) => policy,
-        PolicySetting::Parameters { .. } => panic!("this is about a directory"),
+fn policy_of(config: &Config) -> Policy {
+    match &config.policy.source {
+        PolicySource::Directory(directory) => {
+            let files = BundleFiles::from_directory(directory).unwrap();
+            Policy::load(&files, &config.policy.options).unwrap()
+        }
+        PolicySource::Parameters { .. } => panic!("this is about a directory"),
     }
 }
 
@@ -70,11 +78,13 @@ fn a_parameter_path_wins_over_the_directory() {
     let path = ("SENTINEL_POLICY_PARAMETER", "/sentinel/policy");
     let both =
         read(&[path, ("SENTINEL_POLICY_DIR", "/nowhere"), ("SENTINEL_POLICY_TTL", "5")]).unwrap();
-    let PolicySetting::Parameters { path, ttl, .. } = both.policy else { panic!("the path wins") };
+    let PolicySource::Parameters { path, ttl } = both.policy.source else {
+        panic!("the path wins")
+    };
     assert_eq!((path, ttl.whole_seconds()), (ParameterPath::parse("/sentinel/policy").unwrap(), 5));
     let alone = read(&[("SENTINEL_POLICY_PARAMETER", "/p")]).unwrap();
     assert!(
-        matches!(alone.policy, PolicySetting::Parameters { ttl, .. } if ttl.whole_seconds() == 30)
+        matches!(alone.policy.source, PolicySource::Parameters { ttl, .. } if ttl.whole_seconds() == 30)
     );
     for bad in ["sentinel", "/", "/a/", "/a//b", "/a b", "/aws/x", "/SSM", "/a/*"] {
         let problems = read(&[("SENTINEL_POLICY_PARAMETER", bad)]).unwrap_err();
@@ -122,7 +132,7 @@ fn a_table_makes_the_store_shared() {
 }
 
 /// A function with this device management, and what is wrong with it.
-fn devices(variables: &[(&str, &str)]) -> Result<DeviceSetting, Vec<String>> {
+fn devices(variables: &[(&str, &str)]) -> Result<DeviceSettings, Vec<String>> {
     read(variables).map(|config| config.device)
 }
 
@@ -133,20 +143,20 @@ fn a_provider_needs_an_address_and_a_secret() {
     const URL: (&str, &str) = ("SENTINEL_MDM_BASE_URL", "https://jamf.example.com");
     const SECRET: (&str, &str) = ("MDM_SECRET_ARN", "mdm");
     const TENANT: (&str, &str) = ("SENTINEL_MDM_TENANT_ID", "00000000-0000-0000-0000-000000000000");
-    assert!(matches!(devices(&[]), Ok(DeviceSetting::Disabled)));
-    assert!(matches!(devices(&[("SENTINEL_MDM_PROVIDER", "none")]), Ok(DeviceSetting::Disabled)));
-    assert!(matches!(devices(&[JAMF, URL, SECRET]), Ok(DeviceSetting::Optional(..))));
+    assert!(matches!(devices(&[]), Ok(DeviceSettings::Disabled)));
+    assert!(matches!(devices(&[("SENTINEL_MDM_PROVIDER", "none")]), Ok(DeviceSettings::Disabled)));
+    assert!(matches!(devices(&[JAMF, URL, SECRET]), Ok(DeviceSettings::Optional(..))));
     assert!(matches!(
         devices(&[JAMF, URL, ("SENTINEL_MDM_API_SECRET_ID", "mdm")]),
-        Ok(DeviceSetting::Optional(..))
+        Ok(DeviceSettings::Optional(..))
     ));
     assert!(matches!(
         devices(&[JAMF, URL, SECRET, ("SENTINEL_REQUIRE_DEVICE", "true")]),
-        Ok(DeviceSetting::Required(..))
+        Ok(DeviceSettings::Required(..))
     ));
-    assert!(matches!(devices(&[INTUNE, TENANT, SECRET]), Ok(DeviceSetting::Optional(..))));
+    assert!(matches!(devices(&[INTUNE, TENANT, SECRET]), Ok(DeviceSettings::Optional(..))));
     let token = devices(&[JAMF, URL, ("SENTINEL_MDM_API_TOKEN", "token")]);
-    assert!(matches!(token, Ok(DeviceSetting::Optional(_, MdmSecret::Environment(_)))));
+    assert!(matches!(token, Ok(DeviceSettings::Optional(_, MdmSecret::Environment(_)))));
     for (variables, problem) in [
         (&[JAMF, SECRET][..], "SENTINEL_MDM_BASE_URL is not set"),
         (&[JAMF, URL], "MDM_SECRET_ARN is not set"),

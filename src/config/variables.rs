@@ -1,24 +1,25 @@
-//! Reading variables and collecting what is wrong with them.
+//! Reading variables and collecting their problems.
 
+use crate::alphabet::is_digits;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
-/// The environment, which of it was asked for, and the problems so far.
+/// The environment, the names read so far, and the problems so far.
 #[derive(Debug)]
 pub(super) struct Variables {
     values: BTreeMap<String, String>,
-    asked: BTreeSet<String>,
+    read: BTreeSet<String>,
     problems: Vec<String>,
 }
 
 impl Variables {
     pub(super) fn new(values: impl IntoIterator<Item = (String, String)>) -> Self {
-        Self { values: values.into_iter().collect(), asked: BTreeSet::new(), problems: Vec::new() }
+        Self { values: values.into_iter().collect(), read: BTreeSet::new(), problems: Vec::new() }
     }
 
     /// The value, if the variable is set. An empty one is a problem.
     pub(super) fn text(&mut self, name: &str) -> Option<String> {
-        self.asked.insert(name.to_owned());
+        self.read.insert(name.to_owned());
         let value = self.values.get(name)?.trim().to_owned();
         if value.is_empty() {
             self.problem(name, "is empty: give it a value or remove it");
@@ -32,9 +33,8 @@ impl Variables {
         let Some(text) = self.text(name) else {
             return default;
         };
-        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
         match text.parse() {
-            Ok(number) if digits && range.contains(&number) => number,
+            Ok(number) if is_digits(&text) && range.contains(&number) => number,
             _ => {
                 self.problem(
                     name,
@@ -45,7 +45,7 @@ impl Variables {
         }
     }
 
-    /// The value as `true` or `false`, which it is if the variable is not set.
+    /// The value as `true` or `false`; `false` if the variable is not set.
     pub(super) fn flag(&mut self, name: &str) -> bool {
         match self.text(name).as_deref() {
             None | Some("false") => false,
@@ -57,11 +57,11 @@ impl Variables {
         }
     }
 
-    /// Notes a problem that follows from other variables, unless there is one with the variable's own value already.
+    /// Records a problem that follows from other variables, unless the variable's own value is a problem already.
     pub(super) fn conflict(&mut self, name: &str, problem: &str) {
-        let told =
+        let recorded =
             |known: &String| known.strip_prefix(name).is_some_and(|rest| rest.starts_with(' '));
-        if !self.problems.iter().any(told) {
+        if !self.problems.iter().any(recorded) {
             self.problem(name, problem);
         }
     }
@@ -70,14 +70,14 @@ impl Variables {
         self.problems.push(format!("{name} {problem}"));
     }
 
-    /// All problems, those of variables nobody asked for included.
+    /// All problems, unknown variables included.
     pub(super) fn into_problems(mut self) -> Vec<String> {
         let ours = |name: &&String| name.starts_with("SENTINEL_") || *name == "MDM_SECRET_ARN";
         let unknown: Vec<String> = self
             .values
             .keys()
             .filter(ours)
-            .filter(|name| !self.asked.contains(*name))
+            .filter(|name| !self.read.contains(*name))
             .cloned()
             .collect();
         for name in unknown {

@@ -1,7 +1,7 @@
-//! Speaking HTTP with a device-management system.
+//! HTTP with a device-management system.
 //!
-//! Invariant: nothing of the other side's words passes but JSON of the expected shape; a failure is an HTTP status or fixed text.
-//! No redirect is followed, so a token goes to the configured host and to no other.
+//! Invariant: only JSON of the expected shape gets past this module; an error is an HTTP status or fixed text. Redirects are
+//! not followed, so a token goes to the configured host and to no other.
 
 use super::base_url::BaseUrl;
 use super::posture::PostureError;
@@ -17,29 +17,29 @@ const MAX_REPLY: usize = 256 * 1024;
 const CONNECT: Duration = Duration::from_millis(1_500);
 const MALFORMED: &str = "a malformed reply";
 
-/// Why there is no reply of the expected shape.
+/// Why a call returned no reply of the expected shape.
 #[derive(Debug)]
-pub(super) enum Failure {
-    /// The token, or what it is to be had for, is refused: another may do.
+pub(super) enum HttpError {
+    /// 401: the credential was rejected; a fresh one may work.
     Unauthorized,
     /// 404.
     NotFound,
-    /// Anything else, and what comes of it.
+    /// Any other failure; another try does not help.
     Final(PostureError),
 }
 
-impl From<PostureError> for Failure {
+impl From<PostureError> for HttpError {
     fn from(error: PostureError) -> Self {
         Self::Final(error)
     }
 }
 
-impl From<Failure> for PostureError {
-    fn from(failure: Failure) -> Self {
+impl From<HttpError> for PostureError {
+    fn from(failure: HttpError) -> Self {
         match failure {
-            Failure::Unauthorized => Self::upstream("it refuses the secret"),
-            Failure::NotFound => Self::upstream("HTTP 404"),
-            Failure::Final(error) => error,
+            HttpError::Unauthorized => Self::upstream("it refuses the secret"),
+            HttpError::NotFound => Self::upstream("HTTP 404"),
+            HttpError::Final(error) => error,
         }
     }
 }
@@ -70,7 +70,7 @@ impl Http {
         &self,
         url: Url,
         token: &SecretString,
-    ) -> Result<T, Failure> {
+    ) -> Result<T, HttpError> {
         json(self.0.get(url).bearer_auth(token.expose_secret())).await
     }
 
@@ -79,18 +79,18 @@ impl Http {
         &self,
         url: Url,
         form: &[(&str, &str)],
-    ) -> Result<T, Failure> {
+    ) -> Result<T, HttpError> {
         json(self.0.post(url).form(form)).await
     }
 }
 
-async fn json<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, Failure> {
+async fn json<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, HttpError> {
     let response =
         request.header(ACCEPT, "application/json").send().await.map_err(|error| failed(&error))?;
     match response.status() {
         StatusCode::OK => {}
-        StatusCode::UNAUTHORIZED => return Err(Failure::Unauthorized),
-        StatusCode::NOT_FOUND => return Err(Failure::NotFound),
+        StatusCode::UNAUTHORIZED => return Err(HttpError::Unauthorized),
+        StatusCode::NOT_FOUND => return Err(HttpError::NotFound),
         status => return Err(PostureError::upstream(format!("HTTP {}", status.as_u16())).into()),
     }
     if !is_json(&response) {
@@ -109,7 +109,7 @@ fn is_json(response: &Response) -> bool {
     value.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json")
 }
 
-async fn body(mut response: Response) -> Result<Vec<u8>, Failure> {
+async fn body(mut response: Response) -> Result<Vec<u8>, HttpError> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| failed(&error))? {
         if body.len() + chunk.len() > MAX_REPLY {
@@ -120,7 +120,7 @@ async fn body(mut response: Response) -> Result<Vec<u8>, Failure> {
     Ok(body)
 }
 
-fn failed(error: &reqwest::Error) -> Failure {
+fn failed(error: &reqwest::Error) -> HttpError {
     let cause = match error {
         _ if error.is_timeout() => "time-out",
         _ if error.is_connect() => "no connection",

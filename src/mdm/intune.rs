@@ -9,7 +9,7 @@
 //! "Microsoft Graph national cloud deployments" for hosts and scopes.
 
 use super::BaseUrl;
-use super::http::{Failure, Http};
+use super::http::{Http, HttpError};
 use super::oauth::TokenEndpoint;
 use super::posture::{self, PostureError};
 use crate::device::Device;
@@ -96,7 +96,7 @@ pub(super) async fn find(
     base: &BaseUrl,
     token: &SecretString,
     id: &str,
-) -> Result<Device, Failure> {
+) -> Result<Device, HttpError> {
     let property = if is_guid(id) { "azureADDeviceId" } else { "serialNumber" };
     let filter = format!("{property} eq {}", quoted(id));
     let url = base

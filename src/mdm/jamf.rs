@@ -9,7 +9,7 @@
 //! "Filtering with RSQL", "Client Credentials", and the changelogs of 11.23 and 11.30 on the versions of the inventory.
 
 use super::BaseUrl;
-use super::http::{Failure, Http};
+use super::http::{Http, HttpError};
 use super::oauth::TokenEndpoint;
 use super::posture;
 use crate::device::Device;
@@ -79,7 +79,7 @@ pub(super) async fn find(
     base: &BaseUrl,
     token: &SecretString,
     id: &str,
-) -> Result<Device, Failure> {
+) -> Result<Device, HttpError> {
     let found = inventory(http, base, token, id).await?.results;
     let computer = posture::only(found.into_iter().filter(|computer| computer.is(id)))?;
     let managed = computer.is_managed();
@@ -103,7 +103,7 @@ async fn inventory(
     base: &BaseUrl,
     token: &SecretString,
     id: &str,
-) -> Result<Inventory, Failure> {
+) -> Result<Inventory, HttpError> {
     let quoted = quoted(id);
     let filter = format!("hardware.serialNumber=={quoted},udid=={quoted}");
     let query = [
@@ -115,10 +115,10 @@ async fn inventory(
         ("page-size", "2"),
         ("filter", &filter),
     ];
-    let mut answer = Err(Failure::NotFound);
+    let mut answer = Err(HttpError::NotFound);
     for path in INVENTORIES {
         answer = http.get(base.at(path, &query), token).await;
-        if !matches!(answer, Err(Failure::NotFound)) {
+        if !matches!(answer, Err(HttpError::NotFound)) {
             break;
         }
     }
@@ -135,13 +135,13 @@ async fn is_compliant(
     base: &BaseUrl,
     token: &SecretString,
     id: &str,
-) -> Result<bool, Failure> {
+) -> Result<bool, HttpError> {
     if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
         return Ok(false);
     }
     let path = format!("/api/v1/conditional-access/device-compliance-information/computer/{id}");
     let records: Vec<Compliance> = match http.get(base.at(&path, &[]), token).await {
-        Err(Failure::NotFound) => return Ok(false),
+        Err(HttpError::NotFound) => return Ok(false),
         answer => answer?,
     };
     let mut applicable = records.iter().filter(|record| record.applicable == Some(true)).peekable();

@@ -8,8 +8,9 @@
 //! Sources: Kandji API reference, "List Devices", also as MScottBlake/kandji-openapi has it.
 
 use super::BaseUrl;
-use super::http::{Failure, Http};
+use super::http::{Http, HttpError};
 use super::posture;
+use crate::clock::age;
 use crate::device::Device;
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -43,17 +44,17 @@ pub(super) async fn find(
     token: &SecretString,
     id: &str,
     now: UtcDateTime,
-) -> Result<Device, Failure> {
+) -> Result<Device, HttpError> {
     // The filter finds every device whose serial number contains the text, so what it finds is compared again.
     let url = base.at("/api/v1/devices", &[("serial_number", id), ("limit", LIMIT)]);
     let found: Vec<Listed> = http.get(url, token).await?;
     let device = posture::only(found.into_iter().filter(|device| device.is(id)))?;
     let last_seen = posture::timestamp(device.last_check_in.as_deref());
-    let seen_lately = last_seen.is_some_and(|at| now - at <= RECENT);
+    let seen_recently = last_seen.is_some_and(|at| age(at, now) <= RECENT);
     Ok(Device {
         provider: "kandji",
         managed: device.is_managed(),
-        compliant: device.is_managed() && device.is_in_order() && seen_lately,
+        compliant: device.is_managed() && device.is_in_order() && seen_recently,
         last_seen,
         owner: posture::owner(device.email()),
         os_version: posture::version(device.os_version),

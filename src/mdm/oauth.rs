@@ -1,24 +1,26 @@
 //! Access tokens by client credentials (RFC 6749, section 4.4).
 //!
-//! Invariant: a token is used until shortly before it expires, judged by `now`, and no longer. No lock is held while one is
-//! asked for; requests that find none at the same time each ask for their own.
+//! Invariant: a token is used until shortly before it expires, and no longer. No lock is held while a token is requested;
+//! requests that find none at the same time each request their own.
 
-use super::http::{Failure, Http};
+use super::http::{Http, HttpError};
 use super::posture::PostureError;
+use crate::clock::age;
+use crate::lock::lock;
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use time::{Duration, UtcDateTime};
 
-/// A token is not used this close to its end, or in the second half of its life if that is shorter.
+/// A token is not used in its last minute, or in the second half of its life if that is shorter.
 const MARGIN: Duration = Duration::seconds(60);
 
-/// Where tokens are had.
+/// Where access tokens are requested.
 #[derive(Debug)]
 pub(super) struct TokenEndpoint {
     pub(super) url: Url,
-    /// What the token is for, where the endpoint wants to know.
+    /// The scope to request, where the endpoint demands one.
     pub(super) scope: Option<String>,
 }
 
@@ -29,7 +31,8 @@ pub(super) struct AccessTokens(Mutex<Option<AccessToken>>);
 #[derive(Debug)]
 struct AccessToken {
     token: Arc<SecretString>,
-    until: UtcDateTime,
+    since: UtcDateTime,
+    usable_for: Duration,
 }
 
 /// RFC 6749, section 5.1.
@@ -48,8 +51,9 @@ impl AccessTokens {
         endpoint: &TokenEndpoint,
         (client_id, client_secret): (&str, &SecretString),
         now: UtcDateTime,
-    ) -> Result<Arc<SecretString>, Failure> {
-        if let Some(held) = self.lock().as_ref().filter(|held| now < held.until) {
+    ) -> Result<Arc<SecretString>, HttpError> {
+        let usable = |held: &&AccessToken| age(held.since, now) < held.usable_for;
+        if let Some(held) = lock(&self.0).as_ref().filter(usable) {
             return Ok(Arc::clone(&held.token));
         }
         let mut form = vec![
@@ -58,38 +62,34 @@ impl AccessTokens {
             ("client_secret", client_secret.expose_secret()),
         ];
         form.extend(endpoint.scope.as_deref().map(|scope| ("scope", scope)));
-        let issued: Issued = http.post(endpoint.url.clone(), &form).await.map_err(refused)?;
+        let issued: Issued = http.post(endpoint.url.clone(), &form).await.map_err(rejected)?;
         if !issued.token_type.eq_ignore_ascii_case("bearer")
             || issued.access_token.expose_secret().is_empty()
         {
-            return Err(PostureError::upstream("an access token that is no bearer token").into());
+            return Err(PostureError::upstream("an access token that is not a bearer token").into());
         }
         let token = Arc::new(issued.access_token);
         let lifetime = Duration::seconds(issued.expires_in.into());
-        let until = now + lifetime - MARGIN.min(lifetime / 2);
-        *self.lock() = Some(AccessToken { token: Arc::clone(&token), until });
+        let usable_for = lifetime - MARGIN.min(lifetime / 2);
+        *lock(&self.0) = Some(AccessToken { token: Arc::clone(&token), since: now, usable_for });
         Ok(token)
     }
 
     /// Drops a token that was rejected, unless another has taken its place already.
     pub(super) fn forget(&self, rejected: &Arc<SecretString>) {
-        let mut held = self.lock();
+        let mut held = lock(&self.0);
         if held.as_ref().is_some_and(|held| Arc::ptr_eq(&held.token, rejected)) {
             *held = None;
         }
     }
-
-    fn lock(&self) -> MutexGuard<'_, Option<AccessToken>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
-/// A wrong secret is 401, and with some also 400 (RFC 6749, section 5.2): a refreshed one may do.
-fn refused(failure: Failure) -> Failure {
-    match failure {
-        Failure::Final(PostureError::Upstream { cause }) if cause == "HTTP 400" => {
-            Failure::Unauthorized
+/// A wrong client secret is 401, or 400 with some servers (RFC 6749, section 5.2); a fresh one may work.
+fn rejected(error: HttpError) -> HttpError {
+    match error {
+        HttpError::Final(PostureError::Upstream { cause }) if cause == "HTTP 400" => {
+            HttpError::Unauthorized
         }
-        failure => failure,
+        error => error,
     }
 }

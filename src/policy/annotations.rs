@@ -1,11 +1,11 @@
-//! What annotations of policies mean: `@id`, `@reason`, `@mode("shadow")`, `@max_duration`.
+//! The annotations of policies: `@id`, `@reason`, `@mode("shadow")`, `@max_duration`.
 //!
-//! Others are refused: a misspelt one would silently mean nothing.
+//! All others are refused: a misspelt annotation would silently mean nothing.
 
 use crate::request::SessionDuration;
 use cedar_policy::{Effect, Policy, PolicySet};
 
-/// What is wrong with a policy's annotations, each with its key.
+/// The problems of a policy's annotations, each with its key.
 pub(super) fn problems(policy: &Policy) -> impl Iterator<Item = (&str, String)> {
     policy.annotations().filter_map(|(key, value)| Some((key, problem(policy, key, value)?)))
 }
@@ -33,22 +33,22 @@ fn problem(policy: &Policy, key: &str, value: &str) -> Option<String> {
     }
 }
 
-/// The policies that are enforced: all but those in shadow mode.
+/// The enforced policies: all but those in shadow mode.
 pub(super) fn enforced(policies: &PolicySet) -> PolicySet {
     let mut enforced = policies.clone();
     for policy in policies.policies().filter(|policy| is_shadow(policy)) {
-        // It is there, as it comes from the same set.
+        // It cannot fail: the policy comes from the same set.
         let _ = enforced.remove_static(policy.id().clone());
     }
     enforced
 }
 
-/// Whether a policy is only rehearsed.
+/// Whether a policy is in shadow mode.
 pub(super) fn is_shadow(policy: &Policy) -> bool {
     policy.annotation("mode").is_some()
 }
 
-/// The longest session that a permit gives, if it says so.
+/// The longest session that a permit allows, if it limits it.
 pub(super) fn max_duration(policy: &Policy) -> Option<SessionDuration> {
     let text = policy.annotation("max_duration")?;
     SessionDuration::parse(text).ok().filter(|duration| *duration <= SessionDuration::CHAINED_MAX)

@@ -1,9 +1,9 @@
 //! Reading and checking a policy bundle, as a whole or not at all.
 
 use super::catalogue::{self, Catalogue};
-use super::dangling::Dangling;
-use super::rules::Rules;
-use super::{BundleText, annotations, dangling};
+use super::references::{self, DanglingReference};
+use super::rules::{Rules, policy_name};
+use super::{BundleFiles, annotations, temporal};
 use crate::caller::NamedSessionRoles;
 use cedar_policy::{
     Effect, PolicyId, PolicySet, Schema, ValidationMode, ValidationWarning, Validator,
@@ -19,30 +19,33 @@ static SCHEMA: LazyLock<Result<Schema, String>> = LazyLock::new(|| {
     Schema::from_cedarschema_str(text).map(|(schema, _)| schema).map_err(|error| error.to_string())
 });
 
-/// How deep brackets may be nested. Cedar's parser takes a few kilobytes of stack for each.
+/// The deepest nesting of brackets. Cedar's parser needs a few kilobytes of stack for each level.
 const MOST_NESTED: usize = 64;
 
 #[derive(Debug)]
 pub(super) struct Bundle {
-    /// Of the text it was read from.
+    /// The digest of its files.
     pub(super) digest: String,
     pub(super) catalogue: Catalogue,
-    /// What decides.
+    /// The enforced policies.
     pub(super) rules: Rules,
-    /// The same with the policies that are only rehearsed, if there are any.
+    /// The enforced policies and those in shadow mode, if there are any of the latter.
     pub(super) with_shadow: Option<Rules>,
-    /// Whether any policy looks at the time.
-    pub(super) time_matters: bool,
+    /// Whether any policy reads the time.
+    pub(super) reads_time: bool,
     pub(super) warnings: Vec<String>,
 }
 
-/// Everything that is wrong with a bundle, one line each, beginning with the file's name.
+/// Every problem of a bundle, one line each, beginning with the file's name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.join("\n"))]
 pub struct BundleError(pub Vec<String>);
 
 impl Bundle {
-    pub(super) fn parse(text: &BundleText, named: &NamedSessionRoles) -> Result<Self, BundleError> {
+    pub(super) fn parse(
+        text: &BundleFiles,
+        named: &NamedSessionRoles,
+    ) -> Result<Self, BundleError> {
         let mut problems = Vec::new();
         let catalogue = catalogue::parse(text.catalogue()).unwrap_or_else(|found| {
             problems.extend(found);
@@ -50,13 +53,13 @@ impl Bundle {
         });
         let policies = parse_policies(text, &mut problems);
         let mut warnings = validate(&policies, &mut problems);
-        // Without a catalogue every name would seem to be that of nothing.
+        // Without a catalogue, every reference would seem to be a mistake.
         let dangling = if catalogue.is_empty() {
             Vec::new()
         } else {
-            dangling::all(&policies.set, &catalogue, named)
+            references::dangling(&policies.set, &catalogue, named)
         };
-        for Dangling { policy, literal, problem } in dangling {
+        for DanglingReference { policy, literal, problem } in dangling {
             let remark = policies.at_literal(policy.id(), &literal, &problem);
             match policy.effect() {
                 Effect::Forbid => problems.push(remark),
@@ -67,31 +70,21 @@ impl Bundle {
         if !problems.is_empty() {
             return Err(BundleError(problems));
         }
-        warnings.extend(dangling::unused_groups(&policies, &catalogue));
-        let time_matters = policies.policies().any(|policy| mentions_time(&policy.to_string()));
+        warnings.extend(references::unused_groups(&policies, &catalogue));
+        let reads_time = policies.policies().any(temporal::is_temporal);
         let has_shadow = policies.policies().any(annotations::is_shadow);
         Ok(Self {
             digest: text.digest().to_owned(),
             catalogue,
             rules: Rules::new(annotations::enforced(&policies)),
             with_shadow: has_shadow.then(|| Rules::new(policies)),
-            time_matters,
+            reads_time,
             warnings,
         })
     }
 }
 
-fn mentions_time(text: &str) -> bool {
-    ["now", "weekday"].iter().any(|attribute| text.contains(attribute))
-}
-
-/// How a policy is called in the audit line: its `@id`, else its file and place.
-pub(super) fn policy_name(id: &PolicyId) -> String {
-    let id: &str = id.as_ref();
-    id.to_owned()
-}
-
-/// All policies, and the file that each is in: its name and text.
+/// All policies, and for each the name and text of its file.
 #[derive(Default)]
 struct Policies<'a> {
     set: PolicySet,
@@ -99,7 +92,7 @@ struct Policies<'a> {
 }
 
 impl Policies<'_> {
-    /// What is wrong with a policy, where `literal` first stands in its file, after the policy's own `@id` if it has one.
+    /// A problem of a policy, located at the first `literal` in its file, after the policy's own `@id` if it has one.
     fn at_literal(&self, policy: &PolicyId, literal: &str, problem: &str) -> String {
         let (file, text) = self.file(policy);
         let name = policy_name(policy);
@@ -113,7 +106,7 @@ impl Policies<'_> {
         )
     }
 
-    /// What Cedar says of a policy, where it says so.
+    /// Cedar's own message about a policy, at the place that Cedar reports.
     fn at_label(&self, policy: &PolicyId, error: &impl Diagnostic) -> String {
         let (file, text) = self.file(policy);
         labelled(file, text, error)
@@ -124,7 +117,7 @@ impl Policies<'_> {
     }
 }
 
-fn parse_policies<'a>(text: &'a BundleText, problems: &mut Vec<String>) -> Policies<'a> {
+fn parse_policies<'a>(text: &'a BundleFiles, problems: &mut Vec<String>) -> Policies<'a> {
     let mut all = Policies::default();
     for (file, text) in text.policies() {
         if let Some(offset) = too_deep(text) {
@@ -147,7 +140,7 @@ fn parse_policies<'a>(text: &'a BundleText, problems: &mut Vec<String>) -> Polic
     all
 }
 
-/// Where a policy is nested deeper than any that a person writes. Brackets in comments and strings count, too.
+/// The place where a policy is nested deeper than people write. Brackets in comments and strings count, too.
 fn too_deep(text: &str) -> Option<usize> {
     let mut depth = 0_usize;
     text.char_indices().find_map(|(offset, character)| {
@@ -169,7 +162,7 @@ fn labelled(file: &str, text: &str, error: &impl Diagnostic) -> String {
     located(file, text, offset, &format!("{error}{help}"))
 }
 
-/// A problem with its place, as an editor takes it: `file:line:column`.
+/// A problem with its place in the form that editors understand: `file:line:column`.
 fn located(file: &str, text: &str, offset: usize, problem: &str) -> String {
     let before = text.get(..offset).unwrap_or_default();
     let (line, column) = (

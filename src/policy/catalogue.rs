@@ -11,6 +11,7 @@ pub(super) type Catalogue = BTreeMap<ProfileName, Profile>;
 /// One checked profile.
 #[derive(Debug)]
 pub(super) struct Profile {
+    pub(super) name: ProfileName,
     pub(super) role_arn: String,
     pub(super) account: String,
     pub(super) description: String,
@@ -20,7 +21,7 @@ pub(super) struct Profile {
 }
 
 impl Profile {
-    /// The longest session it gives: its own cap, and never more than STS gives a chained session.
+    /// The longest session: the profile's own cap, and never more than STS gives a chained session.
     pub(super) fn longest_session(&self) -> SessionDuration {
         self.max_duration.min(SessionDuration::CHAINED_MAX)
     }
@@ -46,7 +47,7 @@ struct ProfileToml {
     bind_source_ip: bool,
 }
 
-/// Parses the catalogue's files; every problem is told with the file's and the profile's name.
+/// Parses the catalogue's files. Every problem names its file and profile.
 pub(super) fn parse<'a>(
     files: impl Iterator<Item = (&'a str, &'a str)>,
 ) -> Result<Catalogue, Vec<String>> {
@@ -72,7 +73,7 @@ fn add(
     problems: &mut Vec<String>,
 ) {
     for (name, profile) in raw {
-        let (profile, mut found) = profile.check();
+        let (profile, mut found) = profile.check(name.clone());
         if catalogue.contains_key(&name) {
             found.push("is in another file, too".to_owned());
         }
@@ -82,8 +83,8 @@ fn add(
 }
 
 impl ProfileToml {
-    /// The profile, and what is wrong with it.
-    fn check(self) -> (Profile, Vec<String>) {
+    /// The profile, and its problems.
+    fn check(self, name: ProfileName) -> (Profile, Vec<String>) {
         let account = role_owner(&self.role_arn).map(|(_, account)| account.to_owned());
         let max_duration = self.max_duration();
         let scope = ScopeSettings {
@@ -104,6 +105,7 @@ impl ProfileToml {
             problems.push("groups has an empty name".to_owned());
         }
         let profile = Profile {
+            name,
             account: account.unwrap_or_default(),
             max_duration: max_duration.unwrap_or(SessionDuration::MIN),
             role_arn: self.role_arn,

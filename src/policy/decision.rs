@@ -1,10 +1,10 @@
-//! What a decision is made of. Only the parent module makes grants.
+//! Decisions, grants and denials. Only the parent module makes grants.
 
 use super::Permission;
 use super::catalogue::Profile;
 use super::scope::{SessionScope, Unscopable};
 use crate::caller::Caller;
-use crate::request::{ProfileName, RequestId, SessionDuration};
+use crate::request::{RequestId, SessionDuration};
 use serde::Serialize;
 use std::borrow::Cow;
 
@@ -18,7 +18,7 @@ pub enum Decision {
 }
 
 impl Decision {
-    /// The permission to vend, if there is one.
+    /// The permission to vend, or the denial.
     pub fn into_grant(self) -> Result<Grant, Denial> {
         match self {
             Self::Allow(grant) => Ok(*grant),
@@ -36,20 +36,21 @@ impl Decision {
     }
 }
 
-/// What the policies in shadow mode would change. They are evaluated and audited, and change nothing.
+/// What the policies in shadow mode would decide. They are evaluated and audited, and change nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Rehearsal {
-    /// None of them would have a part in the decision.
+pub enum Shadow {
+    /// None of them would decide.
     Nothing,
-    /// These would have a part in a permission.
+    /// With them the request would be permitted; these would be among the deciding policies.
     WouldAllow(Vec<String>),
-    /// These would have a part in a refusal.
+    /// With them the request would be refused; these would be among the deciding policies.
     WouldDeny(Vec<String>),
 }
 
-/// The permission to issue one set of credentials: everything `AssumeRole` is given.
+/// The permission to issue one set of credentials: every argument of `AssumeRole`.
 ///
-/// Its fields are private and nothing outside the policy constructs one, so credentials without a decision do not compile.
+/// Its fields are private and only the policy constructs one, so code that issues credentials without a decision does not
+/// compile.
 #[derive(Debug)]
 pub struct Grant {
     role_arn: String,
@@ -62,15 +63,15 @@ pub struct Grant {
     rules: Vec<String>,
 }
 
-/// What made the granted duration shorter than the wish.
+/// What made the granted duration shorter than the requested one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Clamp {
     /// The profile's `max_duration`.
     Profile,
-    /// The `@max_duration` of the policies that permit it.
+    /// The `@max_duration` of the permitting policies.
     Policy,
-    /// STS: a role session that assumes a role gets an hour at most.
+    /// STS: a role session that assumes another role gets an hour at most.
     RoleChaining,
 }
 
@@ -89,7 +90,7 @@ impl Clamp {
 impl Grant {
     pub(super) fn new(
         caller: &Caller,
-        (name, profile): (&ProfileName, &Profile),
+        profile: &Profile,
         request_id: &RequestId,
         (duration, clamped_by): (SessionDuration, Option<Clamp>),
         permission: Permission,
@@ -99,7 +100,7 @@ impl Grant {
             account: profile.account.clone(),
             session_name: caller.session_name_for(request_id.short()),
             source_identity: caller.source_identity(),
-            scope: permission.scope.marked(name, request_id),
+            scope: permission.scope.marked(&profile.name, request_id),
             duration,
             clamped_by,
             rules: permission.rules,
@@ -124,13 +125,13 @@ impl Grant {
         &self.session_name
     }
 
-    /// The SourceIdentity, which stays with the session through any further role it assumes.
+    /// The SourceIdentity. The session keeps it through every further role that it assumes.
     #[must_use]
     pub fn source_identity(&self) -> &str {
         &self.source_identity
     }
 
-    /// What narrows and marks the session.
+    /// The session's policies and tags.
     #[must_use]
     pub fn scope(&self) -> &SessionScope {
         &self.scope
@@ -164,12 +165,12 @@ pub enum Refusal {
     /// A policy could not be evaluated on this request.
     #[error("a policy failed to evaluate")]
     EvaluationFailed,
-    /// It is permitted, but the session cannot be scoped for this caller as the profile says.
+    /// A policy permits it, but the session cannot be scoped for this caller as the profile demands.
     #[error("{0}")]
     Unscopable(Unscopable),
 }
 
-/// A refusal with what may be told of it.
+/// A refusal, its rules and its public reasons.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("denied: {refusal}")]
 pub struct Denial {
@@ -181,6 +182,11 @@ pub struct Denial {
 impl Denial {
     pub(super) fn new(refusal: Refusal, rules: Vec<String>, reasons: Vec<String>) -> Self {
         Self { refusal, rules, reasons }
+    }
+
+    /// A refusal without rules or reasons.
+    pub(super) fn of(refusal: Refusal) -> Self {
+        Self::new(refusal, Vec::new(), Vec::new())
     }
 
     pub(super) fn unscopable(why: Unscopable, rules: Vec<String>) -> Self {
@@ -200,8 +206,8 @@ impl Denial {
         &self.reasons
     }
 
-    /// The deciding policies' own `@reason`s; else the same words for every refusal, so that nobody learns which profiles
-    /// exist.
+    /// The deciding policies' own `@reason`s. Without any, the message is the same for every refusal, so that nobody learns which
+    /// profiles exist.
     #[must_use]
     pub fn public_message(&self) -> Cow<'static, str> {
         if self.reasons.is_empty() {

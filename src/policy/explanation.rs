@@ -1,14 +1,13 @@
-//! The caller's own dry run: would this be granted, and if not, what is missing?
+//! The caller's own dry run: would a request be granted, and what is missing if not.
 //!
-//! What is missing is found by asking again: with a device of the caller's own that is in order, at other hours of the coming
-//! week, and with both. Invariant: nothing is told but public reasons, durations and the kinds of what is missing; no rule's name
-//! or text, and of a profile that does not exist the same as of one that nothing permits.
+//! What is missing is found by evaluating the request again: with a compliant device of the caller's own, at other hours of the
+//! coming week, and with both. Invariant: the answer holds only public reasons, durations and kinds of missing things. It holds
+//! no rule's name or text, and a profile that does not exist looks like one that nothing permits.
 
-use super::question::Circumstances;
+use super::cedar_request::RequestContext;
 use super::{Clamp, Policy};
 use crate::caller::Caller;
 use crate::device::Device;
-use crate::error::Error;
 use crate::request::{ProfileName, SessionDuration, VendRequest};
 use serde::Serialize;
 use time::{Duration, UtcDateTime};
@@ -16,22 +15,22 @@ use time::{Duration, UtcDateTime};
 /// The hours of a week.
 const WEEK: i64 = 7 * 24;
 
-/// What would come of a request for credentials.
+/// The result that a request for credentials would have.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Explanation {
-    /// The profile asked for.
+    /// The requested profile.
     pub profile: ProfileName,
     /// Whether it would be granted.
     pub allowed: bool,
-    /// Why not, in the policies' own public words.
+    /// Why not: the policies' own `@reason`s.
     pub reasons: Vec<String>,
-    /// How long the session would last, if it would be granted.
+    /// How long the session would last, if the request would be granted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration: Option<SessionDuration>,
-    /// What would make that shorter than the wish.
+    /// What would make the session shorter than requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clamped_by: Option<Clamp>,
-    /// What would make a refusal a grant.
+    /// What would turn the refusal into a grant.
     pub missing: Vec<Factor>,
 }
 
@@ -39,29 +38,32 @@ pub struct Explanation {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Factor {
-    /// A device of the caller's own that is managed, compliant and lately seen.
+    /// A device of the caller's own that is managed, compliant and recently seen.
     Device,
     /// Another hour, or another day.
     Time,
 }
 
 impl Explanation {
-    /// A refusal for want of a device, whatever the policies say.
-    pub(crate) fn without_device(profile: ProfileName, refusal: &Error) -> Self {
-        let reasons = vec![refusal.public().message.into_owned()];
+    /// A refusal because a device is required, whatever the policies decide.
+    pub(crate) fn without_device(profile: ProfileName, reason: String) -> Self {
+        Self { reasons: vec![reason], missing: vec![Factor::Device], ..Self::denied(profile) }
+    }
+
+    fn denied(profile: ProfileName) -> Self {
         Self {
             profile,
             allowed: false,
-            reasons,
+            reasons: Vec::new(),
             duration: None,
             clamped_by: None,
-            missing: vec![Factor::Device],
+            missing: Vec::new(),
         }
     }
 }
 
 impl Policy {
-    /// What would come of a request at `now`, from `device` if it is known.
+    /// The result that a request at `now` would have, with `device` if it is known.
     #[must_use]
     pub fn explain(
         &self,
@@ -70,49 +72,33 @@ impl Policy {
         device: Option<&Device>,
         now: UtcDateTime,
     ) -> Explanation {
-        let denied = |reasons, missing| Explanation {
-            profile: request.profile.clone(),
-            allowed: false,
-            reasons,
-            duration: None,
-            clamped_by: None,
-            missing,
-        };
+        let denied = Explanation::denied(request.profile.clone());
         let Some(profile) = self.bundle.catalogue.get(&request.profile) else {
-            return denied(Vec::new(), Vec::new());
+            return denied;
         };
-        let (duration, clamped_by) = self.wished(request, profile);
+        let (duration, clamped_by) = self.requested(request, profile);
         let at = |device: Option<&Device>, now| {
-            self.evaluate(
-                caller,
-                &request.profile,
-                profile,
-                Circumstances { duration, device, now },
-            )
+            self.permission(caller, profile, RequestContext { duration, device, now })
         };
         match at(device, now) {
             Ok(permission) => {
                 let (duration, clamped_by) = permission.clamp(duration, clamped_by);
-                Explanation {
-                    allowed: true,
-                    duration: Some(duration),
-                    clamped_by,
-                    ..denied(Vec::new(), Vec::new())
-                }
+                Explanation { allowed: true, duration: Some(duration), clamped_by, ..denied }
             }
             Err(denial) => {
                 let granted = |with_device: bool, now| {
-                    let own = with_device.then(|| in_order(caller, now));
+                    let own = with_device.then(|| compliant(caller, now));
                     at(own.as_ref().or(device), now).is_ok()
                 };
-                let hours = if self.bundle.time_matters { WEEK } else { 0 };
-                denied(denial.reasons().to_vec(), missing(granted, now, hours))
+                let hours = if self.bundle.reads_time { WEEK } else { 0 };
+                let missing = missing(granted, now, hours);
+                Explanation { reasons: denial.reasons().to_vec(), missing, ..denied }
             }
         }
     }
 }
 
-/// The least that would have to be different.
+/// The fewest things that would turn the refusal into a grant.
 fn missing(
     granted: impl Fn(bool, UtcDateTime) -> bool,
     now: UtcDateTime,
@@ -131,8 +117,8 @@ fn missing(
     }
 }
 
-/// A device of the caller's own that no reasonable rule objects to.
-fn in_order(caller: &Caller, now: UtcDateTime) -> Device {
+/// A device of the caller's own that no reasonable rule refuses.
+fn compliant(caller: &Caller, now: UtcDateTime) -> Device {
     Device {
         managed: true,
         compliant: true,

@@ -1,10 +1,9 @@
-//! The policies of a bundle, sorted by what they are about, and the verdict of those that are about a request.
+//! The policies of a bundle, sorted by scope, and their evaluation.
 //!
-//! Invariant: the verdict is that of all policies together. Only policies that cannot apply are left out: their scope names
-//! another caller, profile or group. Who asks for one of a thousand profiles does not pay for the policies of the others.
+//! Invariant: the result is that of all policies together. A policy is skipped only if it cannot apply: its scope names another
+//! caller, profile or group. So a request for one of a thousand profiles does not pay for the policies of the others.
 
-use super::bundle::policy_name;
-use super::question::Question;
+use super::cedar_request::CedarRequest;
 use super::{Refusal, annotations};
 use cedar_policy::{
     AuthorizationError, Authorizer, Decision, EntityUid, Policy, PolicyId, PolicySet,
@@ -12,34 +11,42 @@ use cedar_policy::{
 };
 use std::collections::HashMap;
 
-/// Policies, ready to judge.
+/// Policies, ready to evaluate.
 #[derive(Debug)]
 pub(super) struct Rules {
     all: PolicySet,
-    by_scope: HashMap<Scope, PolicySet>,
+    by_scope: HashMap<PolicyScope, PolicySet>,
     authorizer: Authorizer,
 }
 
-/// The one principal and the one profile or group that a policy is about; none if it is about any.
+/// The principal, and the profile or group, that a policy's scope names; `None` if it names none.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Scope {
+struct PolicyScope {
     principal: Option<EntityUid>,
     resource: Option<EntityUid>,
 }
 
-/// What the policies say to a request, and which of them decided: those that failed to evaluate, if any did.
+/// The result of evaluating the policies.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Verdict {
+pub(super) struct Evaluation {
+    /// The policies that decided: those that failed to evaluate, if any did.
     pub(super) deciding: Vec<PolicyId>,
+    /// Why the request is refused; `None` if it is permitted.
     pub(super) refusal: Option<Refusal>,
+}
+
+/// A policy's name in the audit line: its `@id`, else its file and place.
+pub(super) fn policy_name(id: &PolicyId) -> String {
+    let id: &str = id.as_ref();
+    id.to_owned()
 }
 
 impl Rules {
     pub(super) fn new(all: PolicySet) -> Self {
-        let mut by_scope: HashMap<Scope, PolicySet> = HashMap::new();
+        let mut by_scope: HashMap<PolicyScope, PolicySet> = HashMap::new();
         for policy in all.policies() {
             // Ids are unique in the set that it comes from.
-            let _ = by_scope.entry(Scope::of(policy)).or_default().add(policy.clone());
+            let _ = by_scope.entry(PolicyScope::of(policy)).or_default().add(policy.clone());
         }
         Self { all, by_scope, authorizer: Authorizer::new() }
     }
@@ -49,14 +56,13 @@ impl Rules {
         ids.iter().filter_map(|id| self.all.policy(id))
     }
 
-    pub(super) fn judge(&self, question: &Question) -> Verdict {
+    pub(super) fn evaluate(&self, request: &CedarRequest) -> Evaluation {
         let (mut failed, mut forbids, mut permits) = (Vec::new(), Vec::new(), Vec::new());
-        for policies in question
-            .scopes()
-            .filter_map(|(principal, resource)| self.by_scope.get(&Scope { principal, resource }))
-        {
+        for policies in request.scopes().filter_map(|(principal, resource)| {
+            self.by_scope.get(&PolicyScope { principal, resource })
+        }) {
             let response =
-                self.authorizer.is_authorized(question.request(), policies, question.entities());
+                self.authorizer.is_authorized(request.request(), policies, request.entities());
             let diagnostics = response.diagnostics();
             failed.extend(
                 diagnostics.errors().map(|AuthorizationError::PolicyEvaluationError(error)| {
@@ -76,12 +82,12 @@ impl Rules {
                 (true, true, true) => (permits, Some(Refusal::NoPermit)),
             };
         deciding.sort();
-        Verdict { deciding, refusal }
+        Evaluation { deciding, refusal }
     }
 }
 
-impl Scope {
-    /// Callers have no parents, so that `in` one is the same as being it; and so is `in` a profile. Else `in` is about a group.
+impl PolicyScope {
+    /// Callers and profiles have no children, so `in` one of them means `==`. Any other `in` names a group.
     fn of(policy: &Policy) -> Self {
         Self {
             principal: match policy.principal_constraint() {
@@ -100,13 +106,13 @@ impl Scope {
     }
 }
 
-impl Verdict {
+impl Evaluation {
     /// The names of the deciding policies.
     pub(super) fn rules(&self) -> Vec<String> {
         self.deciding.iter().map(policy_name).collect()
     }
 
-    /// Whether a policy in shadow mode is among the deciding.
+    /// The names of the deciding policies that are in shadow mode.
     pub(super) fn shadows(&self, rules: &Rules) -> Vec<String> {
         rules
             .named(&self.deciding)

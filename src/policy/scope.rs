@@ -1,28 +1,29 @@
-//! What narrows and marks a session beyond its role: session policies, tags, the address it works from.
+//! The scope of a session beyond its role: session policies, tags, and the address that it is bound to.
 //!
-//! Invariant: what STS would refuse for its form never reaches STS. What depends on the caller is checked with the longest
-//! attributes there can be when a profile is loaded, and with the caller's own before the call. A caller for whom a profile cannot
-//! be scoped as it says is refused.
+//! Invariant: STS never receives a scope that it would reject for its form. Values that depend on the caller are checked twice:
+//! with the longest possible attributes when the profile is loaded, and with the caller's own before the call. If a session cannot
+//! be scoped as the profile demands, the request is refused.
 //!
-//! Limits: the STS API reference on `AssumeRole` and `Tag`, as in the aws-sdk-sts model. Whether the 2 048 characters of "both
-//! inline and managed session policies" are meant together it does not say clearly; this counts them together.
+//! Limits: the STS API reference on `AssumeRole` and `Tag`, as in the aws-sdk-sts model. It does not say clearly whether the
+//! 2 048 characters of "both inline and managed session policies" apply to their sum; this module assumes so.
 
 use super::session_policy::{Beside, SessionPolicy};
 use super::template::{Attribute, Lookup, Template};
+use crate::alphabet::is_word;
 use crate::caller::{Caller, managed_policy_owner, role_owner};
 use crate::request::{ProfileName, RequestId};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-/// The longest plain text of all session policies.
+/// The greatest length of all session policies together.
 const LONGEST_POLICY: usize = 2_048;
 const MOST_POLICY_ARNS: usize = 10;
 const MOST_TAGS: usize = 50;
-/// The tags that every session has.
+/// The tags of every session.
 const PROFILE_TAG: &str = "SentinelProfile";
 const REQUEST_TAG: &str = "SentinelRequestId";
 
-/// What the catalogue says of how a profile's sessions are scoped.
+/// The scope of a profile's sessions, as the catalogue has it.
 pub(super) struct ScopeSettings {
     pub(super) tags: BTreeMap<String, String>,
     pub(super) transitive_tags: Vec<String>,
@@ -31,7 +32,7 @@ pub(super) struct ScopeSettings {
     pub(super) bind_source_ip: bool,
 }
 
-/// How a profile's sessions are scoped, checked.
+/// The scope of a profile's sessions, checked.
 #[derive(Debug)]
 pub(super) struct ProfileScope {
     tags: BTreeMap<String, Template>,
@@ -44,11 +45,11 @@ pub(super) struct ProfileScope {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Address {
     Any,
-    /// The one that the caller asked from.
+    /// The address that the request came from.
     Own,
 }
 
-/// How one session is scoped: texts that STS takes.
+/// The scope of one session, in the form that STS accepts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionScope {
     /// An inline session policy, as JSON.
@@ -57,33 +58,33 @@ pub struct SessionScope {
     pub policy_arns: Vec<String>,
     /// Session tags, as key and value.
     pub tags: Vec<(String, String)>,
-    /// The keys of those that go along when the session assumes another role.
+    /// The keys of the tags that the session keeps when it assumes another role.
     pub transitive_tags: Vec<String>,
 }
 
 /// Why a session cannot be scoped for a caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unscopable {
-    /// A template uses an attribute that this caller has not.
+    /// A template uses an attribute that this caller does not have.
     #[error("the caller has no {0}, which the profile uses")]
     Missing(&'static str),
-    /// A tag's value would not be one that STS takes.
+    /// STS would reject the value of a tag.
     #[error(
         "a tag made of the caller's attributes has characters or a length that STS does not take"
     )]
     Tag,
-    /// The session policies would be too long, or not in the characters that STS takes.
+    /// STS would reject the session policies for their length or characters.
     #[error(
         "the session policy made of the caller's attributes is longer than 2048 characters, or not in Latin-1"
     )]
     Policy,
-    /// The profile binds sessions to the caller's address, which AWS did not tell.
+    /// The profile binds sessions to the caller's address, which is not known.
     #[error("the caller's address is not known, to which the profile binds its sessions")]
     Address,
 }
 
 impl SessionScope {
-    /// With the tags that every session has, first.
+    /// The same scope, with the tags of every session in front.
     pub(super) fn marked(mut self, profile: &ProfileName, id: &RequestId) -> Self {
         let own = [(PROFILE_TAG, profile.as_str()), (REQUEST_TAG, id.as_str())];
         self.tags.splice(..0, own.map(|(key, value)| (key.to_owned(), value.to_owned())));
@@ -92,7 +93,7 @@ impl SessionScope {
 }
 
 impl ScopeSettings {
-    /// What is right of it, and what is wrong.
+    /// The scope, and its problems.
     pub(super) fn check(self, role_arn: &str) -> (ProfileScope, Vec<String>) {
         let mut problems = tag_keys(&self.tags);
         problems.extend(transitive_tags(&self.transitive_tags, &self.tags));
@@ -122,7 +123,7 @@ impl ScopeSettings {
 }
 
 impl ProfileScope {
-    /// The scope of `caller`'s session, but for the tags that every session has.
+    /// The scope of `caller`'s session, without the tags of every session.
     pub(super) fn narrow(&self, caller: &Caller) -> Result<SessionScope, Unscopable> {
         let lookup = |attribute: Attribute| attribute.of(caller);
         Ok(SessionScope {
@@ -168,7 +169,7 @@ impl ProfileScope {
         filled.collect()
     }
 
-    /// What would be wrong for a caller with the longest attributes.
+    /// The problems for a caller with the longest attributes.
     fn worst_case(&self) -> Vec<String> {
         let longest = |attribute: Attribute| Some(attribute.longest());
         let longest_address = IpAddr::from([0xffff; 8]);
@@ -189,8 +190,8 @@ fn missing(attribute: Attribute) -> Unscopable {
     Unscopable::Missing(attribute.name())
 }
 
-/// STS's limits on session tags: 50, keys of 1 to 128 and values of 0 to 256 characters, keys unique without regard to case
-/// and not beginning `aws:`. STS takes letters and digits of any script; this takes ASCII, which covers what tags are for.
+/// STS's limits on session tags: 50 tags, keys of 1 to 128 and values of 0 to 256 characters, keys unique without regard to
+/// case and not beginning with `aws:`. STS accepts letters and digits of any script, this function ASCII only.
 fn tag_keys(tags: &BTreeMap<String, String>) -> Vec<String> {
     let mut problems = Vec::new();
     let mut seen = vec![PROFILE_TAG.to_ascii_lowercase(), REQUEST_TAG.to_ascii_lowercase()];
@@ -252,7 +253,7 @@ fn is_tag_value(text: &str) -> bool {
 }
 
 fn is_tag_text(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b" _.:/=+-@".contains(&byte))
+    is_word(text, 0..=usize::MAX, b" _.:/=+-@")
 }
 
 #[cfg(test)]

@@ -1,18 +1,21 @@
-//! Session policies: IAM policies that narrow what the role gives to one session.
+//! Session policies: IAM policies that narrow the role's permissions for one session.
 //!
-//! A template is checked as a whole when it is loaded, by IAM's grammar of identity-based policies. Placeholders may stand in
-//! resources and in the values of conditions, nowhere else. Invariant: a caller's attribute can change neither the JSON, which
-//! is written anew around it, nor the meaning: IAM's wildcards and variables in it are escaped.
+//! A template is checked as a whole when it is loaded, against IAM's grammar of identity-based policies. Placeholders may occur
+//! in resources and in the values of conditions, nowhere else. Invariant: a caller's attribute can change neither the JSON,
+//! which is serialized anew, nor its meaning: IAM's wildcards and variables in the attribute are escaped.
 //!
 //! Source: "IAM JSON policy elements reference" and "Grammar of the IAM JSON policy language" in the IAM user guide; `${*}`,
-//! `${?}` and `${$}` stand for the characters themselves in policies of the version 2012-10-17.
+//! `${?}` and `${$}` mean the characters themselves in policies of the version 2012-10-17.
 
+use super::iam_json::OneOrMany;
 use super::template::{Attribute, Lookup, Template};
-use super::unique::{OneOrMany, UniqueMap};
+use crate::alphabet::is_word;
 use serde::{Deserialize, Serialize};
+use serde_with::{MapPreventDuplicates, serde_as};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-/// A policy document; `T` is a [`Template`], or the text made from it.
+/// A policy document; `T` is a [`Template`], or the text that it produced.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "PascalCase")]
 struct Document<T> {
@@ -24,13 +27,18 @@ struct Document<T> {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 enum Version {
-    /// The only one that knows policy variables, and so escapes.
+    /// The only version with policy variables, and so with escapes.
     #[serde(rename = "2012-10-17")]
     V2012,
 }
 
+/// Values by condition key by condition operator.
+type Condition<T> = BTreeMap<String, BTreeMap<String, OneOrMany<T>>>;
+
+/// A name that occurs twice in a condition is an error: `serde_json` alone would silently drop the first of the two.
+#[serde_as]
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, rename_all = "PascalCase")]
+#[serde(deny_unknown_fields, rename_all = "PascalCase", bound(deserialize = "T: Deserialize<'de>"))]
 struct Statement<T> {
     #[serde(skip_serializing_if = "Option::is_none")]
     sid: Option<String>,
@@ -44,7 +52,8 @@ struct Statement<T> {
     #[serde(skip_serializing_if = "Option::is_none")]
     not_resource: Option<OneOrMany<T>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    condition: Option<UniqueMap<UniqueMap<OneOrMany<T>>>>,
+    #[serde_as(as = "Option<MapPreventDuplicates<_, MapPreventDuplicates<_, _>>>")]
+    condition: Option<Condition<T>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
@@ -66,7 +75,7 @@ impl SessionPolicy {
         if problems.is_empty() { Ok(Self(document)) } else { Err(problems) }
     }
 
-    /// The policy as JSON, its placeholders filled by `lookup`, and held to `source_ip` if there is one.
+    /// The policy as JSON, its placeholders filled by `lookup`, and bound to `source_ip` if there is one.
     pub(super) fn fill(
         &self,
         lookup: Lookup<'_>,
@@ -80,10 +89,10 @@ impl SessionPolicy {
         Ok(Document { version: self.0.version, id: self.0.id.clone(), statement }.to_json())
     }
 
-    /// A policy that does nothing but hold the session to `source_ip`.
+    /// A policy that only binds the session to `source_ip`.
     ///
-    /// What a session may do is what the role and the session's policies *both* allow. So alone it must allow everything, while
-    /// beside managed policies it must not: those are then what allows.
+    /// A session may do what both its role and its session policies allow. So this policy must allow everything if it is the
+    /// only one, and nothing if managed policies beside it allow something.
     pub(super) fn only_from(source_ip: IpAddr, beside: Beside) -> String {
         let allow_all = match beside {
             Beside::Nothing => Some(Statement::everything(Effect::Allow, None)),
@@ -95,7 +104,7 @@ impl SessionPolicy {
     }
 }
 
-/// What else narrows a session.
+/// The other session policies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Beside {
     Nothing,
@@ -110,10 +119,7 @@ impl Document<String> {
 }
 
 impl Statement<String> {
-    fn everything(
-        effect: Effect,
-        condition: Option<UniqueMap<UniqueMap<OneOrMany<String>>>>,
-    ) -> Self {
+    fn everything(effect: Effect, condition: Option<Condition<String>>) -> Self {
         let all = || Some(OneOrMany::One("*".to_owned()));
         Self {
             sid: None,
@@ -127,12 +133,12 @@ impl Statement<String> {
     }
 }
 
-/// Requests that AWS services make for the session (`aws:ViaAWSService`) come from other addresses. A request without
-/// `aws:SourceIp`, as through a VPC end point, is denied: a negated operator holds for a key that is not there.
+/// Denies requests from other addresses, except those that AWS services make for the session (`aws:ViaAWSService`). A request
+/// without `aws:SourceIp`, as through a VPC end point, is denied: a negated operator matches an absent key.
 fn deny_elsewhere(source_ip: IpAddr) -> Statement<String> {
     let length = if source_ip.is_ipv4() { 32 } else { 128 };
-    let one = |key: &str, value: String| UniqueMap::from([(key.to_owned(), OneOrMany::One(value))]);
-    let condition = UniqueMap::from([
+    let one = |key: &str, value: String| BTreeMap::from([(key.to_owned(), OneOrMany::One(value))]);
+    let condition = BTreeMap::from([
         ("NotIpAddress".to_owned(), one("aws:SourceIp", format!("{source_ip}/{length}"))),
         ("Bool".to_owned(), one("aws:ViaAWSService", "false".to_owned())),
     ]);
@@ -152,14 +158,21 @@ impl Statement<Template> {
             resource: self.resource.as_ref().map(fill_all).transpose()?,
             not_resource: self.not_resource.as_ref().map(fill_all).transpose()?,
             condition: match &self.condition {
-                Some(condition) => Some(condition.try_map(|keys| keys.try_map(fill_all))?),
+                Some(condition) => Some(try_map(condition, |keys| try_map(keys, fill_all))?),
                 None => None,
             },
         })
     }
 }
 
-/// Wildcards and the sign of variables as IAM takes them for themselves.
+fn try_map<T, U, E>(
+    map: &BTreeMap<String, T>,
+    change: impl Fn(&T) -> Result<U, E>,
+) -> Result<BTreeMap<String, U>, E> {
+    map.iter().map(|(name, value)| Ok((name.clone(), change(value)?))).collect()
+}
+
+/// Escapes IAM's wildcards and its sign for variables, so that they mean themselves.
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
@@ -202,10 +215,10 @@ impl Statement<Template> {
             .filter_map(|template| template.fill(&|attribute| Some(attribute.longest())).ok())
             .collect();
         let keys =
-            || self.condition.iter().flat_map(UniqueMap::iter).flat_map(|(_, keys)| keys.iter());
+            || self.condition.iter().flat_map(BTreeMap::iter).flat_map(|(_, keys)| keys.iter());
         let found = [
             (
-                self.sid.as_ref().is_some_and(|sid| !is_alphanumeric(sid)),
+                self.sid.as_ref().is_some_and(|sid| !is_word(sid, 1..=usize::MAX, b"")),
                 "Sid is not letters and digits",
             ),
             (
@@ -225,13 +238,13 @@ impl Statement<Template> {
                 "a resource is not an ARN or *",
             ),
             (
-                self.condition.iter().flat_map(UniqueMap::iter).any(|(name, _)| !is_operator(name)),
+                self.condition.iter().flat_map(BTreeMap::iter).any(|(name, _)| !is_operator(name)),
                 "unknown condition operator",
             ),
             (
                 self.condition
                     .iter()
-                    .flat_map(UniqueMap::iter)
+                    .flat_map(BTreeMap::iter)
                     .any(|(_, keys)| keys.iter().next().is_none()),
                 "a condition operator has no key",
             ),
@@ -245,21 +258,12 @@ impl Statement<Template> {
     }
 }
 
-fn is_alphanumeric(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
-}
-
 /// `s3:Get*`. The service's prefix has no wildcard.
 fn is_action(text: &str) -> bool {
-    let service = |text: &str| {
-        !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    let is_action = |(service, name): (&str, &str)| {
+        is_word(service, 1..=128, b"-") && is_word(name, 1..=128, b"*?")
     };
-    let name = |text: &str| {
-        !text.is_empty()
-            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"*?".contains(&byte))
-    };
-    text == "*"
-        || text.split_once(':').is_some_and(|(prefix, action)| service(prefix) && name(action))
+    text == "*" || text.split_once(':').is_some_and(is_action)
 }
 
 /// `*`, or an ARN of six parts.

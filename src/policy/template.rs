@@ -1,9 +1,9 @@
 //! Text with placeholders for the verified caller: `home/<<caller.name>>`.
 //!
-//! The brackets are what neither IAM (`${…}`) nor Parameter Store, which takes no value with `{{…}}`, has a use for.
+//! The brackets mean nothing to IAM, which uses `${…}`, or to Parameter Store, which rejects values with `{{…}}`.
 //!
-//! Invariant: a placeholder stands for one of the caller's verified attributes, or the text does not load; a caller without the
-//! attribute gets nothing, rather than an empty text in its place.
+//! Invariant: a text with an unknown placeholder does not load. Filling fails for a caller without the attribute; it never puts
+//! an empty text in its place.
 
 use crate::caller::Caller;
 use serde::Deserialize;
@@ -43,7 +43,7 @@ impl Attribute {
         }
     }
 
-    /// The caller's own.
+    /// The caller's value, if it has one.
     pub(super) fn of(self, caller: &Caller) -> Option<String> {
         let text = match self {
             Self::Arn => caller.principal().as_str(),
@@ -56,7 +56,7 @@ impl Attribute {
         Some(text.to_owned())
     }
 
-    /// The longest there is, for what is checked before there is a caller. ARNs differ too much for that: the shortest.
+    /// A value of the greatest length, for checks at load time. ARNs vary too much for that: the shortest one.
     pub(super) fn longest(self) -> String {
         let length = match self {
             Self::Arn => "arn:aws:iam::123456789012:root".len(),
@@ -70,7 +70,7 @@ impl Attribute {
     }
 }
 
-/// What stands for an attribute; none if there is nothing.
+/// The value for an attribute; `None` if there is none.
 pub(super) type Lookup<'a> = &'a dyn Fn(Attribute) -> Option<String>;
 
 /// Text with placeholders.
@@ -108,7 +108,10 @@ impl TryFrom<String> for Template {
 }
 
 impl Template {
-    /// The text with every placeholder replaced by what `lookup` gives for it; else the attribute there is nothing for.
+    /// The text with every placeholder replaced by the value that `lookup` returns.
+    ///
+    /// # Errors
+    /// The attribute that has no value.
     pub(super) fn fill(&self, lookup: Lookup<'_>) -> Result<String, Attribute> {
         let part = |part: &Part| match part {
             Part::Text(text) => Ok(text.clone()),

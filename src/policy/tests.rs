@@ -1,8 +1,7 @@
 use super::*;
 use crate::caller::NamedSessionRoles;
-use crate::event::Event;
+use crate::event::IamIdentity;
 use bundle::BundleError;
-use serde_json::json;
 use time::Duration;
 
 const PROFILES: &str = r#"
@@ -15,7 +14,7 @@ const PERMIT: &str = r#"@id("p") permit (principal, action, resource);"#;
 fn load(profiles: &str, cedar: &str) -> Result<Bundle, Vec<String>> {
     let parameters = [("profiles", profiles), ("policies/a", cedar)]
         .map(|(name, text)| (name.to_owned(), text.to_owned()));
-    let text = BundleText::from_parameters(parameters).unwrap();
+    let text = BundleFiles::from_parameters(parameters).unwrap();
     Bundle::parse(&text, &NamedSessionRoles::default()).map_err(|BundleError(problems)| problems)
 }
 
@@ -160,11 +159,11 @@ fn security_a_deeply_nested_policy_is_refused() {
     let load = |cedar: &str| {
         let parameters = [("profiles", PROFILES), ("policies/a", cedar)]
             .map(|(name, text)| (name.to_owned(), text.to_owned()));
-        let terms = Terms {
+        let terms = BundleOptions {
             default_duration: SessionDuration::MIN,
             named_session_roles: NamedSessionRoles::default(),
         };
-        Policy::load(&BundleText::from_parameters(parameters).unwrap(), &terms)
+        Policy::load(&BundleFiles::from_parameters(parameters).unwrap(), &terms)
             .map_err(|BundleError(problems)| problems)
     };
     assert!(load(&nested(60)).is_ok());
@@ -248,7 +247,7 @@ fn several_permits_give_the_longest_session_that_one_of_them_gives() {
             duration: SessionDuration::from_seconds(wish),
             device: None,
         };
-        let decision = policy(PROFILES, cedar).decide(
+        let (decision, _) = policy(PROFILES, cedar).decide(
             &caller(alice),
             &request,
             None,
@@ -275,24 +274,22 @@ fn shadow_policies_change_nothing_but_the_record() {
     let alice = caller("arn:aws:iam::123456789012:user/alice");
     let request = VendRequest { profile: dev(), duration: None, device: None };
     let outcome = |cedar: &str| {
-        let policy = policy(PROFILES, cedar);
-        let allowed = policy
-            .decide(&alice, &request, None, &RequestId::new("0a1b2c3d"), monday_noon())
-            .into_grant()
-            .is_ok();
-        (allowed, policy.rehearse(&alice, &request, None, monday_noon()))
+        let id = RequestId::new("0a1b2c3d");
+        let (decision, shadow) =
+            policy(PROFILES, cedar).decide(&alice, &request, None, &id, monday_noon());
+        (decision.into_grant().is_ok(), shadow)
     };
     let forbid = r#"@id("f") @mode("shadow") forbid (principal, action, resource);"#;
     let permit = r#"@id("s") @mode("shadow") permit (principal, action, resource);"#;
     let elsewhere =
         r#"@mode("shadow") forbid (principal, action, resource) when { principal.name == "bob" };"#;
-    assert_eq!(outcome(PERMIT), (true, Rehearsal::Nothing));
-    assert_eq!(outcome(&format!("{PERMIT}{elsewhere}")), (true, Rehearsal::Nothing));
+    assert_eq!(outcome(PERMIT), (true, Shadow::Nothing));
+    assert_eq!(outcome(&format!("{PERMIT}{elsewhere}")), (true, Shadow::Nothing));
     assert_eq!(
         outcome(&format!("{PERMIT}{forbid}")),
-        (true, Rehearsal::WouldDeny(vec!["f".to_owned()]))
+        (true, Shadow::WouldDeny(vec!["f".to_owned()]))
     );
-    assert_eq!(outcome(permit), (false, Rehearsal::WouldAllow(vec!["s".to_owned()])));
+    assert_eq!(outcome(permit), (false, Shadow::WouldAllow(vec!["s".to_owned()])));
 }
 
 #[test]
@@ -303,27 +300,27 @@ fn policies_without_an_id_are_named_by_file_and_place() {
 }
 
 #[test]
-fn what_policies_are_told_satisfies_the_schema() {
+fn cedar_requests_satisfy_the_schema() {
     let schema = cedar_policy::Schema::from_cedarschema_str(include_str!(
         "../../policy/sentinel.cedarschema"
     ))
     .unwrap()
     .0;
     let policy = policy(PROFILES, PERMIT);
-    let (name, profile) = policy.bundle.catalogue.iter().next().unwrap();
+    let profile = policy.bundle.catalogue.values().next().unwrap();
     for arn in [
         "arn:aws:iam::123456789012:user/alice",
         "arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_X/a@b",
     ] {
         let device = device("a@b");
-        let circumstances = Circumstances {
+        let context = RequestContext {
             duration: SessionDuration::MIN,
             device: Some(&device),
             now: monday_noon(),
         };
-        let question = Question::new(&caller(arn), name, profile, circumstances).unwrap();
-        let request = question.request();
-        cedar_policy::Entities::from_entities(question.entities().iter().cloned(), Some(&schema))
+        let asked = CedarRequest::new(&caller(arn), profile, context).unwrap();
+        let request = asked.request();
+        cedar_policy::Entities::from_entities(asked.entities().iter().cloned(), Some(&schema))
             .unwrap();
         let part = |uid: Option<&cedar_policy::EntityUid>| uid.unwrap().clone();
         let (principal, action, resource) =
@@ -349,12 +346,9 @@ fn policy(profiles: &str, cedar: &str) -> Policy {
 }
 
 fn caller(arn: &str) -> Caller {
-    let context = json!({"authorizer": {"iam": {"userArn": arn, "principalOrgId": "o-1"}}, "http": {"sourceIp": "2001:db8::1"}});
-    Caller::from_event(
-        &Event::new(json!({ "requestContext": context })),
-        &NamedSessionRoles::default(),
-    )
-    .unwrap()
+    let identity = IamIdentity { org: Some("o-1".into()), ..IamIdentity::of_arn(arn) };
+    let source_ip = Some("2001:db8::1".parse().unwrap());
+    Caller::verified(&identity, source_ip, &NamedSessionRoles::default()).unwrap()
 }
 
 fn decide(policy: &Policy, arn: &str, profile: &str, now: UtcDateTime) -> Decision {
@@ -370,7 +364,7 @@ fn decide_on(
 ) -> Decision {
     let profile = ProfileName::try_from(profile.to_owned()).unwrap();
     let request = VendRequest { profile, duration: None, device: None };
-    policy.decide(&caller(arn), &request, device, &RequestId::new("0a1b2c3d"), now)
+    policy.decide(&caller(arn), &request, device, &RequestId::new("0a1b2c3d"), now).0
 }
 
 /// A compliant device of `owner`, seen an hour ago.

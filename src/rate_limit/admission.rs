@@ -1,4 +1,4 @@
-//! What the limiter is asked and what it answers.
+//! The limiter's input and output.
 
 use super::breaker::BreakerState;
 use super::gcra::Quota;
@@ -7,13 +7,13 @@ use super::table::StoreError;
 use serde::Serialize;
 use std::num::NonZeroUsize;
 
-/// What a request is for, as far as quotas are concerned. Each tier has its own budget.
+/// A class of requests. Each tier has its own quota and budgets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Tier {
-    /// Asking for credentials.
+    /// Requests for credentials.
     Vend,
-    /// Everything else: profiles, health, paths that do not exist.
+    /// All other requests: profiles, explain, health, paths that do not exist.
     Read,
 }
 
@@ -33,7 +33,7 @@ impl Tier {
 pub enum Limit {
     /// At most this much per principal.
     Quota(Quota),
-    /// The operator has switched limiting off (`…_REQUESTS=0`).
+    /// No limit (`…_REQUESTS=0`).
     Off,
 }
 
@@ -59,10 +59,10 @@ impl Limits {
     }
 }
 
-/// Who admits while the shared table is out of reach.
+/// Who decides while the shared table is out of reach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailureMode {
-    /// This process, from what it knows.
+    /// This process, from its local store.
     Memory,
     /// Nobody: every request passes.
     Open,
@@ -71,7 +71,7 @@ pub enum FailureMode {
 }
 
 impl FailureMode {
-    /// The mode as settings and logs spell it.
+    /// The mode's name in settings and logs.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -85,24 +85,24 @@ impl FailureMode {
 /// The limiter's answer to one request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Admission {
-    /// May the request go on?
+    /// Whether the request may continue.
     pub outcome: Outcome,
     /// Who decided.
     pub decided_by: DecidedBy,
-    /// Writes to the shared table that were tried.
+    /// Attempted writes to the shared table.
     pub writes: u32,
 }
 
-/// May a request go on?
+/// Whether a request may continue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// Yes, and nothing was counted.
     Uncounted,
     /// Yes, within the quota.
-    Admitted(Standing),
+    Admitted(QuotaStatus),
     /// No, it is over the quota.
-    Throttled(Standing, RetryAfter),
-    /// No, nobody can tell ([`FailureMode::Closed`]).
+    Throttled(QuotaStatus, RetryAfter),
+    /// No: the table did not decide ([`FailureMode::Closed`]).
     Unavailable,
 }
 
@@ -115,7 +115,7 @@ pub enum DecidedBy {
     Memory,
     /// The shared table.
     Table,
-    /// This process, because it had seen in the table that the principal is over its quota.
+    /// This process, because it saw a TAT in the table that is over the quota.
     Mirror,
     /// The failure mode, because the table did not decide.
     Fallback(FailureMode, Degraded),
@@ -124,7 +124,7 @@ pub enum DecidedBy {
 /// Why the table did not decide.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Degraded {
-    /// The breaker is open, or has enough probes under way.
+    /// The breaker is open, or enough probes are running.
     #[error("breaker open")]
     BreakerOpen,
     /// The table failed.
@@ -133,8 +133,8 @@ pub enum Degraded {
 }
 
 impl Degraded {
-    /// Who decides then: as configured in an outage. Throttling is none, and a caller can bring it about by a flood, which must
-    /// neither open the door for that caller (`open`) nor close it for others on the same partition (`closed`).
+    /// Who decides instead: in an outage, the configured mode. Throttling is not an outage, and a caller can cause it by a flood.
+    /// It must neither open the door for that caller (`open`) nor close it for others on the same partition (`closed`).
     pub(super) fn mode(&self, configured: FailureMode) -> FailureMode {
         match self {
             Self::Store(StoreError::Throttled(_) | StoreError::Contended) => FailureMode::Memory,
@@ -144,9 +144,9 @@ impl Degraded {
     }
 }
 
-/// Where a principal stands in its quota after a decision.
+/// The state of a principal's quota after a decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Standing {
+pub struct QuotaStatus {
     /// The tier that was charged.
     pub tier: Tier,
     /// The tier's quota.
@@ -157,7 +157,7 @@ pub struct Standing {
     pub reset_seconds: u64,
 }
 
-impl Standing {
+impl QuotaStatus {
     pub(super) fn of(tier: Tier, quota: Quota, tat: u64, now: u64) -> Self {
         Self {
             tier,
@@ -182,12 +182,12 @@ fn whole_seconds(micros: u64) -> u64 {
     micros.div_ceil(1_000_000)
 }
 
-/// How the limiter is doing.
+/// The limiter's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LimiterHealth {
     /// The limits in force.
     pub limits: Limits,
-    /// Whether there is a shared table, and its breaker.
+    /// The back end, and its breaker.
     pub backend: Backend,
     /// The local store.
     pub usage: Usage,
@@ -200,9 +200,9 @@ pub enum Backend {
     Memory,
     /// In a shared table.
     Shared {
-        /// Whether it is asked.
+        /// The breaker's state.
         breaker: BreakerState,
-        /// How often that has changed since the start.
+        /// Changes of that state since the start.
         transitions: u64,
     },
 }

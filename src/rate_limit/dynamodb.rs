@@ -1,11 +1,11 @@
 //! The shared table in DynamoDB: `UpdateItem` with a condition, and no other operation.
 //!
 //! An item is `PK` (S, the key), `TAT` (N, microseconds since the Unix epoch) and `TTL` (N, seconds; the table's TTL attribute).
-//! Failures are told apart by DynamoDB's documented error codes; of its words nothing goes on.
+//! DynamoDB's documented error codes classify its failures; its messages are dropped.
 //! Source: the DynamoDB API reference on `UpdateItem`, as in the aws-sdk-dynamodb model.
 
 use super::table::{Charge, Charged, Form, StoreError, Table};
-use crate::aws::{Failure, MALFORMED};
+use crate::upstream::{CallError, MALFORMED};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
@@ -15,7 +15,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditi
 use std::collections::HashMap;
 use std::time::Duration;
 
-/// A connection that died while the process was frozen is found out by the first attempt and replaced by the second.
+/// If a connection died while the process was frozen, the first attempt fails and the second opens a new one.
 const ATTEMPTS: u32 = 2;
 const FIRST_BACKOFF: Duration = Duration::from_millis(10);
 
@@ -27,8 +27,8 @@ pub struct DynamoTable {
 }
 
 impl DynamoTable {
-    /// The table of this name, on the region, endpoint and credentials of `config`. No attempt lasts longer than half of
-    /// `timeout`, so that there is time for a second one.
+    /// The table of this name, in the region, at the endpoint and with the credentials of `config`. One attempt takes at most
+    /// half of `timeout`, so that there is time for a second one.
     #[must_use]
     pub fn new(config: &aws_config::SdkConfig, name: &str, timeout: Duration) -> Self {
         let config = aws_sdk_dynamodb::config::Builder::from(config)
@@ -75,7 +75,7 @@ impl Table for DynamoTable {
     }
 }
 
-/// A failed condition is an answer, with the item if there is one; all else is a failure.
+/// A failed condition is an answer, with the item if there is one. Every other error is a failure.
 fn not_charged(error: &SdkError<UpdateItemError>) -> Result<Charged, StoreError> {
     match error.as_service_error() {
         Some(UpdateItemError::ConditionalCheckFailedException(failed)) => match failed.item() {
@@ -92,10 +92,10 @@ fn tat(item: Option<&HashMap<String, AttributeValue>>) -> Result<u64, StoreError
 }
 
 fn store_error(error: &SdkError<UpdateItemError>) -> StoreError {
-    match Failure::of(error) {
-        Failure::Throttled(code) => StoreError::Throttled(code),
-        Failure::Refused(code) => StoreError::Misconfigured(code),
-        Failure::Failed(code) => StoreError::Unreachable(code),
-        Failure::NoAnswer(cause) => StoreError::Unreachable(cause.to_owned()),
+    match CallError::of(error) {
+        CallError::Throttled(code) => StoreError::Throttled(code),
+        CallError::Refused(code) => StoreError::Misconfigured(code),
+        CallError::Failed(code) => StoreError::Unreachable(code),
+        CallError::NoAnswer(cause) => StoreError::Unreachable(cause.to_owned()),
     }
 }

@@ -1,21 +1,20 @@
-//! The local store: what this process knows of each principal's TAT, in a least-recently-used map.
+//! The local store: each principal's TAT as this process knows it, in a least-recently-used map.
 //!
-//! Alone it is the whole limiter. Beside a shared table it mirrors every TAT this process has seen there, which makes it
-//! the first guess which form of write will succeed, a sound refusal without a write (a TAT in the table only grows), and,
-//! when the table is out of reach, the state to go on with.
+//! Without a shared table it is the whole limiter. Beside one, it mirrors every TAT that this process has seen there, and serves
+//! three purposes: it suggests which form of write to try first; it refuses without a write, because a TAT in the table only
+//! grows; and it decides when the table is out of reach.
 //!
-//! Of each principal two numbers are kept: `table`, the TAT last seen in the table, and `local`, the TAT with what this
-//! process has admitted since without the table. Their difference is *owed* to the table, and added to the next write, so that
-//! an outage neither gives anyone a new budget nor charges anyone twice. What is owed drains as time passes, as any
-//! bucket does.
+//! It keeps two numbers per principal: `table`, the TAT last seen in the table, and `local`, the TAT that includes the requests
+//! this process has admitted since without the table. Their difference is *owed*: the next write adds it. So an outage neither
+//! gives anyone a new budget nor charges anyone twice. Owed time drains like the rest of the bucket.
 //!
-//! Invariant: never more than `max_keys` entries; the principal that has been quiet longest is forgotten first, and so
-//! starts with a fresh budget. It cannot fail: a lock poisoned by a panic elsewhere still guards plain numbers.
+//! Invariant: never more than `max_keys` entries. The principal idle longest is forgotten first, and starts with a full budget.
 
 use super::gcra::Quota;
+use crate::lock::lock;
 use lru::LruCache;
 use std::num::NonZeroUsize;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 
 #[derive(Debug)]
 pub(super) struct LocalStore {
@@ -47,22 +46,22 @@ impl Budget {
     }
 }
 
-/// How full the local store is.
+/// The fill level of the local store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Usage {
     /// Budgets (a principal and a tier) remembered.
     pub keys: usize,
-    /// The most that are remembered.
+    /// The bound of the store.
     pub max_keys: usize,
-    /// Budgets forgotten for want of room since the start.
+    /// Budgets forgotten since the start because the store was full.
     pub evictions: u64,
 }
 
-/// What is known before the table is asked.
+/// The local knowledge before a write.
 pub(super) enum Known {
-    /// Over the quota in any case, until the TAT held here has drained.
+    /// Over the quota until this TAT has drained, whatever the table holds.
     Refused { tat: u64 },
-    /// The table must say. `owed` is now the caller's to write to the table, or to give back.
+    /// The table must decide. The caller takes `owed`, and must write it to the table or give it back.
     Open { table: u64, owed: u64 },
 }
 
@@ -73,7 +72,7 @@ impl LocalStore {
         Self { inner: Mutex::new(inner), max_keys }
     }
 
-    /// Judges and records one request by what is known here alone: the new TAT, or the microseconds to wait.
+    /// Decides one request by local knowledge alone, and records it. Returns the new TAT, or the microseconds to wait.
     pub(super) fn admit(&self, key: &str, quota: &Quota, now: u64) -> Result<u64, u64> {
         self.update(key, |budget| {
             budget.local = quota.judge(budget.local, now)?;
@@ -81,7 +80,7 @@ impl LocalStore {
         })
     }
 
-    /// What is known of `key`, before the table is asked.
+    /// What is known of `key` before a write.
     pub(super) fn consult(&self, key: &str, quota: &Quota, now: u64) -> Known {
         self.update(key, |budget| {
             if budget.local > quota.latest(now) {
@@ -93,7 +92,7 @@ impl LocalStore {
         })
     }
 
-    /// Takes over a TAT seen in the table. What is owed meanwhile, by requests running beside, stays owed.
+    /// Records a TAT seen in the table. Requests that ran beside and are owed meanwhile stay owed.
     pub(super) fn learn(&self, key: &str, tat: u64, now: u64) {
         self.update(key, |budget| {
             let owed = budget.local.saturating_sub(budget.table.max(now));
@@ -102,7 +101,7 @@ impl LocalStore {
         });
     }
 
-    /// Takes back what `consult` handed out and the table did not get; gives the TAT that results.
+    /// Takes back the owed time that `consult` handed out and no write charged. Returns the resulting TAT.
     pub(super) fn give_back(&self, key: &str, owed: u64, now: u64) -> u64 {
         self.update(key, |budget| {
             let all = budget.local.saturating_sub(budget.table.max(now)).saturating_add(owed);
@@ -112,7 +111,7 @@ impl LocalStore {
     }
 
     pub(super) fn usage(&self) -> Usage {
-        let inner = self.lock();
+        let inner = lock(&self.inner);
         Usage {
             keys: inner.budgets.len(),
             max_keys: self.max_keys.get(),
@@ -120,16 +119,12 @@ impl LocalStore {
         }
     }
 
-    /// Changes the budget of `key`, which thereby counts as the one used last.
+    /// Changes the budget of `key`, which becomes the most recently used one.
     fn update<R>(&self, key: &str, change: impl FnOnce(&mut Budget) -> R) -> R {
-        let mut inner = self.lock();
+        let mut inner = lock(&self.inner);
         let result = change(inner.budgets.get_or_insert_mut_ref(key, Budget::default));
         inner.keep_bound(self.max_keys);
         result
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

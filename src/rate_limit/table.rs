@@ -1,29 +1,29 @@
-//! What the limiter needs of a shared table, and how it decides with it: conditional writes alone, never a read.
+//! The shared table: what the limiter needs of it, and how it decides with conditional writes alone, never a read.
 //!
-//! One number per principal, its TAT, lives in the table. Two forms of write change it:
+//! The table holds one number per principal, its TAT (see `gcra`). Two forms of write change it:
 //!
 //! - *ahead* (TAT > now): add a step, if `now < TAT <= latest`;
 //! - *idle* (no item, or TAT <= now): set it to `now + step`, if there is no item or `TAT <= now`.
 //!
-//! A failed condition returns the item, which tells whether the other form holds or the principal is over its quota, and for
-//! how long. Each form is atomic in the table, so no interleaving of instances admits more than one table-wide bucket would.
+//! A failed condition returns the item. It shows whether the other form applies, or the principal is over its quota, and for how
+//! long. Each write is atomic, so no interleaving of instances admits more than one table-wide bucket would.
 //!
 //! # Why three writes are enough
 //!
-//! A TAT never shrinks, and `now` is one number for the whole decision. If *ahead* fails because the principal was idle,
-//! *idle* is tried; if that fails because somebody else charged the same principal in between, the TAT is past `now` for
-//! good, and *ahead* either succeeds or is over the quota. Starting from *idle* it is one less. (Deletion by TTL takes only items
-//! that have been idle for an hour; racing it ends in [`StoreError::Contended`], decided locally.)
+//! A TAT never shrinks, and `now` is the same in all writes of one decision. If *ahead* fails because the principal is idle,
+//! *idle* is next. If *idle* fails because another instance charged the principal in between, the TAT stays past `now`, and the
+//! second *ahead* either succeeds or shows that the principal is over its quota. A decision that starts with *idle* needs one
+//! write less. (DynamoDB's TTL deletes only items that have been idle for an hour. A race with it ends in
+//! [`StoreError::Contended`], and the local store decides.)
 //!
 //! # Clocks
 //!
-//! Each instance judges by its own clock. A clock that is `s` ahead sees the bucket `s` emptier, and leaves it at most `s`
-//! fuller for the others; so clocks that differ by at most `s` admit at most `s / interval` requests more than one clock
-//! would, once, not per window. Lambda's clocks differ by milliseconds.
+//! Each instance uses its own clock. A clock that is `s` ahead sees the bucket `s` emptier. So clocks that differ by at most `s`
+//! admit at most `s / interval` requests more than one clock would: once, not per window. Lambda's clocks differ by milliseconds.
 
 use super::gcra::Quota;
 
-/// How long an idle item stays, in seconds, so that no clock that is slow still needs it when it is deleted.
+/// How long an idle item stays, in seconds, so that no slow clock still needs a deleted item.
 const GRACE_SECONDS: u64 = 3_600;
 
 /// A table of TATs that can be changed by conditional writes. Implemented by [`DynamoTable`](super::DynamoTable), and by
@@ -37,7 +37,7 @@ pub trait Table: Send + Sync {
     ) -> impl Future<Output = Result<Charged, StoreError>> + Send;
 }
 
-/// Which condition a write rests on.
+/// The condition of a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
     /// `now < TAT <= latest`; then `TAT += step`.
@@ -53,15 +53,15 @@ pub struct Charge {
     pub form: Form,
     /// The request's time.
     pub now: u64,
-    /// How much the TAT grows: one interval, and what is owed from an outage.
+    /// The growth of the TAT: one interval, and the requests owed from an outage.
     pub step: u64,
-    /// The latest TAT with which the request is admitted.
+    /// The latest TAT that still admits the request.
     pub latest: u64,
-    /// When the item may be deleted, in seconds since the Unix epoch: an hour after it is idle at the latest.
+    /// When DynamoDB may delete the item, in seconds since the Unix epoch: at least an hour after it is idle.
     pub expires: u64,
 }
 
-/// What became of a write.
+/// The result of a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Charged {
     /// The condition held; the new TAT.
@@ -73,13 +73,13 @@ pub enum Charged {
 /// Why the table did not decide.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// The table is busy with this very key: its flood, not an outage.
+    /// The table throttles this key: a flood, not an outage.
     #[error("throttled: {0}")]
     Throttled(String),
     /// Three writes met three different states of the item.
     #[error("contended")]
     Contended,
-    /// The table refuses on principle: permissions, name, schema.
+    /// The table refuses every request: permissions, name or schema.
     #[error("refused: {0}")]
     Misconfigured(String),
     /// No usable answer in time.
@@ -89,7 +89,7 @@ pub enum StoreError {
 
 /// The table's decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum TableDecision {
     /// Charged; the new TAT.
     Admitted(u64),
     /// Over the quota; the TAT in the table.
@@ -102,29 +102,29 @@ pub(super) struct Request<'a> {
     pub(super) key: &'a str,
     pub(super) quota: &'a Quota,
     pub(super) now: u64,
-    /// The TAT last seen, 0 for none: the guess which form holds.
+    /// The TAT last seen, 0 for none. It suggests the first form to try.
     pub(super) known: u64,
-    /// What is owed to the table.
+    /// The time owed to the table.
     pub(super) owed: u64,
 }
 
 impl Request<'_> {
-    /// Decides in the table, in one write as a rule. `writes` counts those tried, for the caller to see even if it gives up.
+    /// Decides in the table, usually with one write. `writes` counts the attempts, even if the caller gives up waiting.
     pub(super) async fn decide<T: Table>(
         &self,
         table: &T,
         writes: &mut u32,
-    ) -> Result<Verdict, StoreError> {
+    ) -> Result<TableDecision, StoreError> {
         let mut form = self.form_for(self.known);
         for _ in 0..3 {
             *writes += 1;
             let charge = self.charge(form);
             let tat = match table.charge(self.key, &charge).await? {
-                Charged::Done(tat) => return Ok(Verdict::Admitted(tat)),
+                Charged::Done(tat) => return Ok(TableDecision::Admitted(tat)),
                 Charged::ConditionFailed(tat) => tat,
             };
             if tat > charge.latest {
-                return Ok(Verdict::Refused(tat));
+                return Ok(TableDecision::Refused(tat));
             }
             form = self.form_for(tat);
         }

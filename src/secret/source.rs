@@ -1,61 +1,99 @@
 //! Where a secret's text comes from.
 
-use super::SecretError;
-use crate::aws::Failure;
+use super::{FromSecret, SecretError};
+use crate::refreshed::{Outcome, Source};
+use crate::upstream::CallError;
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::config::retry::RetryConfig;
 use aws_sdk_secretsmanager::config::timeout::TimeoutConfig;
-use secrecy::SecretString;
-use std::time::Duration;
+use secrecy::{ExposeSecret, SecretString};
+use std::marker::PhantomData;
+use std::sync::Arc;
+use time::Duration;
 
-/// One attempt, and all of them.
-const ATTEMPT: Duration = Duration::from_millis(1_500);
-const ALL_ATTEMPTS: Duration = Duration::from_secs(3);
+/// The time limit of one attempt, and of all of them.
+const ATTEMPT: std::time::Duration = std::time::Duration::from_millis(1_500);
+const ALL_ATTEMPTS: std::time::Duration = std::time::Duration::from_secs(3);
 
-pub(super) enum Source {
+pub(super) enum Text {
     SecretsManager { client: Client, id: String },
     Fixed(SecretString),
 }
 
-impl Source {
+impl Text {
     pub(super) fn secrets_manager(config: &aws_config::SdkConfig, id: &str) -> Self {
+        let timeouts = TimeoutConfig::builder()
+            .operation_attempt_timeout(ATTEMPT)
+            .operation_timeout(ALL_ATTEMPTS)
+            .build();
         let config = aws_sdk_secretsmanager::config::Builder::from(config)
-            .timeout_config(
-                TimeoutConfig::builder()
-                    .operation_attempt_timeout(ATTEMPT)
-                    .operation_timeout(ALL_ATTEMPTS)
-                    .build(),
-            )
+            .timeout_config(timeouts)
             .retry_config(RetryConfig::standard().with_max_attempts(2))
             .build();
         Self::SecretsManager { client: Client::from_conf(config), id: id.to_owned() }
     }
 
-    /// What to call it in a log.
-    pub(super) fn name(&self) -> &str {
-        match self {
-            Self::SecretsManager { id, .. } => id,
-            Self::Fixed(_) => "given at the start",
-        }
-    }
-
-    /// Whether it may change while the function runs.
-    pub(super) fn changes(&self) -> bool {
-        matches!(self, Self::SecretsManager { .. })
-    }
-
-    pub(super) async fn text(&self) -> Result<SecretString, SecretError> {
+    async fn read(&self) -> Result<SecretString, SecretError> {
         let (client, id) = match self {
             Self::SecretsManager { client, id } => (client, id),
             Self::Fixed(text) => return Ok(text.clone()),
         };
-        let output =
-            Box::pin(client.get_secret_value().secret_id(id).send()).await.map_err(|error| {
-                Failure::of(&error).either(SecretError::Refused, SecretError::Unavailable)
-            })?;
-        output
+        let reply = Box::pin(client.get_secret_value().secret_id(id).send()).await;
+        let reply = reply.map_err(|error| {
+            CallError::of(&error).collapse(SecretError::Refused, SecretError::Unavailable)
+        })?;
+        reply
             .secret_string
             .map(SecretString::from)
             .ok_or(SecretError::Malformed("it is binary or empty, not text"))
+    }
+}
+
+/// A secret's text, read as a `T`.
+pub(super) struct SecretSource<T> {
+    text: Text,
+    value: PhantomData<fn() -> T>,
+}
+
+impl<T> SecretSource<T> {
+    pub(super) fn new(text: Text) -> Self {
+        Self { text, value: PhantomData }
+    }
+
+    /// Whether the secret may change while the function runs.
+    pub(super) fn changes(&self) -> bool {
+        matches!(self.text, Text::SecretsManager { .. })
+    }
+
+    /// The secret's name in the log.
+    fn name(&self) -> &str {
+        match &self.text {
+            Text::SecretsManager { id, .. } => id,
+            Text::Fixed(_) => "given at the start",
+        }
+    }
+}
+
+impl<T: FromSecret> Source for SecretSource<T> {
+    type Value = T;
+    type Error = SecretError;
+
+    /// Secrets Manager gets three seconds.
+    const ABANDONED_AFTER: Duration = Duration::seconds(4);
+
+    async fn read(&self, _held: Option<Arc<T>>) -> Outcome<Self> {
+        let text = self.text.read().await?;
+        T::from_secret(text.expose_secret()).map(Arc::new).map_err(SecretError::Malformed)
+    }
+
+    fn pause(&self, _error: &SecretError) -> Duration {
+        Duration::seconds(10)
+    }
+
+    fn report(&self, outcome: &Outcome<Self>, held: Option<&Arc<T>>, _age: Option<Duration>) {
+        if let Err(error) = outcome {
+            let has_old_value = held.is_some();
+            tracing::warn!(%error, secret = self.name(), has_old_value, "a secret could not be refreshed");
+        }
     }
 }

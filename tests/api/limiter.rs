@@ -7,10 +7,9 @@ mod writes;
 
 use crate::support::{self, Dynamo, TABLE};
 use sentinel_tvm::{
-    Admission, BreakerSettings, Caller, DynamoTable, Event, FailureMode, Limit, Limits,
+    Admission, BreakerSettings, Caller, DynamoTable, FailureMode, IamIdentity, Limit, Limits,
     NamedSessionRoles, Outcome, Principal, Quota, RateLimiter, SharedSettings, Tier,
 };
-use serde_json::json;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 use time::UtcDateTime;
@@ -47,9 +46,9 @@ async fn instance(dynamo: &Dynamo, vend: Quota) -> RateLimiter {
 }
 
 fn user(name: &str) -> Principal {
-    let iam = json!({ "userArn": format!("arn:aws:iam::123456789012:user/{name}") });
-    let event = Event::new(json!({ "requestContext": { "authorizer": { "iam": iam } } }));
-    Caller::from_event(&event, &NamedSessionRoles::default()).unwrap().principal().clone()
+    let arn = format!("arn:aws:iam::123456789012:user/{name}");
+    let named = NamedSessionRoles::default();
+    Caller::verified(&IamIdentity::of_arn(&arn), None, &named).unwrap().principal().clone()
 }
 
 fn key(name: &str) -> String {

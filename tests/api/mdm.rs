@@ -129,8 +129,7 @@ fn intune() -> Provider {
 }
 
 fn device(id: &str) -> DeviceId {
-    let event = json!({ "rawQueryString": format!("profile=p&device_id={id}"), "requestContext": { "http": { "method": "GET" } } });
-    VendRequest::parse(&Event::new(event)).unwrap().device.unwrap()
+    DeviceId::parse(id.to_owned()).unwrap()
 }
 
 /// A parameter of a request's query, decoded.

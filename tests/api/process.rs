@@ -1,5 +1,6 @@
 //! The built program itself, under a stand-in for Lambda's Runtime API.
 
 mod lambda;
+mod payloads;
 mod sharing;
 mod start;

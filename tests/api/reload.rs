@@ -2,7 +2,7 @@
 
 use crate::support::parameters::{FakeParameters, PATH};
 use crate::support::{Answer, Api, Call, config, sdk_config, wednesday_morning};
-use sentinel_tvm::{BundleText, PolicyStore, ReloadError};
+use sentinel_tvm::{BundleFiles, PolicyStore, ReloadError};
 use serde_json::{Value, json};
 use std::time::Duration as Real;
 
@@ -184,7 +184,7 @@ async fn an_outage_is_bridged_and_asks_for_nothing_in_the_pause() {
 async fn a_mixture_of_two_versions_waits_for_the_rest() {
     let whole = |parameters: &[(&str, &str)]| {
         let owned = parameters.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
-        BundleText::from_parameters(owned).unwrap().digest().to_owned()
+        BundleFiles::from_parameters(owned).unwrap().digest().to_owned()
     };
     let store = FakeParameters::holding(&BUNDLE).await;
     store.put(&[("digest", &whole(&BUNDLE))]);

@@ -17,7 +17,7 @@ pub(crate) use sts::FakeSts;
 
 use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::Credentials;
-use sentinel_tvm::{Adapters, App, Config, Invocation, Response, Sts};
+use sentinel_tvm::{App, Config, Invocation, Response, Services, Sts};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -95,9 +95,9 @@ impl Api {
         let sink = Arc::clone(&lines);
         let audit = Box::new(move |line: &str| sink.lock().unwrap().push(line.to_owned()));
         let config = config(variables);
-        let elsewhere = Adapters::open(&config, aws, wednesday_morning()).await.unwrap();
-        let adapters = Adapters { sts: Sts::new(&sdk_config(&sts.uri()).await), ..elsewhere };
-        let app = App::new(config, adapters, audit);
+        let elsewhere = Services::open(&config, aws, wednesday_morning()).await.unwrap();
+        let services = Services { sts: Sts::new(&sdk_config(&sts.uri()).await), ..elsewhere };
+        let app = App::new(config, services, audit);
         Self {
             app,
             sts,
@@ -116,7 +116,7 @@ impl Api {
     pub(crate) async fn send(&self, call: impl Into<Value>) -> Answer {
         let invocation =
             Invocation { request_id: REQUEST_ID, now: self.now, time_left: self.time_left };
-        let response = self.app.handle(call.into(), invocation).await;
+        let response = self.app.handle(&call.into().to_string(), invocation).await;
         let mut lines =
             std::mem::take(&mut *self.lines.lock().unwrap_or_else(PoisonError::into_inner));
         assert_eq!(lines.len(), 1, "one request, one audit line: {lines:?}");

@@ -1,12 +1,11 @@
 use super::*;
 use crate::caller::{Caller, NamedSessionRoles};
-use crate::event::Event;
+use crate::event::IamIdentity;
 use crate::policy::bundle::Bundle;
-use crate::policy::question::Circumstances;
-use crate::policy::{BundleText, annotations};
+use crate::policy::cedar_request::RequestContext;
+use crate::policy::{BundleFiles, annotations};
 use crate::request::SessionDuration;
 use proptest::prelude::*;
-use serde_json::json;
 use time::UtcDateTime;
 
 const ALICE: &str = "arn:aws:iam::123456789012:user/alice";
@@ -52,24 +51,23 @@ fn policies() -> impl Strategy<Value = String> {
 }
 
 fn caller(arn: &str) -> Caller {
-    let event =
-        Event::new(json!({ "requestContext": { "authorizer": { "iam": { "userArn": arn } } } }));
-    Caller::from_event(&event, &NamedSessionRoles::default()).unwrap()
+    let named = NamedSessionRoles::default();
+    Caller::verified(&IamIdentity::of_arn(arn), None, &named).unwrap()
 }
 
 proptest! {
     #[test]
-    fn the_verdict_is_that_of_all_policies_together(policies in prop::collection::vec(policies(), 1..8)) {
+    fn the_result_is_that_of_all_policies_together(policies in prop::collection::vec(policies(), 1..8)) {
         let parameters = [("profiles", PROFILES.to_owned()), ("policies/x", policies.join("\n"))];
-        let text = BundleText::from_parameters(parameters.map(|(name, text)| (name.to_owned(), text))).unwrap();
+        let text = BundleFiles::from_parameters(parameters.map(|(name, text)| (name.to_owned(), text))).unwrap();
         let bundle = Bundle::parse(&text, &NamedSessionRoles::default()).unwrap();
         let all = annotations::enforced(&bundle.rules.all);
-        for (name, profile) in &bundle.catalogue {
+        for profile in bundle.catalogue.values() {
             for arn in [ALICE, BOB] {
-                let circumstances = Circumstances { duration: SessionDuration::MIN, device: None, now: UtcDateTime::UNIX_EPOCH };
-                let question = Question::new(&caller(arn), name, profile, circumstances).unwrap();
-                let verdict = bundle.rules.judge(&question);
-                let whole = Authorizer::new().is_authorized(question.request(), &all, question.entities());
+                let context = RequestContext { duration: SessionDuration::MIN, device: None, now: UtcDateTime::UNIX_EPOCH };
+                let request = CedarRequest::new(&caller(arn), profile, context).unwrap();
+                let evaluation = bundle.rules.evaluate(&request);
+                let whole = Authorizer::new().is_authorized(request.request(), &all, request.entities());
                 let failed: Vec<&PolicyId> = whole.diagnostics().errors()
                     .map(|AuthorizationError::PolicyEvaluationError(error)| error.policy_id()).collect();
                 let mut deciding: Vec<PolicyId> = if failed.is_empty() {
@@ -78,9 +76,9 @@ proptest! {
                     failed.into_iter().cloned().collect()
                 };
                 deciding.sort();
-                prop_assert_eq!(&verdict.deciding, &deciding);
+                prop_assert_eq!(&evaluation.deciding, &deciding);
                 let allowed = whole.decision() == Decision::Allow && whole.diagnostics().errors().next().is_none();
-                prop_assert_eq!(verdict.refusal.is_none(), allowed);
+                prop_assert_eq!(evaluation.refusal.is_none(), allowed);
             }
         }
     }

@@ -94,6 +94,8 @@ async fn a_check_in_counts_for_seven_days() {
         ("2026-02-25T10:30:00Z", true),
         ("2026-02-25 10:30:00.000000+00:00", true),
         ("2026-02-25T10:29:59.999999Z", false),
+        ("2026-03-04T10:30:05Z", true),
+        ("2026-03-04T10:30:06Z", false),
         ("2025-03-04T10:20:00Z", false),
         ("", false),
         ("a while ago", false),

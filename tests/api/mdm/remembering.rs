@@ -33,6 +33,17 @@ async fn a_compliant_device_is_remembered_for_the_ttl_in_any_case() {
     assert_eq!(stage.requests().await.len(), 3);
 }
 
+/// THREAT: the clock is set back by a day, and a posture from before counts as fresh for that day.
+/// PREVENTION: a posture from the future has expired.
+#[tokio::test]
+async fn security_a_clock_set_back_does_not_prolong_a_posture() {
+    let stage = stage(kandji::listed()).await;
+    let mdm = stage.mdm(Provider::Kandji).await;
+    let source_at = async |at| mdm.posture(&device(SERIAL), at).await.unwrap().source;
+    assert_eq!(source_at(wednesday_morning()).await, PostureSource::Mdm);
+    assert_eq!(source_at(wednesday_morning() - Span::days(1)).await, PostureSource::Mdm);
+}
+
 #[tokio::test]
 async fn others_are_asked_about_every_time() {
     for unfit in [

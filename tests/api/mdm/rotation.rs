@@ -149,7 +149,7 @@ async fn refused_client_credentials_are_refreshed_once() {
 
 #[tokio::test]
 async fn a_token_endpoint_that_fails_is_an_error_and_no_reason_for_a_new_secret() {
-    let no_bearer = "an access token that is no bearer token";
+    let no_bearer = "an access token that is not a bearer token";
     for (response, cause) in [
         (ResponseTemplate::new(403), "HTTP 403"),
         (ResponseTemplate::new(404), "HTTP 404"),

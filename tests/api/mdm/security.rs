@@ -23,7 +23,7 @@ async fn security_identifiers_cannot_change_the_question() {
         "",
     ] {
         let event = json!({ "rawQueryString": format!("profile=p&device_id={id}"), "requestContext": { "http": { "method": "GET" } } });
-        assert!(VendRequest::parse(&Event::new(event)).is_err(), "{id}");
+        assert!(VendRequest::parse(&Event::read(&event.to_string())).is_err(), "{id}");
     }
     let longest = "-".repeat(64);
     for id in ["A", "or", "--", "1e9", longest.as_str()] {

@@ -28,13 +28,13 @@ pub(super) fn program(variables: &[(&str, &str)]) -> Command {
 /// A running instance of the function. It ends when this is dropped.
 pub(super) struct Instance {
     child: Child,
-    events: mpsc::UnboundedSender<(String, Value)>,
+    events: mpsc::UnboundedSender<(String, Bytes)>,
     waiting: Waiting,
     invoked: u32,
 }
 
 type Waiting = Arc<Mutex<HashMap<String, oneshot::Sender<Value>>>>;
-type Events = Arc<tokio::sync::Mutex<mpsc::UnboundedReceiver<(String, Value)>>>;
+type Events = Arc<tokio::sync::Mutex<mpsc::UnboundedReceiver<(String, Bytes)>>>;
 
 impl Instance {
     /// Starts the function with these variables besides Lambda's own.
@@ -64,11 +64,16 @@ impl Instance {
 
     /// Invokes the function and gives its answer.
     pub(super) async fn invoke(&mut self, event: impl Into<Value>) -> Value {
+        self.invoke_with(event.into().to_string()).await
+    }
+
+    /// Invokes the function with a payload of any bytes.
+    pub(super) async fn invoke_with(&mut self, payload: impl Into<Bytes>) -> Value {
         self.invoked += 1;
         let id = format!("{:08x}-4e5f-6789-abcd-ef0123456789", self.invoked);
         let (answer, answered) = oneshot::channel();
         self.waiting.lock().unwrap().insert(id.clone(), answer);
-        self.events.send((id, event.into())).unwrap();
+        self.events.send((id, payload.into())).unwrap();
         let answered = tokio::time::timeout(std::time::Duration::from_mins(1), answered).await;
         answered.unwrap().unwrap()
     }
@@ -121,7 +126,7 @@ async fn answer(
                 "Lambda-Runtime-Invoked-Function-Arn",
                 "arn:aws:lambda:eu-central-1:123456789012:function:f",
             );
-        return Ok(next.body(Full::new(Bytes::from(event.to_string()))).unwrap());
+        return Ok(next.body(Full::new(event)).unwrap());
     }
     let id = request.uri().path().split('/').nth(4).unwrap().to_owned();
     let body = request.into_body().collect().await.unwrap().to_bytes();

@@ -1,7 +1,7 @@
-//! Names in the policies that nothing bears.
+//! References to entities that do not exist.
 //!
-//! A `permit` about something that does not exist permits nothing, which is worth a warning. A `forbid` about it forbids nothing,
-//! which is a hole in the fence: the bundle does not load.
+//! A `permit` that names one permits nothing, which is worth a warning. A `forbid` that names one forbids nothing, which is a
+//! hole in the fence: the bundle does not load.
 
 use super::catalogue::Catalogue;
 use crate::caller::{NamedSessionRoles, is_principal};
@@ -9,20 +9,20 @@ use crate::request::ProfileName;
 use cedar_policy::{EntityUid, Policy, PolicySet};
 use std::collections::BTreeSet;
 
-/// A name that nothing bears.
-pub(super) struct Dangling<'a> {
-    /// The policy that it is in.
+/// A reference to an entity that does not exist.
+pub(super) struct DanglingReference<'a> {
+    /// The policy that contains it.
     pub(super) policy: &'a Policy,
-    /// As it stands there: `Sentinel::Profile::"dve"`.
+    /// Its text there: `Sentinel::Profile::"dve"`.
     pub(super) literal: String,
     pub(super) problem: String,
 }
 
-pub(super) fn all<'a>(
+pub(super) fn dangling<'a>(
     policies: &'a PolicySet,
     catalogue: &Catalogue,
     named: &NamedSessionRoles,
-) -> Vec<Dangling<'a>> {
+) -> Vec<DanglingReference<'a>> {
     let groups = groups(catalogue);
     let profiles: BTreeSet<&str> = catalogue.keys().map(ProfileName::as_str).collect();
     let problem = |uid: &EntityUid| {
@@ -44,7 +44,9 @@ pub(super) fn all<'a>(
             .entity_literals()
             .into_iter()
             .filter_map(|uid| Some((uid.to_string(), problem(&uid)?)));
-        found.map(|(literal, problem)| Dangling { policy, literal, problem }).collect::<Vec<_>>()
+        found
+            .map(|(literal, problem)| DanglingReference { policy, literal, problem })
+            .collect::<Vec<_>>()
     };
     policies.policies().flat_map(of_policy).collect()
 }

@@ -1,15 +1,12 @@
-//! JSON as policy documents have it: one thing or a list of them, and objects in which no name occurs twice.
-//!
-//! `serde_json` would take the last of two members with one name, and so drop a condition silently.
+//! JSON in the style of IAM policy documents: one value or a list of values.
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, IntoDeserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
-use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
-/// `"a"` or `["a", "b"]`. Numbers and booleans are taken for their text, as IAM takes them.
+/// `"a"` or `["a", "b"]`. Numbers and booleans count as their text, as they do in IAM.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub(super) enum OneOrMany<T> {
@@ -36,7 +33,7 @@ impl<T> OneOrMany<T> {
         }
     }
 
-    /// All of them and one more.
+    /// All values and one more.
     pub(super) fn and(self, more: T) -> Self {
         match self {
             Self::One(one) => Self::Many(vec![one, more]),
@@ -99,59 +96,5 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for OneOrManyVisitor<T> {
 
     fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<Self::Value, A::Error> {
         T::deserialize(MapAccessDeserializer::new(object)).map(OneOrMany::One)
-    }
-}
-
-/// An object in which no name occurs twice.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(super) struct UniqueMap<T>(BTreeMap<String, T>);
-
-impl<T, const N: usize> From<[(String, T); N]> for UniqueMap<T> {
-    fn from(members: [(String, T); N]) -> Self {
-        Self(members.into())
-    }
-}
-
-impl<T> UniqueMap<T> {
-    pub(super) fn iter(&self) -> std::collections::btree_map::Iter<'_, String, T> {
-        self.0.iter()
-    }
-
-    pub(super) fn try_map<U, E>(
-        &self,
-        mut change: impl FnMut(&T) -> Result<U, E>,
-    ) -> Result<UniqueMap<U>, E> {
-        self.0
-            .iter()
-            .map(|(name, value)| Ok((name.clone(), change(value)?)))
-            .collect::<Result<_, _>>()
-            .map(UniqueMap)
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for UniqueMap<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(UniqueMapVisitor(PhantomData))
-    }
-}
-
-struct UniqueMapVisitor<T>(PhantomData<T>);
-
-impl<'de, T: Deserialize<'de>> Visitor<'de> for UniqueMapVisitor<T> {
-    type Value = UniqueMap<T>;
-
-    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Self::Value, A::Error> {
-        let mut members = BTreeMap::new();
-        while let Some((name, value)) = object.next_entry::<String, T>()? {
-            if members.contains_key(&name) {
-                return Err(A::Error::custom(format_args!("{name:?} occurs twice")));
-            }
-            members.insert(name, value);
-        }
-        Ok(UniqueMap(members))
     }
 }

@@ -1,30 +1,30 @@
-//! What an AWS service says when it fails, cut down to what may be logged.
+//! The failure of a call to an AWS service, reduced to what may be logged.
 //!
-//! Invariant: nothing of a service's own words passes; they name ARNs, tables and hosts. What goes on is the error code,
-//! which AWS documents as a short word, or a fixed description of a failed transport.
+//! Invariant: a service's messages are dropped, because they name ARNs, tables and hosts. What remains is the error code,
+//! which AWS documents as a short word, or a fixed description of the failed transport.
 
+use crate::alphabet::is_word;
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 
-/// What is said of a reply that cannot be understood.
+/// The cause of a reply that does not parse.
 pub(crate) const MALFORMED: &str = "a malformed reply";
 
 /// A failed call.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Failure {
-    /// The service answered that the request is at fault (4xx), with this code.
+pub(crate) enum CallError {
+    /// 4xx: the service refused the request with this code.
     Refused(String),
-    /// The service asked to slow down, with this code.
+    /// The service asked for fewer requests, with this code.
     Throttled(String),
-    /// The service failed (5xx), with this code.
+    /// 5xx: the service failed with this code.
     Failed(String),
-    /// There was no usable answer.
+    /// No usable answer arrived.
     NoAnswer(&'static str),
 }
 
-impl Failure {
-    /// For those to whom throttling, failing and not answering are the same: a code if the service refused, else why it is out of
-    /// reach.
-    pub(crate) fn either<E>(
+impl CallError {
+    /// Collapses to refused (with the code) or unavailable (with the code or cause).
+    pub(crate) fn collapse<E>(
         self,
         refused: impl FnOnce(String) -> E,
         unavailable: impl FnOnce(String) -> E,
@@ -63,7 +63,7 @@ impl Failure {
     }
 }
 
-/// The codes with which AWS services throttle, those of single DynamoDB partitions included.
+/// The codes that AWS services use for throttling, those of single DynamoDB partitions included.
 fn is_throttling(code: &str) -> bool {
     matches!(
         code,
@@ -78,8 +78,5 @@ fn is_throttling(code: &str) -> bool {
 }
 
 fn safe_code(code: Option<&str>) -> String {
-    let word = |code: &&str| {
-        code.len() <= 64 && code.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.')
-    };
-    code.filter(word).unwrap_or("an unknown code").to_owned()
+    code.filter(|code| is_word(code, 0..=64, b".")).unwrap_or("an unknown code").to_owned()
 }

@@ -1,15 +1,16 @@
-//! The text of a bundle, wherever it is kept: a directory, or parameters of SSM Parameter Store.
+//! The files of a bundle, in a directory or in SSM Parameter Store.
 //!
-//! | file | parameter below the path | what |
+//! | file | parameter below the path | content |
 //! |---|---|---|
 //! | `profiles.toml`, `profiles/NAME.toml` | `profiles`, `profiles/NAME` | the catalogue |
 //! | `NAME.cedar` | `policies/NAME` | policies |
-//! | – | `digest` | of all the others, if it is there |
+//! | – | `digest` | the digest of all other files (optional) |
 //!
-//! Invariant: a bundle is taken as a whole or not at all. Parameters are written one by one, so a reader may see some of the old
-//! and some of the new; where there is a `digest`, such a mixture is refused.
+//! Invariant: a bundle is read as a whole or not at all. Parameters are written one by one, so a reader may see some old and some
+//! new ones; with a `digest`, such a mixture is refused.
 
 use super::BundleError;
+use crate::alphabet::is_word;
 use crate::digest::digest;
 use std::collections::BTreeMap;
 use std::fs;
@@ -22,7 +23,7 @@ const MIXTURE: &str = "digest: is not that of the other parameters: a change is 
 const LONGEST_PARAMETER: usize = 8 * 1024;
 
 impl BundleError {
-    /// Whether it is a bundle in the middle of a change, which may be whole a moment later.
+    /// Whether the bundle was read in the middle of a change, and may be whole a moment later.
     pub(crate) fn is_mixture(&self) -> bool {
         self.0 == [MIXTURE]
     }
@@ -30,12 +31,12 @@ impl BundleError {
 
 /// The files of a bundle, by name, and their digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BundleText {
+pub struct BundleFiles {
     files: BTreeMap<String, String>,
     digest: String,
 }
 
-impl BundleText {
+impl BundleFiles {
     fn new(files: BTreeMap<String, String>) -> Self {
         let digest = digest(&serde_json::to_vec(&files).unwrap_or_default());
         Self { files, digest }
@@ -54,7 +55,7 @@ impl BundleText {
         whole.map(|()| Self::new(files)).map_err(|problem| BundleError(vec![problem]))
     }
 
-    /// Takes the parameters below a path, by their names without the path.
+    /// Reads the parameters below a path, by their names without the path.
     pub fn from_parameters(
         parameters: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, BundleError> {
@@ -84,7 +85,7 @@ impl BundleText {
     /// The parameters that hold this bundle, by their names without the path; `digest` is among them.
     ///
     /// # Errors
-    /// What Parameter Store would not take, or would not give back as the same bundle.
+    /// What Parameter Store would reject, or would not return as the same bundle.
     pub fn parameters(&self) -> Result<BTreeMap<String, String>, BundleError> {
         let digest = (DIGEST.to_owned(), self.digest.clone());
         let named = self.files.iter().map(|(file, text)| (parameter_name(file), text.clone()));
@@ -121,7 +122,7 @@ impl BundleText {
     }
 }
 
-/// The file that a parameter stands for; its own suffix, if it has one, is not doubled.
+/// The file that a parameter holds. A suffix in the parameter's name is not doubled.
 fn file_name(parameter: &str) -> Option<String> {
     let named = |name: &str, suffix: &str| {
         (!name.is_empty()).then(|| format!("{}{suffix}", name.trim_end_matches(suffix)))
@@ -136,10 +137,9 @@ fn file_name(parameter: &str) -> Option<String> {
     }
 }
 
-/// Why Parameter Store would not take a file. Source: the SSM API reference on `PutParameter`, as in the aws-sdk-ssm model.
+/// Why Parameter Store would reject a file. Source: the SSM API reference on `PutParameter`, as in the aws-sdk-ssm model.
 fn unfit(file: &str, text: &str) -> Option<String> {
-    let alphabet = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-/".contains(&byte);
-    if !file.bytes().all(alphabet) {
+    if !is_word(file, 1..=usize::MAX, b"_.-/") {
         Some(format!("{file}: the name is not of A-Z a-z 0-9 _ . - alone"))
     } else if text.trim().is_empty() {
         Some(format!("{file}: is empty"))
@@ -161,7 +161,7 @@ fn parameter_name(file: &str) -> String {
     }
 }
 
-/// A policy where nobody reads it would be a `forbid` that nobody misses.
+/// Rejects files that the loader would ignore: an unread `forbid` fails silently.
 fn refuse_misplaced(directory: &Path) -> Result<(), String> {
     let problem = |error| format!("{}: {error}", directory.display());
     for entry in fs::read_dir(directory).map_err(problem)? {
@@ -185,7 +185,7 @@ fn add(files: &mut BTreeMap<String, String>, path: &Path, name: String) -> Resul
     Ok(())
 }
 
-/// Adds the files in `directory` with this extension, under their names after `prefix`.
+/// Adds the files in `directory` with this extension, `prefix` before their names.
 fn add_all(
     files: &mut BTreeMap<String, String>,
     directory: &Path,
@@ -207,8 +207,8 @@ fn add_all(
 mod tests {
     use super::*;
 
-    fn parameters(named: &[(&str, &str)]) -> Result<BundleText, BundleError> {
-        BundleText::from_parameters(
+    fn parameters(named: &[(&str, &str)]) -> Result<BundleFiles, BundleError> {
+        BundleFiles::from_parameters(
             named.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())),
         )
     }
@@ -228,7 +228,7 @@ mod tests {
         .unwrap();
         let files: Vec<&str> = bundle.files.keys().map(String::as_str).collect();
         assert_eq!(files, ["access.cedar", "profiles.toml", "profiles/team.toml", "x/y.cedar"]);
-        assert_eq!(BundleText::from_parameters(bundle.parameters().unwrap()), Ok(bundle));
+        assert_eq!(BundleFiles::from_parameters(bundle.parameters().unwrap()), Ok(bundle));
         assert_eq!(
             parameters(&[("policies/access.cedar", "")]),
             parameters(&[("policies/access", "")])
@@ -248,7 +248,7 @@ mod tests {
     #[test]
     fn what_parameter_store_would_not_take_is_told_before_anything_is_written() {
         let files = |named: &[(&str, &str)]| {
-            BundleText::new(
+            BundleFiles::new(
                 named.iter().map(|(file, text)| ((*file).to_owned(), (*text).to_owned())).collect(),
             )
         };
@@ -284,10 +284,10 @@ mod tests {
         ] {
             fs::write(directory.join(file), "x").unwrap();
         }
-        assert_eq!(BundleText::from_directory(&directory).unwrap().files.len(), 3);
+        assert_eq!(BundleFiles::from_directory(&directory).unwrap().files.len(), 3);
         fs::write(directory.join("profile.toml"), "x").unwrap();
         assert!(
-            BundleText::from_directory(&directory)
+            BundleFiles::from_directory(&directory)
                 .unwrap_err()
                 .to_string()
                 .starts_with("profile.toml: is not read")
@@ -295,7 +295,7 @@ mod tests {
         fs::remove_file(directory.join("profile.toml")).unwrap();
         fs::create_dir(directory.join("policies")).unwrap();
         assert!(
-            BundleText::from_directory(&directory)
+            BundleFiles::from_directory(&directory)
                 .unwrap_err()
                 .to_string()
                 .starts_with("policies: is not read")
@@ -313,7 +313,7 @@ mod tests {
             .parameters()
             .unwrap();
         mixed.insert("profiles".to_owned(), "b".to_owned());
-        assert!(BundleText::from_parameters(mixed).is_err());
+        assert!(BundleFiles::from_parameters(mixed).is_err());
         assert!(problem(&[("profiles", "a"), ("digest", "")]).starts_with("digest: "));
         for unknown in
             ["polices/access", "policies", "policies/", "profiles/", "", "Profiles", "tests"]

@@ -1,15 +1,14 @@
-//! What the function talks to, made from its settings.
+//! The services that the function talks to, made from its settings.
 
-mod client_tokens;
-mod devices;
 mod readings;
 
-pub use client_tokens::{ClientTokenCheck, ClientTokenSetting};
-pub use devices::{DeviceCheck, DeviceLookUp, DeviceRefused};
-pub(crate) use readings::Told;
+pub(crate) use readings::Reported;
+pub use readings::ServiceReadings;
 
+use crate::client_token::ClientTokenCheck;
 use crate::config::{Config, ConfigError};
-use crate::policy_store::PolicyStore;
+use crate::mdm::DeviceCheck;
+use crate::policy_store::{PolicyStore, ReloadError};
 use crate::rate_limit::RateLimiter;
 use crate::sts::Sts;
 use time::UtcDateTime;
@@ -19,24 +18,25 @@ const WARM_UP: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// One client per service, shared by all requests.
 #[derive(Debug)]
-pub struct Adapters {
-    /// What decides.
+pub struct Services {
+    /// The policy in force.
     pub policies: PolicyStore,
-    /// Who is admitted.
+    /// The rate limiter.
     pub limiter: RateLimiter,
-    /// Whether callers must carry a token.
+    /// The optional second factor.
     pub client_tokens: ClientTokenCheck,
-    /// What is asked of devices.
+    /// The device check.
     pub devices: DeviceCheck,
-    /// Who issues.
+    /// The issuer of credentials.
     pub sts: Sts,
 }
 
-impl Adapters {
-    /// The clients that `config` asks for, on the region, endpoints and credentials of `aws`, and the policy at `now`.
+impl Services {
+    /// The services that `config` asks for, in the region, at the endpoints and with the credentials of `aws`; the policy as it
+    /// is at `now`.
     ///
     /// # Errors
-    /// What keeps a client from being made, or that there is no policy.
+    /// Every problem that keeps a service from being made, the policy's included.
     pub async fn open(
         config: &Config,
         aws: &aws_config::SdkConfig,
@@ -47,11 +47,9 @@ impl Adapters {
         let (policies, devices) = match (policies, devices) {
             (Ok(policies), Ok(devices)) => (policies, devices),
             (policies, devices) => {
-                let problems = [
-                    policies.err().map(|error| error.to_string()),
-                    devices.err().map(str::to_owned),
-                ];
-                return Err(ConfigError(problems.into_iter().flatten().collect()));
+                let mut problems = policies.err().map(lines).unwrap_or_default();
+                problems.extend(devices.err().map(str::to_owned));
+                return Err(ConfigError(problems));
             }
         };
         Ok(Self {
@@ -63,25 +61,26 @@ impl Adapters {
         })
     }
 
-    /// Opens the connections and loads the secrets, all at once, so that the first request does not wait for them. What fails is
-    /// logged, and tried again by the request that needs it.
+    /// Opens the connections and loads the secrets, all at once, so that the first request does not wait for them. Logs each
+    /// failure; the request that needs the service tries again.
     pub async fn warm(&self, now: UtcDateTime) {
-        let client_tokens = async {
-            if let ClientTokenCheck::Required(secret) = &self.client_tokens {
-                // A failure is logged by the cache.
-                let _ = secret.value(now).await;
-            }
-        };
         let all = async {
             tokio::join!(
                 self.limiter.warm(now),
                 self.sts.warm(),
                 self.devices.warm(now),
-                client_tokens
+                self.client_tokens.warm(now)
             )
         };
         if tokio::time::timeout(WARM_UP, all).await.is_err() {
-            tracing::warn!("a service did not answer during the start; requests go on trying");
+            tracing::warn!("a service did not answer during the start; requests will try again");
         }
+    }
+}
+
+fn lines(error: ReloadError) -> Vec<String> {
+    match error {
+        ReloadError::Bundle(bundle) => bundle.0,
+        error => vec![error.to_string()],
     }
 }

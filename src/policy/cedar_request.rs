@@ -1,11 +1,11 @@
 //! A request in Cedar's terms: principal, action, resource, context, and the entities with their attributes.
 //!
-//! Every attribute comes from the verified caller, the catalogue or AWS; none is the client's word.
+//! Every attribute comes from the verified caller, the catalogue, the device management or AWS; clients choose none of them.
 
 use super::catalogue::Profile;
 use crate::caller::Caller;
 use crate::device::Device;
-use crate::request::{ProfileName, SessionDuration};
+use crate::request::SessionDuration;
 use cedar_policy::{
     Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, Request, RestrictedExpression,
 };
@@ -29,9 +29,9 @@ fn uid(kind: &LazyLock<Option<EntityTypeName>>, id: &str) -> Option<EntityUid> {
     Some(EntityUid::from_type_name_and_id(Option::clone(kind)?, EntityId::new(id)))
 }
 
-/// What a decision depends on besides who asks for what.
+/// What a decision depends on, besides the caller and the profile.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Circumstances<'a> {
+pub(super) struct RequestContext<'a> {
     /// The duration that would be granted.
     pub(super) duration: SessionDuration,
     /// The caller's device, if it is known.
@@ -41,7 +41,7 @@ pub(super) struct Circumstances<'a> {
 
 /// A request in Cedar's terms.
 #[derive(Debug)]
-pub(super) struct Question {
+pub(super) struct CedarRequest {
     request: Request,
     entities: Entities,
     principal: EntityUid,
@@ -49,16 +49,15 @@ pub(super) struct Question {
     resources: Vec<EntityUid>,
 }
 
-impl Question {
-    /// None if Cedar does not take it, which the schema's own tests exclude.
+impl CedarRequest {
+    /// `None` if Cedar rejects it, which the tests of the schema exclude.
     pub(super) fn new(
         caller: &Caller,
-        name: &ProfileName,
         profile: &Profile,
-        circumstances: Circumstances<'_>,
+        context: RequestContext<'_>,
     ) -> Option<Self> {
         let principal = uid(&CALLER, caller.principal().as_str())?;
-        let resource = uid(&PROFILE, name.as_str())?;
+        let resource = uid(&PROFILE, profile.name.as_str())?;
         let groups: HashSet<EntityUid> =
             profile.groups.iter().map(|group| uid(&GROUP, group)).collect::<Option<_>>()?;
         let resources = std::iter::once(&resource).chain(&groups).cloned().collect();
@@ -66,7 +65,7 @@ impl Question {
             Entity::new(principal.clone(), caller_attributes(caller), HashSet::new()).ok()?,
             Entity::new_no_attrs(resource.clone(), groups),
         ];
-        let context = Context::from_pairs(context_attributes(caller, circumstances)?).ok()?;
+        let context = Context::from_pairs(context_attributes(caller, context)?).ok()?;
         let request =
             Request::new(principal.clone(), uid(&ACTION, "vend")?, resource, context, None).ok()?;
         Some(Self {
@@ -85,7 +84,7 @@ impl Question {
         &self.entities
     }
 
-    /// Every principal and resource that a policy about this request may name in its scope; none stands for any.
+    /// Every principal and resource that the scope of a matching policy can name; `None` means any.
     pub(super) fn scopes(&self) -> impl Iterator<Item = (Option<EntityUid>, Option<EntityUid>)> {
         let resources = || std::iter::once(None).chain(self.resources.iter().cloned().map(Some));
         [None, Some(&self.principal)].into_iter().flat_map(move |principal| {
@@ -107,13 +106,13 @@ fn caller_attributes(caller: &Caller) -> HashMap<String, RestrictedExpression> {
     named(present.map(|(name, value)| (name, value.map(text)))).collect()
 }
 
-/// `source_ip` is left out if AWS did not tell it: a policy that looks at it then fails to evaluate, which refuses.
+/// `source_ip` is absent if the event has none: a policy that reads it then fails to evaluate, which refuses the request.
 fn context_attributes(
     caller: &Caller,
-    circumstances: Circumstances<'_>,
+    context: RequestContext<'_>,
 ) -> Option<Vec<(String, RestrictedExpression)>> {
-    let Circumstances { duration, device, now } = circumstances;
-    // A device that Cedar does not take must not pass for no device.
+    let RequestContext { duration, device, now } = context;
+    // If Cedar rejects the device, fail; never decide as if none was given.
     let device = match device {
         Some(device) => Some(device_record(device)?),
         None => None,
@@ -150,7 +149,7 @@ fn named<const N: usize>(
     present.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)))
 }
 
-/// In whole seconds: Cedar takes no fraction but exactly three digits.
+/// In whole seconds: Cedar accepts fractions of exactly three digits only.
 fn datetime(at: UtcDateTime) -> RestrictedExpression {
     let whole = at.replace_nanosecond(0).unwrap_or(at);
     RestrictedExpression::new_datetime(whole.format(&Rfc3339).unwrap_or_default())

@@ -1,14 +1,15 @@
-//! The optional second factor of callers: a token that the request must carry.
+//! The tokens themselves, and their comparison in constant time.
 
-use super::FromSecret;
+use crate::alphabet::is_printable;
+use crate::secret::FromSecret;
 use sha2::{Digest, Sha256};
 use std::fmt;
 use subtle::{Choice, ConstantTimeEq};
 
-/// The tokens that are valid: several, so that old and new ones overlap while clients change over.
+/// The valid tokens: several, so that old and new ones overlap while clients change over.
 ///
-/// Only their SHA-256 digests are kept. A presented token is compared with every one of them, by digests of one length, in
-/// constant time, so that the time taken tells nothing about how much of it is right or which one it is.
+/// Only their SHA-256 digests are kept. [`verify`](Self::verify) compares the presented token's digest with every one of them
+/// in constant time, so that its duration reveals neither how much of a token is right nor which one matched.
 pub struct ClientTokens(Vec<[u8; 32]>);
 
 /// The request carries no token, or none of the valid ones.
@@ -17,7 +18,7 @@ pub struct ClientTokens(Vec<[u8; 32]>);
 pub struct ClientTokenInvalid;
 
 impl ClientTokens {
-    /// Checks the presented token; a missing one is compared like an empty one.
+    /// Checks the presented token; a missing one counts as empty.
     pub fn verify(&self, presented: Option<&str>) -> Result<(), ClientTokenInvalid> {
         let presented = digest(presented.unwrap_or_default());
         let matches =
@@ -30,9 +31,7 @@ impl FromSecret for ClientTokens {
     /// Comma-separated tokens; blanks around one are dropped.
     fn from_secret(text: &str) -> Result<Self, &'static str> {
         let tokens: Vec<&str> = text.split(',').map(str::trim).collect();
-        let is_token =
-            |token: &&str| !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
-        if text.trim_start().starts_with('{') || !tokens.iter().all(is_token) {
+        if text.trim_start().starts_with('{') || !tokens.iter().all(|token| is_printable(token)) {
             return Err(
                 "it is not a comma-separated list of tokens in printable ASCII, none of them empty",
             );

@@ -1,32 +1,11 @@
-//! The settings of device posture.
+//! The settings of the device check.
 
 use super::variables::Variables;
-use crate::mdm::{BaseUrl, MdmSettings, Provider};
-use secrecy::SecretString;
+use crate::mdm::{BaseUrl, DeviceSettings, MdmSecret, MdmSettings, Provider};
 use std::time::Duration as Real;
 use time::Duration;
 
-/// Whether devices are looked up, and whether a request must come from one.
-#[derive(Debug)]
-pub enum DeviceSetting {
-    /// There is no device management.
-    Disabled,
-    /// A device is looked up if the caller names one; the policies say what that is worth.
-    Optional(MdmSettings, MdmSecret),
-    /// Every request for credentials must name a device that is managed and compliant.
-    Required(MdmSettings, MdmSecret),
-}
-
-/// Where the token of the device management is.
-#[derive(Debug)]
-pub enum MdmSecret {
-    /// In Secrets Manager, under this name or ARN, read anew after this time.
-    SecretsManager(String, Duration),
-    /// In the environment.
-    Environment(SecretString),
-}
-
-pub(super) fn read(variables: &mut Variables) -> DeviceSetting {
+pub(super) fn read(variables: &mut Variables) -> DeviceSettings {
     let required = variables.flag("SENTINEL_REQUIRE_DEVICE");
     let (provider, base_url, secret) =
         (provider(variables), base_url(variables), secret(variables));
@@ -38,31 +17,31 @@ pub(super) fn read(variables: &mut Variables) -> DeviceSetting {
         Ok(Some(provider)) => provider,
         Ok(None) => {
             without_provider(variables, required, base_url.is_some(), secret.is_some());
-            return DeviceSetting::Disabled;
+            return DeviceSettings::Disabled;
         }
-        Err(Told) => return DeviceSetting::Disabled,
+        Err(Recorded) => return DeviceSettings::Disabled,
     };
     match (base_url.or_else(|| default_base_url(&provider)), secret) {
         (Some(base_url), Some(secret)) => {
             let settings = MdmSettings { provider, base_url, timeout, posture_ttl };
             if required {
-                DeviceSetting::Required(settings, secret)
+                DeviceSettings::Required(settings, secret)
             } else {
-                DeviceSetting::Optional(settings, secret)
+                DeviceSettings::Optional(settings, secret)
             }
         }
         (None, _) => {
             variables.conflict("SENTINEL_MDM_BASE_URL", "is not set, but SENTINEL_MDM_PROVIDER is");
-            DeviceSetting::Disabled
+            DeviceSettings::Disabled
         }
         (_, None) => {
             variables.conflict("MDM_SECRET_ARN", "is not set, but SENTINEL_MDM_PROVIDER is");
-            DeviceSetting::Disabled
+            DeviceSettings::Disabled
         }
     }
 }
 
-/// Settings that mean something must not silently mean nothing.
+/// A setting without effect is a problem: somebody relies on it.
 fn without_provider(variables: &mut Variables, required: bool, base_url: bool, secret: bool) {
     for (name, is_set) in [
         ("SENTINEL_REQUIRE_DEVICE", required),
@@ -75,10 +54,10 @@ fn without_provider(variables: &mut Variables, required: bool, base_url: bool, s
     }
 }
 
-/// The value is a problem that has been noted.
-struct Told;
+/// The value is invalid, and the problem is recorded.
+struct Recorded;
 
-fn provider(variables: &mut Variables) -> Result<Option<Provider>, Told> {
+fn provider(variables: &mut Variables) -> Result<Option<Provider>, Recorded> {
     const NAME: &str = "SENTINEL_MDM_PROVIDER";
     let tenant_id = variables.text("SENTINEL_MDM_TENANT_ID");
     match (variables.text(NAME).as_deref(), tenant_id) {
@@ -88,11 +67,11 @@ fn provider(variables: &mut Variables) -> Result<Option<Provider>, Told> {
         (Some("intune"), Some(tenant_id)) => Ok(Some(Provider::Intune { tenant_id })),
         (Some("intune"), None) => {
             variables.conflict("SENTINEL_MDM_TENANT_ID", "is not set, but intune needs it");
-            Err(Told)
+            Err(Recorded)
         }
         (Some(_), _) => {
             variables.problem(NAME, "is not one of none, jamf, intune, kandji");
-            Err(Told)
+            Err(Recorded)
         }
     }
 }
@@ -105,7 +84,7 @@ fn base_url(variables: &mut Variables) -> Option<BaseUrl> {
         .ok()
 }
 
-/// Microsoft Graph is the same for everybody; the others are each customer's own.
+/// Microsoft Graph has one address for all customers; the other products have one per customer.
 fn default_base_url(provider: &Provider) -> Option<BaseUrl> {
     match provider {
         Provider::Intune { .. } => BaseUrl::parse("https://graph.microsoft.com").ok(),
@@ -130,7 +109,7 @@ fn secret(variables: &mut Variables) -> Option<MdmSecret> {
     }
 }
 
-/// Up to a twentieth shorter, so that instances that start together do not ask together ever after.
+/// Up to a twentieth shorter, so that instances that start together do not refresh together.
 fn jittered(ttl: Duration) -> Duration {
     ttl - ttl * fastrand::i32(0..1_000) / 20_000
 }

@@ -1,10 +1,11 @@
-//! What the device-management system is asked with.
+//! The credential for the device-management system.
 
-use super::FromSecret;
-use secrecy::SecretString;
+use crate::alphabet::is_printable;
+use crate::secret::FromSecret;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-/// A bearer token, or what an OAuth token is had for.
+/// A bearer token, or client credentials to exchange for one.
 #[derive(Debug)]
 pub enum MdmCredential {
     /// A token that is sent as it is.
@@ -34,16 +35,14 @@ impl FromSecret for MdmCredential {
                 "it begins like JSON but is not an object of client_id and client_secret";
             let ClientCredentials { client_id, client_secret } =
                 serde_json::from_str(text).map_err(|_| malformed)?;
-            let empty = client_id.is_empty()
-                || secrecy::ExposeSecret::expose_secret(&client_secret).is_empty();
+            let empty = client_id.is_empty() || client_secret.expose_secret().is_empty();
             return if empty {
                 Err("client_id or client_secret is empty")
             } else {
                 Ok(Self::OAuth { client_id, client_secret })
             };
         }
-        let is_token = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
-        if is_token {
+        if is_printable(text) {
             Ok(Self::Token(text.into()))
         } else {
             Err("a token is printable ASCII without blanks")
