@@ -1,4 +1,4 @@
-# Everything a developer does here. `make` alone tells what there is.
+# Everything that a developer runs. `make` alone lists the targets.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -22,7 +22,7 @@ EMULATOR := .venv/emulator/bin
 SCAN := .venv/scan/bin
 TEMPLATES := .venv/templates/bin
 LOCAL_STACK := cargo $(CLIENT)/.installed $(EMULATOR)/.installed
-# So that cargo finds cargo-lambda, cargo-lambda finds zig, and sam finds both.
+# With this PATH cargo finds cargo-lambda, cargo-lambda finds zig, and sam finds both.
 WITH_TOOLS := PATH="$(CURDIR)/$(CLIENT):$$PATH"
 LAMBDA_BUILD := $(WITH_TOOLS) cargo lambda build --locked --release $(if $(filter arm64,$(ARCH)),--arm64,--x86-64)
 
@@ -32,17 +32,17 @@ help:
 		/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo 'Settings, as in `make build ARCH=x86_64`'
-	@echo '  PYTHON=python3     all that need .venv: Python 3.11 or newer, to install it with'
+	@echo '  PYTHON=python3     every target that needs .venv: the Python that creates it, 3.11 or newer'
 	@echo '  ARCH=arm64         build, deploy, deploy-sam: processor of the function, arm64 or x86_64'
-	@echo '  ROLE_ARN=          deploy: the execution role; needed the first time'
+	@echo '  ROLE_ARN=          deploy: the execution role; required the first time'
 	@echo '  POLICY=policy      policy-check, policy-push: the directory of the bundle'
-	@echo '  PARAMETER=/a/path  policy-push: where it goes, as in SENTINEL_POLICY_PARAMETER; KEY=alias/... encrypts it'
-	@echo '  FUZZ_SECONDS=60    fuzz: how long for each target'
-	@echo '  EVENT=NAME         invoke: the event in tests/events/NAME.json'
-	@echo '  URL=https://...    limits: a deployed Function URL, with AWS credentials in the environment'
-	@echo '  SENTINEL_...       run, demo: settings of the function, as in docs/configuration.md'
+	@echo '  PARAMETER=/a/path  policy-push: the path, as in SENTINEL_POLICY_PARAMETER; KEY=alias/... encrypts it'
+	@echo '  FUZZ_SECONDS=60    fuzz: seconds for each fuzz target'
+	@echo '  EVENT=NAME         invoke: the event tests/events/NAME.json'
+	@echo '  URL=https://...    limits: a deployed Function URL; needs AWS credentials in the environment'
+	@echo '  SENTINEL_...       run, demo: the settings in docs/configuration.md'
 	@echo '  LOCAL_EMULATOR_PORT=4566 LOCAL_INVOKE_PORT=9001 LOCAL_URL_PORT=9010'
-	@echo '                     run, demo: where to listen; a free port is found for one that is taken'
+	@echo '                     run, demo: ports to listen on; if one is in use, a free port is used instead'
 
 ##@ On this machine
 
@@ -51,11 +51,11 @@ run: $(LOCAL_STACK) ## Vend from a local stack, then serve until Ctrl-C
 	@$(CLIENT)/python scripts/local_stack.py run
 
 .PHONY: demo
-demo: $(LOCAL_STACK) ## Vend from a local stack, prove the credentials, and end
+demo: $(LOCAL_STACK) ## Vend from a local stack, use the credentials, and stop
 	@$(CLIENT)/python scripts/local_stack.py demo
 
 .PHONY: invoke
-invoke: cargo $(CLIENT)/.installed ## Hand a stored event to the function of `make run`
+invoke: cargo $(CLIENT)/.installed ## Send a stored event to the function of `make run`
 	@[[ -f .local/invoke-port ]] || { \
 		echo 'No local function is running: start one with `make run` in another terminal.' >&2; exit 1; }
 	@[[ -f tests/events/$(EVENT).json ]] || { \
@@ -65,41 +65,41 @@ invoke: cargo $(CLIENT)/.installed ## Hand a stored event to the function of `ma
 		--invoke-address 127.0.0.1 --invoke-port "$$(<.local/invoke-port)"
 
 .PHONY: limits
-limits: $(CLIENT)/.installed ## Go past each rate limit of URL=…, or of the function that `make run` serves
+limits: $(CLIENT)/.installed ## Exceed each rate limit of URL=…, or of the function that `make run` serves
 ifdef URL
 	$(CLIENT)/python scripts/show_limits.py $(URL)
 else
-	@test -f .local/url || { echo 'No local function is running: start one with `make run`, or name a URL=.' >&2; exit 1; }
+	@test -f .local/url || { echo 'No local function is running: start one with `make run`, or give URL=.' >&2; exit 1; }
 	AWS_CONFIG_FILE=.local/aws/config AWS_SHARED_CREDENTIALS_FILE=.local/aws/credentials AWS_PROFILE=bob \
 		$(CLIENT)/python scripts/show_limits.py $$(<.local/url)
 endif
 
 .PHONY: simulate
-simulate: cargo ## The limiter over 500 instances and 10 000 principals, in simulated hours
+simulate: cargo ## Simulate hours of the limiter, with 500 instances and 10 000 principals
 	cargo run --locked --profile bench --package simulate
 
 .PHONY: bench
-bench: cargo ## Benches, each beside something to compare with
+bench: cargo ## Run the benches, each beside something to compare with
 	cargo bench --locked --bench '*'
 
 ##@ Checks and tests
 
 .PHONY: check
-check: fmt clippy doc cargo-test policy-check deny scan validate ## All checks and tests, but for the end-to-end ones
+check: fmt clippy doc cargo-test policy-check deny scan validate ## All checks and tests except the end-to-end tests
 
 .PHONY: test
-test: cargo-test e2e ## All tests, the end-to-end ones included
+test: cargo-test e2e ## All tests, including the end-to-end tests
 
 .PHONY: fmt
-fmt: cargo ## Is the source formatted?
+fmt: cargo ## Check the formatting of the source
 	cargo fmt --all --check
 
 .PHONY: clippy
-clippy: cargo ## Lints; a warning is an error
+clippy: cargo ## Run the lints; a warning is an error
 	cargo clippy --locked --workspace --all-targets -- --deny warnings
 
 .PHONY: doc
-doc: cargo ## Does the documentation build? A warning is an error
+doc: cargo ## Build the documentation; a warning is an error
 	RUSTDOCFLAGS='--deny warnings' cargo doc --locked --workspace --no-deps --document-private-items
 
 .PHONY: cargo-test
@@ -108,15 +108,15 @@ cargo-test: cargo
 	cargo test --locked --workspace --doc
 
 .PHONY: policy-check
-policy-check: cargo ## Does the policy load, and decide as its tests.toml expects?
+policy-check: cargo ## Check that the policy loads, and decides as its tests.toml expects
 	cargo run --quiet --locked --package policy -- check "$$POLICY"
 
 .PHONY: deny
-deny: cargo-deny ## Licences, bans and sources of all dependencies
+deny: cargo-deny ## Check licences, bans and sources of all dependencies
 	cargo deny --locked check bans licenses sources
 
 .PHONY: audit
-audit: cargo-deny ## Known weaknesses of all dependencies; needs the network
+audit: cargo-deny ## Check all dependencies for known vulnerabilities; needs the network
 	@[[ $$(cargo audit --version 2>/dev/null) == 'cargo-audit-audit $(CARGO_AUDIT)' ]] || \
 		cargo install --locked cargo-audit --version $(CARGO_AUDIT)
 	cargo deny --locked check advisories
@@ -127,10 +127,10 @@ cargo-deny: cargo
 	@[[ $$(cargo deny --version 2>/dev/null) == 'cargo-deny $(CARGO_DENY)' ]] || \
 		cargo install --locked cargo-deny --version $(CARGO_DENY)
 
-# The access key ids left out are those of AWS's documentation and the canary of the tests. What the detectors left out look for,
-# names like "secret" and random-looking text, is all over a program that hands out secrets.
+# Excluded access key ids: those of AWS's documentation, and the canary of the tests. Disabled detectors: they look for names like
+# "secret" and for random-looking text, and a program that vends secrets is full of both.
 .PHONY: scan
-scan: $(SCAN)/.installed ## Weaknesses in workflows and templates, secrets in the tree
+scan: $(SCAN)/.installed ## Scan workflows and templates for weaknesses, and the tree for secrets
 	$(SCAN)/zizmor --offline --quiet --persona=pedantic --strict-collection .github
 	$(SCAN)/checkov --framework cloudformation --skip-download --quiet --compact --file template.yaml deploy/*.yaml
 	find . -type d \( -name .git -o -name .venv -o -name .local -o -name .aws-sam -o -name target -o -name artifacts -o -name __pycache__ \) -prune \
@@ -145,13 +145,13 @@ validate: $(TEMPLATES)/.installed ## Lint and test the CloudFormation templates 
 	$(TEMPLATES)/python -m pytest tests/templates tests/docs
 
 .PHONY: e2e
-e2e: $(LOCAL_STACK) ## Real AWS clients against a local stack of their own
+e2e: $(LOCAL_STACK) ## Test with real AWS clients against a separate local stack
 	$(CLIENT)/python -m pytest tests/e2e
 
-# Without a sanitizer, cargo-fuzz takes the pinned stable compiler, not only a nightly one; `unsafe`, which a sanitizer would watch,
-# is forbidden here. The corpus is kept in fuzz/target and grows from run to run.
+# Without a sanitizer, cargo-fuzz works with the pinned stable compiler. A sanitizer would watch `unsafe`, which is forbidden here.
+# The corpus is in fuzz/target and grows with each run.
 .PHONY: fuzz
-fuzz: cargo-fuzz ## Arbitrary input to the library's public API; the first build takes minutes
+fuzz: cargo-fuzz ## Fuzz the library's public API; the first build takes minutes
 	cargo fetch --locked --manifest-path fuzz/Cargo.toml
 	cargo fuzz build --sanitizer none
 	fuzz/seeds.sh fuzz/target/seeds
@@ -165,7 +165,7 @@ fuzz: cargo-fuzz ## Arbitrary input to the library's public API; the first build
 			|| crashed+=" $$target"; \
 	done; \
 	[[ -z $$crashed ]] || { \
-		echo "FAILED:$$crashed. What crashed is in fuzz/artifacts; how to reproduce it is said above." >&2; exit 1; }
+		echo "FAILED:$$crashed. The crashing input is in fuzz/artifacts. The output above has the command that reproduces it." >&2; exit 1; }
 
 .PHONY: cargo-fuzz
 cargo-fuzz: cargo
@@ -175,7 +175,7 @@ cargo-fuzz: cargo
 ##@ To AWS
 
 .PHONY: build
-build: cargo $(CLIENT)/.installed ## The deployable zip, with the policy directory in it
+build: cargo $(CLIENT)/.installed ## Build the deployable zip, with the policy directory in it
 	$(LAMBDA_BUILD) --output-format zip
 	@echo 'built target/lambda/sentinel-tvm/bootstrap.zip for $(ARCH)'
 
@@ -191,15 +191,15 @@ deploy-sam: cargo $(CLIENT)/.installed $(TEMPLATES)/.installed ## Build, and dep
 	$(TEMPLATES)/sam deploy $(if $(wildcard samconfig.toml),,--guided) --parameter-overrides Architecture=$(ARCH)
 
 .PHONY: policy-push
-policy-push: cargo $(CLIENT)/.installed ## Check the policy and write it to Parameter Store
+policy-push: cargo $(CLIENT)/.installed ## Check the policy, then write it to Parameter Store
 	@[[ -n "$$PARAMETER" ]] || { \
-		echo 'Say where: make policy-push PARAMETER=/sentinel/policy, as the function has it in SENTINEL_POLICY_PARAMETER.' >&2; exit 1; }
+		echo 'PARAMETER is missing: make policy-push PARAMETER=/sentinel/policy. It is the path in SENTINEL_POLICY_PARAMETER of the function.' >&2; exit 1; }
 	$(CLIENT)/python scripts/policy_push.py "$$POLICY" "$$PARAMETER" $${KEY:+"$$KEY"}
 
 ##@ Housekeeping
 
 .PHONY: clean
-clean: ## Remove all that was built and logged, but not .venv
+clean: ## Remove everything that was built and logged, except .venv
 	rm -rf target fuzz/target fuzz/artifacts .aws-sam .local .pytest_cache
 
 .PHONY: clean-venv
@@ -214,19 +214,19 @@ cargo:
 .PHONY: python
 python:
 	@command -v $(PYTHON) >/dev/null || { \
-		echo '$(PYTHON) is missing: install Python 3.11 or newer, or name one with PYTHON=.' >&2; exit 1; }
+		echo '$(PYTHON) is missing: install Python 3.11 or newer, or choose one with PYTHON=.' >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-		echo '$(PYTHON) is older than 3.11: name a newer one, as in `make PYTHON=python3.12`.' >&2; exit 1; }
+		echo '$(PYTHON) is older than 3.11: choose a newer one, as in `make PYTHON=python3.12`.' >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 		echo '$(PYTHON) has no venv module: install it, on Debian and Ubuntu with' >&2; \
 		echo '`apt-get install python3-venv`, and try again.' >&2; exit 1; }
 
-# One virtual environment for each file of requirements, made anew when that file changes.
+# One virtual environment for each requirements file. It is created again when that file changes.
 .venv/%/bin/.installed: requirements/%.txt
 	@$(MAKE) --no-print-directory python
 	@echo 'installing $< into .venv/$*'
 	@rm -rf .venv/$*
 	@$(PYTHON) -m venv .venv/$*
 	@.venv/$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement $< || { \
-		echo 'pip could not install $<: see above. Is a package index within reach?' >&2; exit 1; }
+		echo 'pip could not install $<: see above. Can this machine reach a package index?' >&2; exit 1; }
 	@touch $@

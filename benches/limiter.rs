@@ -19,6 +19,7 @@ use sentinel_tvm::{
     BreakerSettings, Caller, DecidedBy, DynamoTable, FailureMode, IamIdentity, Limit, Limits,
     NamedSessionRoles, Principal, Quota, RateLimiter, SharedSettings, Tier,
 };
+use serde_json::json;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 use time::UtcDateTime;

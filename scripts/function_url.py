@@ -1,7 +1,9 @@
-"""Gives a deployed function its Function URL with IAM authentication, once, and refuses to leave any other kind.
+"""Creates the Function URL of a deployed function, with IAM authentication. Fails if the function is open in any other way.
 
-cargo lambda can only make URLs that are open to everyone, so `make deploy` runs this after it.
-Usage: function_url.py FUNCTION, with AWS credentials and a region as for any AWS tool.
+cargo lambda can only create URLs that are open to everyone. So `make deploy` runs this script after it. If the URL exists, the
+script changes nothing.
+
+usage: function_url.py FUNCTION, with AWS credentials and a Region from the environment
 """
 
 import json
@@ -24,7 +26,7 @@ def main():
 
 
 def qualifiers(client, name):
-    """The function's aliases and versions, which have policies of their own."""
+    """The function's aliases and versions. Each has a policy of its own."""
     for page in client.get_paginator("list_aliases").paginate(FunctionName=name):
         yield from (alias["Name"] for alias in page["Aliases"])
     for page in client.get_paginator("list_versions_by_function").paginate(FunctionName=name):
@@ -32,7 +34,7 @@ def qualifiers(client, name):
 
 
 def refuse_open_url(config):
-    """Ends the program if a URL is open to everyone."""
+    """Exits if a URL is open to everyone."""
     if config["AuthType"] != "AWS_IAM":
         sys.exit(
             f"{config['FunctionUrl']} has AuthType {config['AuthType']}: anyone may call it. Close it with\n"
@@ -41,7 +43,7 @@ def refuse_open_url(config):
 
 
 def existing(client, name):
-    """The function's URL, or None."""
+    """The configuration of the function's URL; None if it has no URL."""
     try:
         return client.get_function_url_config(FunctionName=name)
     except client.exceptions.ResourceNotFoundException:
@@ -49,7 +51,7 @@ def existing(client, name):
 
 
 def refuse_open_permissions(client, name, qualifier):
-    """Ends the program if the function's own policy lets anybody write the event, and with it the caller's identity."""
+    """Exits if the function's own policy lets others write the event, and so the caller's identity in it."""
     which = {"FunctionName": name, **({"Qualifier": qualifier} if qualifier else {})}
     try:
         policy = json.loads(client.get_policy(**which)["Policy"])
@@ -61,12 +63,12 @@ def refuse_open_permissions(client, name, qualifier):
         commands = [f"  aws lambda remove-permission --function-name {name} --statement-id {sid}{suffix}" for sid in opened]
         sys.exit(
             f"The policy of {name} lets others invoke it without IAM authentication, or with events of their own. "
-            "Take that back with\n" + "\n".join(commands)
+            "Remove that with\n" + "\n".join(commands)
         )
 
 
 def is_open(statement):
-    """Whether a statement allows more than signed calls through the URL, or calls by one API of one's own."""
+    """Whether a statement allows anything but signed calls through the URL, or calls from one named API."""
     if statement["Effect"] != "Allow":
         return False
     if "*" in principals(statement):
@@ -76,13 +78,13 @@ def is_open(statement):
 
 
 def through_url(statement):
-    """Whether it allows only what comes through the URL, which Lambda has authenticated."""
+    """Whether it allows only calls through the URL. Lambda has authenticated those."""
     value = statement.get("Condition", {}).get("Bool", {}).get("lambda:InvokedViaFunctionUrl")
     return str(value).lower() == "true"
 
 
 def from_one_api(statement):
-    """Whether it allows API Gateway alone, and of its APIs one that is named: its routes must use IAM authorization."""
+    """Whether it allows one named API of API Gateway, and nothing else. The API's routes must use IAM authorization."""
     sources = [
         value
         for operator in ("ArnLike", "ArnEquals", "StringLike", "StringEquals")
@@ -95,18 +97,18 @@ def from_one_api(statement):
 
 
 def condition(statement, key):
-    """The value that a StringEquals condition demands of one of Lambda's keys."""
+    """The value that a StringEquals condition requires for one of Lambda's keys."""
     return statement.get("Condition", {}).get("StringEquals", {}).get(f"lambda:{key}")
 
 
 def actions(statement):
-    """What a statement allows."""
+    """The actions of a statement, as a list."""
     named = statement.get("Action", "*")
     return named if isinstance(named, list) else [named]
 
 
 def principals(statement):
-    """Whom a statement names, in whichever way."""
+    """The principals of a statement, as a flat list."""
     named = statement.get("Principal", "*")
     named = list(named.values()) if isinstance(named, dict) else [named]
     return [each for value in named for each in (value if isinstance(value, list) else [value])]

@@ -1,6 +1,6 @@
-"""Runs the function on this machine, with an AWS emulator behind it and a Function URL before it.
+"""Runs the function on this machine, between a local Function URL and an AWS emulator.
 
-    local_stack.py demo   vend once, prove the credentials, and end
+    local_stack.py demo   vend once, use the credentials, and stop
     local_stack.py run    the same, then serve until Ctrl-C
 """
 
@@ -19,7 +19,7 @@ from local.stack import REPOSITORY, LocalStack
 
 
 def main():
-    """Starts the stack, shows that it vends, and serves if asked to."""
+    """Starts the stack and shows that it vends. In mode `run`, then serves."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -42,14 +42,14 @@ def main():
 
 
 def _end_in_order():
-    """Makes every usual way to end this process stop the stack first."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where a shell starts this with `&`
+    """Makes SIGINT, SIGTERM and SIGHUP stop the stack before this process ends."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts this with `&` ignores SIGINT
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _: sys.exit(128 + number))
 
 
 def serve(stack):
-    """Watches over the stack until Ctrl-C, or until a part of it dies."""
+    """Watches the stack until Ctrl-C, or until one of its processes ends."""
     print(f"\nServing on {stack.url}. Ctrl-C stops everything.", flush=True)
     while True:
         stack.check()

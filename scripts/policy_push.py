@@ -1,13 +1,13 @@
-"""Checks a policy bundle and writes it to SSM Parameter Store, from where running functions take it within their TTL.
+"""Checks a policy bundle and writes it to SSM Parameter Store. Running functions apply it within their TTL.
 
 usage: policy_push.py DIRECTORY PATH [KEY]
 
-PATH is what the function has in SENTINEL_POLICY_PARAMETER. With KEY, the id, ARN or alias of a KMS key, parameters are
-SecureStrings under it; give it every time. Credentials and region are those of the environment; they need ssm:GetParametersByPath, ssm:PutParameter and
-ssm:DeleteParameter below PATH.
+PATH is the function's SENTINEL_POLICY_PARAMETER. KEY is the id, ARN or alias of a KMS key: the parameters are then SecureStrings
+under that key. Give KEY at every push. Credentials and Region come from the environment. They need ssm:GetParametersByPath,
+ssm:PutParameter and ssm:DeleteParameter below PATH.
 
-Parameters are written one by one. The digest of the whole goes first, so that a function which reads in between sees that it has a
-mixture, and stays with the bundle it has.
+The parameters are written one by one, the digest of the whole bundle first. A function that reads in between finds a mixture that
+does not match the digest, and keeps its old bundle.
 """
 
 import json
@@ -23,7 +23,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 REPOSITORY = Path(__file__).resolve().parents[1]
 DIGEST = "digest"
 OURS = re.compile(r"digest|profiles(/.+)?|policies/.+")
-# The bytes of a standard parameter, which is free. An advanced one is not.
+# The most bytes in a standard parameter. Standard parameters are free, advanced ones are not.
 STANDARD = 4096
 
 
@@ -35,25 +35,31 @@ def main(arguments):
     try:
         push(boto3.client("ssm"), path, wanted, *key)
     except (BotoCoreError, ClientError) as error:
-        sys.exit(f"Parameter Store: {error}\nRun it again: as long as the digest is not that of the rest, functions stay with what they have.")
+        sys.exit(
+            f"Parameter Store: {error}\n"
+            "Run it again. Until the digest matches the parameters, functions keep their old policy."
+        )
 
 
 def checked(directory, path):
-    """The bundle as parameters, by their names below the path; ends the program if bundle or path is not in order."""
+    """The bundle as parameters, by their names below the path. Exits if the bundle or the path is not valid."""
     policy = ["cargo", "run", "--quiet", "--locked", "--package", "policy", "--"]
     command = [*policy, "parameters", str(Path(directory).resolve()), path]
     check = subprocess.run(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
     if check.returncode:
-        sys.exit("Nothing was pushed: mend what is said above.")
+        sys.exit("Nothing was pushed: fix the errors above.")
     return json.loads(check.stdout)
 
 
 def push(ssm, path, wanted, key=None):
-    """Makes what is below `path` the same as `wanted`."""
+    """Makes the parameters below `path` equal to `wanted`."""
     there = current(ssm, path)
     strangers = sorted(name for name in there if not OURS.fullmatch(name))
     if strangers:
-        sys.exit(f"Below {path} there is what is no policy: {', '.join(strangers)}. Is it the right path? Nothing was pushed.")
+        sys.exit(
+            f"Below {path} are parameters that are not part of a policy: {', '.join(strangers)}. "
+            "Is it the right path? Nothing was pushed."
+        )
     changed = [name for name in wanted if wanted[name] != there.get(name)]
     stale = sorted(set(there) - set(wanted))
     for name in sorted(changed, key=lambda name: name != DIGEST):
@@ -64,7 +70,7 @@ def push(ssm, path, wanted, key=None):
         print(f"  deleted {path}/{name}")
     if not changed and not stale:
         print(f"  nothing to change below {path}")
-    print(f"digest {wanted[DIGEST]}: functions have it in the audit line (policy_digest) and in /v1/health within their TTL")
+    print(f"digest {wanted[DIGEST]}: within their TTL, functions show it in the audit line (policy_digest) and in /v1/health")
 
 
 def current(ssm, path):
@@ -74,7 +80,7 @@ def current(ssm, path):
 
 
 def put(ssm, name, text, new, key):
-    """Writes one parameter. Without a key, one that is there keeps its type; and one that was once advanced stays so."""
+    """Writes one parameter. Without a key, an existing parameter keeps its type. An advanced parameter stays advanced."""
     kind = {"Type": "SecureString", "KeyId": key} if key else {"Type": "String"} if new else {}
     write = partial(ssm.put_parameter, Name=name, Value=text, Overwrite=not new, **kind)
     if len(text.encode()) > STANDARD:

@@ -1,9 +1,9 @@
-"""Shows the rate limits from outside: goes past the quota of each tier with signed requests, and checks what comes back.
+"""Shows the rate limits from outside: exceeds the quota of each tier with signed requests, and checks the replies.
 
     show_limits.py URL [--region REGION] [--most 500]
 
-Signs with the AWS credentials of the environment (AWS_PROFILE and so on). Nothing is vended: the requests for credentials
-name no profile, which is a 400 but counts. Ends with 1 if a tier does not hold.
+Signs with the AWS credentials of the environment (AWS_PROFILE and so on). Vends nothing: the requests for credentials name no
+profile. They get a 400, but they count. The exit status is 1 if a tier does not hold its limit.
 """
 
 import argparse
@@ -20,12 +20,12 @@ from botocore.exceptions import HTTPClientError
 from botocore.httpsession import URLLib3Session
 
 TIERS = {"vend": "/v1/credentials", "read": "/v1/health"}
-# The longest wait for a promised admission, in seconds.
+# The longest Retry-After that this script waits for, in seconds.
 PATIENCE = 30
 
 
 class Refuted(Exception):
-    """Something that the limits promise and that did not happen."""
+    """A promise of the limits that was not kept."""
 
 
 def main():
@@ -50,18 +50,18 @@ def main():
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("url")
-    parser.add_argument("--region", help="to sign for; taken from the URL if that tells")
-    parser.add_argument("--most", type=int, default=500, help="the most requests to send to a tier")
+    parser.add_argument("--region", help="the Region to sign for; the default comes from the URL, if it names one")
+    parser.add_argument("--most", type=int, default=500, help="the most requests to send to one tier")
     arguments = parser.parse_args()
     told = re.search(r"\.lambda-url\.([a-z0-9-]+)\.on\.aws$", urlsplit(arguments.url).netloc)
     arguments.region = arguments.region or (told[1] if told else boto3.Session().region_name)
     if arguments.region is None:
-        parser.error("set AWS_DEFAULT_REGION, or give --region: the URL does not tell it")
+        parser.error("set AWS_DEFAULT_REGION, or give --region: the URL does not name a Region")
     return arguments
 
 
 def check(tier, ask, most):
-    """Prints what a tier does, and whether that is what it promises."""
+    """Prints the replies of a tier, and whether they keep its promises."""
     print(bold(f"{tier}: {TIERS[tier]}"))
     try:
         exceed(tier, ask, most)
@@ -73,7 +73,7 @@ def check(tier, ask, most):
 
 
 def exceed(tier, ask, most):
-    """Sends until refused, waits as told, and sends once more."""
+    """Sends requests until one is refused, waits for Retry-After, and sends one more."""
     remaining = None
     for count in range(1, most + 1):
         response = ask()
@@ -85,22 +85,22 @@ def exceed(tier, ask, most):
     else:
         raise Refuted(f"no 429 in {most} requests; the policy is {policy[0]}")
     if remaining:
-        raise Refuted(f"refused although {remaining} were left")
+        raise Refuted(f"refused although {remaining} requests were left")
     if json.loads(response.text)["Code"] != "RATE_LIMITED":
         raise Refuted(f"the 429 says {response.text}")
     wait = int(field(response, "Retry-After", r"([1-9]\d*)")[1])
     if wait > PATIENCE:
-        print(f"  told to wait {wait} s; that is too long to try here")
+        print(f"  Retry-After is {wait} s: too long to wait here")
         return
     time.sleep(wait)
     response = ask()
     show(f"after {wait} s", response)
     if response.status_code == 429:
-        raise Refuted(f"refused after waiting {wait} s as told")
+        raise Refuted(f"refused after a wait of {wait} s, as Retry-After said")
 
 
 def field(response, name, pattern):
-    """The parts of a header that is as documented."""
+    """The parts of a header. Fails if the header does not have its documented form."""
     value = response.headers.get(name, "")
     found = re.fullmatch(pattern, value)
     if not found:

@@ -1,4 +1,4 @@
-"""The function's log, read as its operator would: one JSON object a line."""
+"""Reads the function's log: one JSON object per line."""
 
 import json
 import time
@@ -7,7 +7,7 @@ from local.errors import StackError
 
 
 def log_lines(log):
-    """All structured lines of the log file; what the compiler and cargo lambda print is passed over."""
+    """All JSON lines of the log file. Skips the output of the compiler and of cargo lambda."""
     with open(log, encoding="utf-8", errors="replace") as lines:
         return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}\n")]
 
@@ -19,7 +19,7 @@ def audit_lines(log, request_id):
 
 
 def audit_line(log, request_id, seconds=5):
-    """The audit line of one request, which may take a moment to reach the file."""
+    """The audit line of one request. Waits a moment, until the file has it."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         for line in audit_lines(log, request_id):

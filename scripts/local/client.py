@@ -1,4 +1,4 @@
-"""What a caller does: sign a request to the Function URL, and use what it gets."""
+"""What a caller does: sign a request to the Function URL, and use the vended credentials."""
 
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
@@ -9,7 +9,7 @@ from local.provision import REGION, Credentials
 
 
 def signed_request(caller, method, url, body=None, headers=None):
-    """A request as botocore signs it for a Function URL."""
+    """A request, signed by botocore for a Function URL."""
     request = AWSRequest(method=method, url=url, data=body, headers=headers or {})
     keys = BotocoreCredentials(caller.access_key_id, caller.secret_access_key, caller.session_token)
     SigV4Auth(keys, "lambda", REGION).add_auth(request)
@@ -22,7 +22,7 @@ def send(request, timeout=60):
 
 
 def call(caller, method, url, body=None, headers=None, timeout=60):
-    """Signs and sends."""
+    """Signs a request and sends it."""
     return send(signed_request(caller, method, url, body, headers), timeout)
 
 
@@ -32,5 +32,5 @@ def vended(body):
 
 
 def identity(credentials, endpoint):
-    """The ARN that AWS, here the emulator at `endpoint`, knows the holder of `credentials` by."""
+    """The ARN of the holder of `credentials`, as the emulator at `endpoint` reports it."""
     return credentials.client("sts", endpoint).get_caller_identity()["Arn"]

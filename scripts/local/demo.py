@@ -1,4 +1,4 @@
-"""One vend for alice, proved and told in a few lines."""
+"""The demonstration: vends credentials for alice, uses them, and prints the result."""
 
 import json
 import shlex
@@ -12,7 +12,7 @@ CUSTOMER_DATA = "/v1/credentials?profile=customer-data"
 
 
 def demonstrate(stack):
-    """Vends, uses what was vended, and prints both; raises if either fails."""
+    """Vends credentials, uses them, and prints both results. Raises if either fails."""
     alice = stack.callers["alice"]
     response = client.call(alice, "GET", f"{stack.url}{VEND}")
     if response.status_code != 200:
@@ -24,7 +24,7 @@ def demonstrate(stack):
     _print_table(
         {
             "signed by": alice.arn,
-            "asked for": f"GET {VEND}",
+            "request": f"GET {VEND}",
             "vended": f"{credentials.access_key_id} (secret key and session token: not shown)",
             "valid until": body["Expiration"],
             "they act as": client.identity(credentials, stack.endpoint),
@@ -35,16 +35,16 @@ def demonstrate(stack):
 
 
 def refusal(stack, response):
-    """The error for an answer that should have been another, with the reason in its audit line."""
+    """The error for an unexpected reply, with the reason from its audit line."""
     request_id = response.headers.get("x-request-id", "")
-    detail = audit_line(stack.function_log, request_id).get("detail", "none") if request_id else "the function did not answer"
+    detail = audit_line(stack.function_log, request_id).get("detail", "none") if request_id else "the function did not reply"
     return StackError(
-        f"the function answered {response.status_code} {response.text}\n"
+        f"the function replied {response.status_code} {response.text}\n"
         f"Reason in its log ({stack.function_log}): {detail}"
     )
 
 
-# What alice sends with a request for customer data, and what she must get: only her own compliant computer will do.
+# What alice adds to a request for customer data, and the status that she must get. Only her own compliant computer passes.
 DEVICES = [
     ("no device", "", 403),
     ("a computer that is not compliant", "&device_id=ALICE-OLD-MAC", 403),
@@ -54,8 +54,8 @@ DEVICES = [
 
 
 def demonstrate_devices(stack):
-    """Asks for a profile that demands a device, from each kind of device; raises if one gets what it should not."""
-    print("Customer data is for one's own compliant computer, says policy/access.cedar. alice asks from\n")
+    """Requests a profile that needs a device, from each kind of device. Raises if a reply is not the expected one."""
+    print("policy/access.cedar permits customer data only from your own compliant computer. alice asks from\n")
     for name, query, expected in DEVICES:
         response = client.call(stack.callers["alice"], "GET", f"{stack.url}{CUSTOMER_DATA}{query}")
         print(f"  {name:<34}{response.status_code} {json.loads(response.text).get('Code', 'OK')}")
@@ -65,12 +65,12 @@ def demonstrate_devices(stack):
 
 
 def print_commands(stack):
-    """What to type next."""
+    """Prints the commands to try next."""
     aws_files = [f"{name}={shlex.quote(path)}" for name, path in stack.aws_files.items()]
     command = shlex.join(stack.awscurl("alice", VEND))
     print("\nAsk for credentials yourself, as alice (the starter policy refuses bob):\n")
     print(" \\\n    ".join(["  export", *aws_files]) + f"\n  {command}\n")
-    print("With those two variables, the profile `development` vends by itself for any AWS SDK or CLI.")
+    print("With these two variables, every AWS SDK and the CLI get credentials from the profile `development`.")
     print("A change to policy/ or src/ restarts the function.")
 
 

@@ -1,4 +1,4 @@
-"""This process's environment, and that of all it starts."""
+"""The environment of this process, and of every process that it starts."""
 
 import os
 
@@ -6,7 +6,7 @@ from local.ports import HOST
 
 
 def isolate(*prefixes):
-    """Forgets what would lead a client past the emulator, and all variables that begin with one of `prefixes`."""
+    """Removes variables that would send a client to AWS instead of the emulator, and all that begin with one of `prefixes`."""
     for name in list(os.environ):
         if name.startswith(("AWS_", *prefixes)):
             del os.environ[name]

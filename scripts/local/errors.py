@@ -1,5 +1,5 @@
-"""What can go wrong for the person at the terminal."""
+"""The error that the person at the terminal sees."""
 
 
 class StackError(Exception):
-    """A failure of the local stack; its text says what happened and what to do about it."""
+    """A failure of the local stack. Its text says what happened, and what to do."""

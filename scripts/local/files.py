@@ -1,4 +1,4 @@
-"""Files of the local stack that hold keys: readable by their owner alone."""
+"""The local stack's files that hold keys. Only their owner can read them."""
 
 import json
 import os
@@ -7,7 +7,7 @@ from local.provision import ACCOUNT, REGION
 
 
 def write_private(path, text):
-    """Writes a file that nobody else can read at any time."""
+    """Writes a file that only its owner can read, from the first byte on."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
@@ -15,7 +15,7 @@ def write_private(path, text):
 
 
 def write_keys(path, callers):
-    """The keys that the Function URL believes."""
+    """Writes the keys that the local Function URL accepts."""
     keys = [
         {
             "access_key_id": caller.access_key_id,
@@ -32,7 +32,7 @@ def write_keys(path, callers):
 
 
 def write_aws_config(directory, callers, endpoint, vend_command):
-    """A config with a profile per caller, and `development`, which is vended by `vend_command`."""
+    """Writes an AWS config: one profile per caller, and `development`, whose credentials come from `vend_command`."""
     config = [
         f"[profile {name}]\nregion = {REGION}\nendpoint_url = {endpoint}\n" for name in callers
     ]

@@ -1,7 +1,7 @@
-"""A stand-in for Jamf Pro: the three computers that the demo speaks of, behind a bearer token.
+"""A stand-in for Jamf Pro: the three computers of the demo, behind a bearer token.
 
-It answers as https://developer.jamf.com/jamf-pro/reference describes the computers inventory and the device compliance
-information, as far as the function asks for them.
+It serves the computers inventory and the device compliance information, as https://developer.jamf.com/jamf-pro/reference
+describes them, and only the parts that the function reads.
 """
 
 import json
@@ -25,7 +25,7 @@ COMPLIANCE = r"/api/v1/conditional-access/device-compliance-information/computer
 
 
 class StandInJamf:
-    """A context: inside it, Jamf is at `url` for whoever presents `token`."""
+    """A context manager. Inside it, Jamf is at `url`, for requests with `token`."""
 
     def __init__(self, token):
         self.token = token
@@ -68,7 +68,7 @@ class StandInJamf:
 
 
 def answer(url):
-    """Status and body for a path and its query."""
+    """The status and body for a path and its query."""
     if url.path == "/api/v3/computers-inventory":
         wanted = re.search(r'hardware\.serialNumber=="([^"]*)"', parse_qs(url.query).get("filter", [""])[0])
         found = [inventory(serial) for serial in COMPUTERS if wanted and serial == wanted[1]]
@@ -81,7 +81,7 @@ def answer(url):
 
 
 def inventory(serial):
-    """A computer, with the sections that the function asks for."""
+    """A computer, with the sections that the function reads."""
     computer, owner, _ = COMPUTERS[serial]
     contact = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
     return {

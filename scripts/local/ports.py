@@ -1,4 +1,4 @@
-"""Which ports the local stack listens on."""
+"""The ports that the local stack listens on."""
 
 import os
 import socket
@@ -25,7 +25,7 @@ class Ports:
 
     @classmethod
     def from_env(cls):
-        """The ports that the environment asks for, or the usual ones; a free one in place of each that is taken."""
+        """The ports of the environment, else the defaults. A port that is in use is replaced by a free one."""
         return cls(*(_preferred(variable) for variable in DEFAULTS))
 
     @classmethod
@@ -42,7 +42,7 @@ def _preferred(variable):
     if _is_free(port):
         return port
     other = _free()
-    print(f"port {port} is taken, so {other} is used (choose one with {variable})")
+    print(f"port {port} is in use: using {other} instead (choose one with {variable})")
     return other
 
 

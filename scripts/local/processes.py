@@ -1,4 +1,4 @@
-"""Processes that the stack starts: logged to a file, watched, and ended as the group they were started as."""
+"""The stack's processes. Each logs to a file, is watched, and ends together with its process group."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ GRACE_SECONDS = 10
 
 
 class Process:
-    """A running program, its log, and what to do if it dies."""
+    """A running program, its log, and what to do if it ends."""
 
     def __init__(self, name, command, env, directory, log, remedy):
         self.name = name
@@ -38,7 +38,7 @@ class Process:
             raise self.failure(f"ended with status {self._popen.returncode}")
 
     def wait_until(self, ready, seconds):
-        """Waits until `ready()` is true, the process ends, or the time is over."""
+        """Waits until `ready()` is true. Raises if the process ends, or after `seconds`."""
         deadline = time.monotonic() + seconds
         while not ready():
             self.check()
@@ -47,13 +47,13 @@ class Process:
             time.sleep(0.1)
 
     def failure(self, what):
-        """The error that says `what` went wrong, with the end of the log and the remedy."""
+        """The error for `what` went wrong, with the end of the log and the remedy."""
         with open(self.log, encoding="utf-8", errors="replace") as lines:
             tail = "".join(f"    {line}" for line in deque(lines, 15))
         return StackError(f"{self.name} {what}. The end of {self.log}:\n{tail}{self._remedy}")
 
     def stop(self):
-        """Ends the process and whatever it started in its group."""
+        """Ends the process, and every process in its group."""
         self._signal(signal.SIGTERM)
         try:
             self._popen.wait(GRACE_SECONDS)
@@ -65,4 +65,4 @@ class Process:
         try:
             os.killpg(self._popen.pid, number)
         except (ProcessLookupError, PermissionError):
-            pass  # all of them have ended
+            pass  # the whole group has ended

@@ -1,4 +1,4 @@
-"""What the function needs of AWS, made on the emulator: the roles, the callers, a secret and a table."""
+"""Creates on the emulator what the function needs from AWS: roles, callers, a secret and a table."""
 
 import json
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ HOURS_12 = 12 * 3600
 
 @dataclass(frozen=True)
 class Credentials:
-    """AWS credentials and, where it matters, whose they are."""
+    """AWS credentials and, where it matters, their owner."""
 
     access_key_id: str
     secret_access_key: str
@@ -52,7 +52,7 @@ ROOT = Credentials("test", "test")
 
 @dataclass(frozen=True)
 class Provisioned:
-    """The credentials of the function and of the people who call it, and the ARN of the secret with the MDM token."""
+    """The credentials of the function and its callers, and the ARN of the secret with the MDM token."""
 
     mdm_secret: str
     function: Credentials
@@ -61,7 +61,7 @@ class Provisioned:
 
 
 def provision(endpoint):
-    """Makes everything on the emulator at `endpoint`."""
+    """Creates everything on the emulator at `endpoint`."""
     iam = ROOT.client("iam", endpoint)
     sts = ROOT.client("sts", endpoint)
     function_arn = _function_role(iam)
@@ -80,7 +80,7 @@ def provision(endpoint):
 
 
 def protected_role(iam, name, trusted_arn):
-    """A role to vend, which `trusted_arn` alone may assume."""
+    """Creates a role to vend. Only `trusted_arn` may assume it."""
     trust = _allow(VEND_ACTIONS, Principal={"AWS": trusted_arn})
     return _role(iam, name, trust)
 
@@ -92,14 +92,14 @@ def _function_role(iam):
     iam.put_role_policy(RoleName=FUNCTION_ROLE, PolicyName="vend", PolicyDocument=vend)
     count = _allow(["dynamodb:UpdateItem"], Resource=f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{TABLE}")
     iam.put_role_policy(RoleName=FUNCTION_ROLE, PolicyName="count", PolicyDocument=count)
-    # AWS checks this action on the path; the emulator knows no resource for it.
+    # AWS checks this action against the path. The emulator has no resource for it.
     read = _allow(["ssm:GetParametersByPath"], Resource="*")
     iam.put_role_policy(RoleName=FUNCTION_ROLE, PolicyName="read-policy", PolicyDocument=read)
     return arn
 
 
 def _caller_role(iam):
-    """A role as IAM Identity Center makes it for a permission set; the account's root stands in for its portal."""
+    """Creates a role as IAM Identity Center does for a permission set. The account's root takes the place of its portal."""
     trust = _allow(["sts:AssumeRole"], Principal={"AWS": f"arn:aws:iam::{ACCOUNT}:root"})
     path = "/aws-reserved/sso.amazonaws.com/"
     return _role(iam, CALLER_ROLE, trust, Path=path, MaxSessionDuration=HOURS_12)

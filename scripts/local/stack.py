@@ -1,4 +1,4 @@
-"""The stack as a whole: started in order, watched, and stopped in reverse."""
+"""The whole stack. Its parts start in order, are watched, and stop in reverse order."""
 
 import fcntl
 import json
@@ -30,7 +30,7 @@ URL = "local-url"
 
 
 class LocalStack:
-    """A context: inside it, everything runs and `callers` can vend at `url`."""
+    """A context manager. Inside it, everything runs, and `callers` can request credentials at `url`."""
 
     def __init__(self, state, ports, policy=REPOSITORY / "policy", settings=None, reload=False):
         self.state = state
@@ -49,7 +49,7 @@ class LocalStack:
             self._cleanup = cleanup
             self.state.mkdir(mode=0o700, parents=True, exist_ok=True)
             cleanup.enter_context(self._lock())
-            _say("building the function and its Function URL (some minutes the first time)")
+            _say("building the function and its Function URL (the first build takes some minutes)")
             _build()
             _say(f"starting the AWS emulator on {self.endpoint}")
             self._start_emulator()
@@ -67,7 +67,7 @@ class LocalStack:
 
     @property
     def callers(self):
-        """Those whose keys the Function URL knows, by name."""
+        """The callers whose keys the Function URL accepts, by name."""
         return {"alice": self.provisioned.alice, "bob": self.provisioned.bob}
 
     @property
@@ -77,7 +77,7 @@ class LocalStack:
 
     @property
     def aws_files(self):
-        """The variables that point AWS clients to the local profiles."""
+        """The variables that make AWS clients use the local profiles."""
         aws = self.state / "aws"
         return {
             "AWS_CONFIG_FILE": str(aws / "config"),
@@ -85,13 +85,13 @@ class LocalStack:
         }
 
     def awscurl(self, caller, path):
-        """The command, as words, by which `caller` asks for `path`."""
-        # Not `--profile`: awscurl looks that up in ~/.aws/credentials alone.
+        """The command, as a list of words, with which `caller` requests `path`."""
+        # Not `--profile`: awscurl reads that from ~/.aws/credentials only.
         program = ["env", f"AWS_PROFILE={caller}", str(CLIENT_BIN / "awscurl")]
         return [*program, "--service", "lambda", "--region", REGION, "--fail-with-body", f"{self.url}{path}"]
 
     def push_policy(self, directory, path=POLICY_PARAMETER):
-        """Writes a bundle to Parameter Store, as an operator does."""
+        """Writes a bundle to Parameter Store with `policy_push.py`, as an operator does."""
         root = {"AWS_ACCESS_KEY_ID": ROOT.access_key_id, "AWS_SECRET_ACCESS_KEY": ROOT.secret_access_key}
         env = {**os.environ, **root, "AWS_DEFAULT_REGION": REGION, "AWS_ENDPOINT_URL": self.endpoint}
         program = [str(CLIENT_BIN / "python"), str(REPOSITORY / "scripts" / "policy_push.py")]
@@ -101,14 +101,14 @@ class LocalStack:
         return pushed.stdout
 
     def check(self):
-        """Raises if a process of the stack has ended, and tells of a function that did not start after a change."""
+        """Raises if a process of the stack has ended. Prints why, if the function did not start after a change."""
         for process in self._processes:
             process.check()
         for problems in self._complaints():
-            print(f"\nThe function did not start again; until this is mended, requests get a 502:\n{problems}\n", flush=True)
+            print(f"\nThe function did not restart. Requests get a 502 until you fix this:\n{problems}\n", flush=True)
 
     def _complaints(self):
-        """What has kept the function from starting since this was last asked."""
+        """The problems that stopped the function's start since the last call."""
         with open(self.function_log, encoding="utf-8", errors="replace") as log:
             log.seek(self._read)
             lines = log.readlines()
@@ -116,12 +116,12 @@ class LocalStack:
         return [json.loads(line)["problems"] for line in lines if '"the start failed' in line]
 
     def _lock(self):
-        """Holds the state directory, which two stacks at once would spoil for each other."""
+        """Locks the state directory: two stacks cannot share it."""
         lock = open(self.state / "lock", "w", encoding="utf-8")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise StackError(f"a local stack runs already, with its state in {self.state}: stop it first") from error
+            raise StackError(f"a local stack is already running, with its state in {self.state}: stop it first") from error
         return lock
 
     def _start(self, name, command, env, remedy):
@@ -141,7 +141,7 @@ class LocalStack:
             "SFTP_ENABLED": "0",
             "IOT_MTLS_ENABLED": "0",
         }
-        remedy = "If that does not tell why: `make clean-venv`, and run again."
+        remedy = "If the log does not show the cause: `make clean-venv`, then run again."
         emulator = self._start("emulator", [str(EMULATOR)], env, remedy)
         emulator.wait_until(lambda: _is_healthy(f"{self.endpoint}/_ministack/health"), 30)
         try:
@@ -171,7 +171,7 @@ class LocalStack:
         command += ["--invoke-address", HOST, "--invoke-port", str(self._ports.invoke)]
         if not self._reload:
             command.append("--ignore-changes")
-        self._function = self._start("function", command, env, "Mend what the log says and run again.")
+        self._function = self._start("function", command, env, "Fix the errors in the log and run again.")
         self._publish("invoke-port", str(self._ports.invoke))
 
     def _start_url(self):
@@ -182,23 +182,23 @@ class LocalStack:
             "INVOKE_URL": f"http://{HOST}:{self._ports.invoke}/{invocations}",
         }
         program = _target_directory() / "debug" / URL
-        url = self._start("url", [str(program)], env, "Mend what the log says and run again.")
+        url = self._start("url", [str(program)], env, "Fix the errors in the log and run again.")
         url.wait_until(lambda: _listens(self._ports.url), 10)
         self._publish("url", self.url)
 
     def _publish(self, name, text):
-        """Leaves a file for other targets of the Makefile, as long as the stack runs."""
+        """Writes a file for other targets of the Makefile. It is removed when the stack stops."""
         files.write_private(self.state / name, text)
         self._cleanup.callback((self.state / name).unlink, missing_ok=True)
 
     def _wait_for_function(self):
-        """Waits for a first answer."""
+        """Waits for the function's first reply."""
         self._function.wait_until(lambda: _listens(self._ports.invoke), 60)
         first = Thread(target=self._first_request, daemon=True)
         first.start()
 
         def answered():
-            # cargo lambda lives on when the function ends; its log tells.
+            # cargo lambda keeps running when the function ends. Its log shows that.
             if "command exited" in self.function_log.read_text(errors="replace"):
                 raise self._function.failure("stopped at its start")
             return not first.is_alive()
@@ -206,7 +206,7 @@ class LocalStack:
         self._function.wait_until(answered, 300)
 
     def _first_request(self):
-        """Asks until the function answers, not the URL in its place."""
+        """Sends requests until the function replies. Before that, the URL replies 502 itself."""
         with suppress(HTTPClientError):
             while client.call(self.provisioned.alice, "GET", f"{self.url}/v1/health").status_code == 502:
                 pass
@@ -222,17 +222,17 @@ def _say(text):
 
 
 def _target_directory():
-    """Where cargo puts what it builds."""
+    """The directory of cargo's build output."""
     return REPOSITORY / os.environ.get("CARGO_TARGET_DIR", "target")
 
 
 def _build():
-    """Builds the function and its Function URL, in sight, as a first build takes minutes."""
+    """Builds the function and its Function URL. Shows cargo's output, because a first build takes minutes."""
     if not shutil.which("cargo"):
         raise StackError("cargo is not installed: install Rust from https://rustup.rs and run again")
     command = ["cargo", "build", "--locked", "--package", FUNCTION, "--package", URL]
     if subprocess.run(command, cwd=REPOSITORY).returncode:
-        raise StackError(f"`{' '.join(command)}` failed: mend what it says above and run again")
+        raise StackError(f"`{' '.join(command)}` failed: fix the errors above and run again")
 
 
 def _is_healthy(url):

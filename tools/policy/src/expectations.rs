@@ -1,4 +1,4 @@
-//! `tests.toml`: what is to be decided, written down so that it can be checked.
+//! `tests.toml`: the decisions that a bundle is expected to make.
 //!
 //! ```toml
 //! named_session_roles = "AWSReservedSSO_*"   # as the function has them; these are the defaults
@@ -13,19 +13,19 @@
 //! device = { owner = "ann@example.com", last_seen = 2026-03-02T11:00:00Z }
 //! expect = "allow"                            # or "deny"
 //! rules = ["operators-may-operate"]           # optional: exactly these decide
-//! reason = "…"                                # optional: what the caller is told, of a "deny"
-//! seconds = 900                               # optional: of an "allow", and so are tags and session_policy
-//! tags = { Team = "blue" }                    # these among others
-//! session_policy = "bucket/ann"               # this text in it
+//! reason = "…"                                # optional: the public reason of a "deny"
+//! seconds = 900                               # optional, for an "allow": the session's length
+//! tags = { Team = "blue" }                    # optional, for an "allow": these among others
+//! session_policy = "bucket/ann"               # optional, for an "allow": a part of its text
 //! ```
 
 use sentinel_tvm::{
-    Caller, Decision, Device, Event, Grant, NamedSessionRoles, Policy, ProfileName, RequestId,
-    SessionDuration, Terms, VendRequest,
+    BundleOptions, Caller, Decision, Device, Grant, IamIdentity, NamedSessionRoles, Policy,
+    ProfileName, RequestId, SessionDuration, VendRequest,
 };
 use serde::Deserialize;
-use serde_json::json;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use time::UtcDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -68,7 +68,7 @@ pub(crate) enum Outcome {
     Deny,
 }
 
-/// A device; one that is in order but for what it says.
+/// A device: managed and compliant, unless the keys say otherwise.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct DeviceToml {
@@ -80,11 +80,12 @@ struct DeviceToml {
     provider: Option<String>,
 }
 
-/// How an expectation fares.
+/// The result of an expectation.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    Met,
-    Unmet(String),
+pub(crate) enum Check {
+    Passed,
+    /// Holds the difference.
+    Failed(String),
 }
 
 impl Expectations {
@@ -99,9 +100,9 @@ impl Expectations {
         Ok(parsed)
     }
 
-    /// What the bundle is loaded with.
-    pub(crate) fn terms(&self) -> Terms {
-        Terms {
+    /// The options that the bundle is loaded with.
+    pub(crate) fn options(&self) -> BundleOptions {
+        BundleOptions {
             default_duration: self
                 .default_duration
                 .and_then(SessionDuration::from_seconds)
@@ -110,16 +111,16 @@ impl Expectations {
         }
     }
 
-    /// Each expectation's name, and how it fares with `policy`.
-    pub(crate) fn run(&self, policy: &Policy) -> impl Iterator<Item = (&str, Verdict)> {
+    /// Each expectation's name, and its result with `policy`.
+    pub(crate) fn run(&self, policy: &Policy) -> impl Iterator<Item = (&str, Check)> {
         let roles = self.roles();
         self.tests.iter().map(move |test| {
-            let verdict = test.decide(policy, &roles).and_then(|decision| test.compare(decision));
-            (test.name.as_str(), verdict.map_or_else(Verdict::Unmet, |()| Verdict::Met))
+            let result = test.decide(policy, &roles).and_then(|decision| test.compare(decision));
+            (test.name.as_str(), result.map_or_else(Check::Failed, |()| Check::Passed))
         })
     }
 
-    /// What the expectations are.
+    /// The expected outcomes.
     #[cfg(test)]
     pub(crate) fn outcomes(&self) -> impl Iterator<Item = Outcome> {
         self.tests.iter().map(|test| test.expect)
@@ -148,19 +149,15 @@ impl Expectation {
         let now = self.now.as_ref().map_or(Ok(MONDAY_NOON), moment)?;
         let request = VendRequest { profile, duration, device: None };
         let id = RequestId::new("00000000-0000-0000-0000-000000000000");
-        Ok(policy.decide(&self.caller(roles)?, &request, device.as_ref(), &id, now))
+        Ok(policy.decide(&self.caller(roles)?, &request, device.as_ref(), &id, now).0)
     }
 
     fn caller(&self, roles: &NamedSessionRoles) -> Result<Caller, String> {
-        let iam = json!({ "userArn": self.caller, "principalOrgId": self.org });
-        let context =
-            json!({ "authorizer": { "iam": iam }, "http": { "sourceIp": self.source_ip } });
-        let caller = Caller::from_event(&Event::new(json!({ "requestContext": context })), roles);
-        let caller = caller.map_err(|error| format!("caller: {error}"))?;
-        if self.source_ip.is_some() && caller.source_ip().is_none() {
-            return Err("source_ip is not an address".to_owned());
-        }
-        Ok(caller)
+        let source_ip = self.source_ip.as_deref().map(str::parse::<IpAddr>).transpose();
+        let source_ip = source_ip.map_err(|_| "source_ip is not an address")?;
+        let org = self.org.as_deref().map(Into::into);
+        let identity = IamIdentity { org, ..IamIdentity::of_arn(&self.caller) };
+        Caller::verified(&identity, source_ip, roles).map_err(|error| format!("caller: {error}"))
     }
 
     fn compare(&self, decision: Decision) -> Result<(), String> {

@@ -49,13 +49,13 @@ fn each_worked_example_does_what_it_says() {
             Some(name) => (format!("policies/{name}"), text),
             None => (file.trim_end_matches(".toml").to_owned(), text),
         };
-        let text = BundleText::from_parameters(files.into_iter().map(parameter))
+        let text = BundleFiles::from_parameters(files.into_iter().map(parameter))
             .unwrap_or_else(|error| panic!("{title}: {error}"));
-        let policy = Policy::load(&text, &expectations.terms())
+        let policy = Policy::load(&text, &expectations.options())
             .unwrap_or_else(|error| panic!("{title}: {error}"));
         assert_eq!(policy.warnings(), [""; 0], "{title}");
         for (name, verdict) in expectations.run(&policy) {
-            assert_eq!(verdict, Verdict::Met, "{title}: {name}");
+            assert_eq!(verdict, Check::Passed, "{title}: {name}");
         }
     }
 }
@@ -64,7 +64,7 @@ fn each_worked_example_does_what_it_says() {
 fn an_expectation_that_is_not_met_says_why() {
     let profiles = "[a]\nrole_arn = \"arn:aws:iam::123456789012:role/a\"".to_owned();
     let permit = "@id(\"p\") permit (principal, action, resource);".to_owned();
-    let text = BundleText::from_parameters([
+    let text = BundleFiles::from_parameters([
         ("profiles".to_owned(), profiles),
         ("policies/x".to_owned(), permit),
     ])
@@ -72,12 +72,12 @@ fn an_expectation_that_is_not_met_says_why() {
     let verdict = |lines: &str| {
         let test = format!("[[test]]\nname = \"t\"\nprofile = \"a\"\n{lines}");
         let expectations = Expectations::parse(&test).unwrap();
-        let policy = Policy::load(&text, &expectations.terms()).unwrap();
+        let policy = Policy::load(&text, &expectations.options()).unwrap();
         expectations.run(&policy).next().unwrap().1
     };
     let by =
         |lines: &str| verdict(&format!("caller = \"arn:aws:iam::123456789012:user/a\"\n{lines}"));
-    assert_eq!(by("expect = \"allow\"\nrules = [\"p\"]\nseconds = 900"), Verdict::Met);
+    assert_eq!(by("expect = \"allow\"\nrules = [\"p\"]\nseconds = 900"), Check::Passed);
     for (lines, why) in [
         ("expect = \"deny\"", "allowed by [\"p\"]"),
         ("expect = \"allow\"\nrules = []", "rules: expected [], found [\"p\"]"),
@@ -89,9 +89,9 @@ fn an_expectation_that_is_not_met_says_why() {
         ("expect = \"allow\"\nsession_policy = \"x\"", "the session policy is without \"x\": "),
         ("expect = \"allow\"\nsource_ip = \"x\"", "source_ip is not an address"),
     ] {
-        assert_eq!(by(lines), Verdict::Unmet(why.to_owned()), "{lines}");
+        assert_eq!(by(lines), Check::Failed(why.to_owned()), "{lines}");
     }
-    let Verdict::Unmet(why) = verdict("caller = \"alice\"\nexpect = \"deny\"") else {
+    let Check::Failed(why) = verdict("caller = \"alice\"\nexpect = \"deny\"") else {
         panic!("alice is no caller")
     };
     assert!(why.starts_with("caller: "), "{why}");

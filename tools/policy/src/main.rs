@@ -13,8 +13,8 @@ mod expectations;
 #[cfg(test)]
 mod guide;
 
-use expectations::{Expectations, Verdict};
-use sentinel_tvm::{BundleError, BundleText, ParameterPath, Policy};
+use expectations::{Check, Expectations};
+use sentinel_tvm::{BundleError, BundleFiles, ParameterPath, Policy};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -45,15 +45,15 @@ fn main() -> ExitCode {
 }
 
 /// Checks the bundle in `directory` and runs its expectations.
-fn check(directory: &Path) -> Result<BundleText, Problems> {
+fn check(directory: &Path) -> Result<BundleFiles, Problems> {
     let in_directory = |problem: &String| format!("{}/{problem}", directory.display());
     let placed = |BundleError(problems): BundleError| {
         problems.iter().map(in_directory).collect::<Problems>()
     };
     let expectations =
         Expectations::parse(&tests(directory)?).map_err(|problem| vec![in_directory(&problem)])?;
-    let text = BundleText::from_directory(directory).map_err(|BundleError(problems)| problems)?;
-    let policy = Policy::load(&text, &expectations.terms()).map_err(placed)?;
+    let text = BundleFiles::from_directory(directory).map_err(|BundleError(problems)| problems)?;
+    let policy = Policy::load(&text, &expectations.options()).map_err(placed)?;
     for warning in policy.warnings() {
         eprintln!("warning: {}", in_directory(warning));
     }
@@ -85,8 +85,8 @@ fn report(expectations: &Expectations, policy: &Policy) -> Result<(), Problems> 
     let mut unmet = 0;
     for (name, verdict) in expectations.run(policy) {
         match verdict {
-            Verdict::Met => eprintln!("  ok    {name}"),
-            Verdict::Unmet(why) => {
+            Check::Passed => eprintln!("  ok    {name}"),
+            Check::Failed(why) => {
                 unmet += 1;
                 eprintln!("  FAIL  {name}: {why}");
             }

@@ -15,11 +15,10 @@
 
 use fastrand::Rng;
 use sentinel_tvm::{
-    BreakerSettings, Caller, Charge, Charged, DecidedBy, Event, FailureMode, Form, Limit, Limits,
-    NamedSessionRoles, Outcome, Principal, Quota, RateLimiter, SharedSettings, StoreError, Table,
-    Tier,
+    BreakerSettings, Caller, Charge, Charged, DecidedBy, FailureMode, Form, IamIdentity, Limit,
+    Limits, NamedSessionRoles, Outcome, Principal, Quota, RateLimiter, SharedSettings, StoreError,
+    Table, Tier,
 };
-use serde_json::json;
 use std::collections::HashMap;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -226,9 +225,9 @@ fn limiter(table: SimulatedTable) -> RateLimiter<SimulatedTable> {
 }
 
 fn principal(index: usize) -> Principal {
-    let iam = json!({ "userArn": format!("arn:aws:iam::123456789012:user/caller-{index}") });
-    let event = Event::new(json!({ "requestContext": { "authorizer": { "iam": iam } } }));
-    Caller::from_event(&event, &NamedSessionRoles::default()).unwrap().principal().clone()
+    let arn = format!("arn:aws:iam::123456789012:user/caller-{index}");
+    let named = NamedSessionRoles::default();
+    Caller::verified(&IamIdentity::of_arn(&arn), None, &named).unwrap().principal().clone()
 }
 
 fn at(micros: u64) -> UtcDateTime {
