@@ -1,6 +1,8 @@
-//! What a decision of the limiter costs, each time beside something else that runs in the same process, in turn with it:
+//! What a decision of the limiter costs, each time beside something else that runs in the same
+//! process, in turn with it:
 //!
-//! - the local store beside the `governor` crate, which keeps the same kind of number in a map without a bound;
+//! - the local store beside the `governor` crate, which keeps the same kind of number in a map
+//!   without a bound;
 //! - the shared store beside a bare `UpdateItem` on the same embedded DynamoDB, over HTTP.
 //!
 //! `make bench` runs it. Times differ between machines and moments; the ratios are what to look at.

@@ -1,8 +1,10 @@
-//! What 1 000 policies and 1 000 profiles cost a request, beside a whole warm request of the same function.
+//! What 1 000 policies and 1 000 profiles cost a request, beside a whole warm request of the same
+//! function.
 //!
-//! Everything is on: the rate-limit table, the policy, the audit line, STS. The services answer at once, inside this process, so a
-//! request takes this function's own time only. What the thousand cost is the difference between a decision among them and one
-//! with a single policy and profile; the rest of a decision is the same for both: telling Cedar who asks, and making the grant.
+//! Everything is on: the rate-limit table, the policy, the audit line, STS. The services answer at
+//! once, inside this process, so a request takes this function's own time only. What the thousand
+//! cost is the difference between a decision among them and one with a single policy and profile;
+//! the rest of a decision is the same for both: telling Cedar who asks, and making the grant.
 //!
 //! `make bench` runs it. Times differ between machines and moments; the ratios are what to look at.
 
@@ -79,7 +81,8 @@ fn load(text: &BundleFiles) -> Policy {
     Policy::load(text, &options).unwrap()
 }
 
-/// Profiles in a hundred groups, a permit for each of them or its group, and for each hundred a forbid about all of them.
+/// Profiles in a hundred groups, a permit for each of them or its group, and for each hundred a
+/// forbid about all of them.
 fn bundle(numbers: std::ops::Range<usize>) -> BundleFiles {
     let (mut profiles, mut rules) = (String::new(), String::new());
     for n in numbers.clone() {

@@ -2,7 +2,8 @@
 
 use std::ops::RangeInclusive;
 
-/// Whether `text` has a length in `length` (bytes) and consists of ASCII letters, digits and the bytes in `more`.
+/// Whether `text` has a length in `length` (bytes) and consists of ASCII letters, digits and the
+/// bytes in `more`.
 pub(crate) fn is_word(text: &str, length: RangeInclusive<usize>, more: &[u8]) -> bool {
     length.contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || more.contains(&byte))

@@ -1,7 +1,8 @@
 //! The pipeline: from an invocation to its reply and its audit line.
 //!
-//! Invariants: every invocation gets a [`Response`] and leaves one audit line, whatever happens, a panic included. Each stage
-//! takes the result of the stage before it, so none can be skipped. A refused request reaches no later stage.
+//! Invariants: every invocation gets a [`Response`] and leaves one audit line, whatever happens, a
+//! panic included. Each stage takes the result of the stage before it, so none can be skipped. A
+//! refused request reaches no later stage.
 
 use crate::audit::AuditRecord;
 use crate::caller::{Caller, NamedSessionRoles};
@@ -52,10 +53,12 @@ pub struct Invocation<'a> {
 }
 
 impl<'a> Invocation<'a> {
-    /// An invocation that arrived at `now` and ends at `deadline` (milliseconds since the Unix epoch).
+    /// An invocation that arrived at `now` and ends at `deadline` (milliseconds since the Unix
+    /// epoch).
     ///
-    /// The reply gets the time until the deadline, less a tenth, at most half a second less. A deadline in the past is not
-    /// Lambda's: `cargo lambda watch` sends a constant. It then counts as the template's ten seconds.
+    /// The reply gets the time until the deadline, less a tenth, at most half a second less. A
+    /// deadline in the past is not Lambda's: `cargo lambda watch` sends a constant. It then counts
+    /// as the template's ten seconds.
     #[must_use]
     pub fn new(request_id: &'a str, now: UtcDateTime, deadline: u64) -> Self {
         let now_millis = u64::try_from(now.unix_timestamp_nanos() / 1_000_000).unwrap_or(0);
@@ -80,7 +83,8 @@ impl App {
 
     /// Answers one invocation, whose `payload` is JSON text.
     ///
-    /// A request that would outlive its time is given up shortly before, so that it still leaves its audit line.
+    /// A request that would outlive its time is given up shortly before, so that it still leaves
+    /// its audit line.
     pub async fn handle(&self, payload: &str, invocation: Invocation<'_>) -> Response {
         let event = Event::read(payload);
         let request_id = RequestId::new(invocation.request_id);
@@ -186,7 +190,8 @@ impl App {
         })
     }
 
-    /// What `vend` would do, without doing it. A device that would be refused is reported in `missing`.
+    /// What `vend` would do, without doing it. A device that would be refused is reported in
+    /// `missing`.
     async fn explain(
         &self,
         request: &mut InFlight<'_>,

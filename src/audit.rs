@@ -1,7 +1,9 @@
-//! The audit line: one JSON object per request, opened first, filled stage by stage, written once whatever the outcome.
+//! The audit line: one JSON object per request, opened first, filled stage by stage, written once
+//! whatever the outcome.
 //!
-//! Invariants: no secret ever enters the record. Text that clients choose (path, user agent) is bounded and JSON-escaped, so it
-//! can neither flood the log nor forge a line. CloudWatch reads the line's metrics from it (embedded metric format).
+//! Invariants: no secret ever enters the record. Text that clients choose (path, user agent) is
+//! bounded and JSON-escaped, so it can neither flood the log nor forge a line. CloudWatch reads the
+//! line's metrics from it (embedded metric format).
 
 mod entries;
 mod metrics;

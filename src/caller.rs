@@ -1,8 +1,10 @@
-//! The caller: the IAM identity in the event, and the names that quotas, policies and STS sessions derive from it.
+//! The caller: the IAM identity in the event, and the names that quotas, policies and STS sessions
+//! derive from it.
 //!
-//! Invariant: a [`Caller`] comes only from an ARN that IAM put into the request context and that has exactly the shape of an
-//! IAM ARN; any other event is refused as [`Unauthenticated`]. Names that callers choose themselves (most role session names,
-//! all federated user names) are part of no key and of no derived name.
+//! Invariant: a [`Caller`] comes only from an ARN that IAM put into the request context and that
+//! has exactly the shape of an IAM ARN; any other event is refused as [`Unauthenticated`]. Names
+//! that callers choose themselves (most role session names, all federated user names) are part of
+//! no key and of no derived name.
 //!
 //! Shapes and alphabets: IAM user guide, "IAM identifiers" and "IAM and AWS STS quotas".
 
@@ -130,7 +132,8 @@ impl Caller {
         })
     }
 
-    /// The full ARN, role session name included. For the audit line only: callers may have chosen a part of it.
+    /// The full ARN, role session name included. For the audit line only: callers may have chosen a
+    /// part of it.
     #[must_use]
     pub fn arn(&self) -> &str {
         &self.arn
@@ -184,15 +187,18 @@ impl Caller {
         format!("sentinel-{}", self.sts_name())
     }
 
-    /// The short name and `-` and `suffix`, which must be 8 characters, within STS's 64 characters of `[\w+=,.@-]`.
+    /// The short name and `-` and `suffix`, which must be 8 characters, within STS's 64 characters
+    /// of `[\w+=,.@-]`.
     #[must_use]
     pub fn session_name_for(&self, suffix: &str) -> String {
         format!("{}-{suffix}", self.sts_name())
     }
 
-    /// The short name in STS's limits: unchanged if it fits, else cut and followed by a digest of the principal.
+    /// The short name in STS's limits: unchanged if it fits, else cut and followed by a digest of
+    /// the principal.
     ///
-    /// A name that already looks like a cut one is cut too, so that nobody can be named like somebody else's digest.
+    /// A name that already looks like a cut one is cut too, so that nobody can be named like
+    /// somebody else's digest.
     fn sts_name(&self) -> String {
         if self.name.len() <= NAME_LENGTH && !ends_like_a_digest(&self.name) {
             return self.name.clone();

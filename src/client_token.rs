@@ -1,4 +1,5 @@
-//! The optional second factor: a token that callers send in `X-Sentinel-Token`, beside their IAM identity.
+//! The optional second factor: a token that callers send in `X-Sentinel-Token`, beside their IAM
+//! identity.
 
 mod tokens;
 
@@ -40,7 +41,8 @@ pub enum ClientTokenCheck {
 }
 
 impl ClientTokenCheck {
-    /// The check that `settings` ask for, its secret in the region, at the endpoint and with the credentials of `aws`.
+    /// The check that `settings` ask for, its secret in the region, at the endpoint and with the
+    /// credentials of `aws`.
     #[must_use]
     pub fn new(settings: &ClientTokenSettings, aws: &aws_config::SdkConfig) -> Self {
         match settings {
@@ -68,8 +70,8 @@ impl ClientTokenCheck {
 
     /// Checks the token that a request carries.
     ///
-    /// A wrong token is checked once more against the secret as it is now, at most once a minute: a token that was just added
-    /// works at once.
+    /// A wrong token is checked once more against the secret as it is now, at most once a minute: a
+    /// token that was just added works at once.
     pub(crate) async fn check(
         &self,
         presented: Option<&str>,

@@ -1,6 +1,7 @@
 //! The age of a thing, judged from the request's `now`.
 //!
-//! Invariant: a clock that is set back never makes a thing look young. Every age in this crate comes from here.
+//! Invariant: a clock that is set back never makes a thing look young. Every age in this crate
+//! comes from here.
 
 use time::{Duration, UtcDateTime};
 
@@ -9,8 +10,8 @@ const TOLERANCE: Duration = Duration::seconds(5);
 
 /// The time from `since` to `now`.
 ///
-/// If `since` lies in the future, the clock was set back and the true age is unknown. The age is then [`Duration::MAX`], so
-/// that whatever expires has expired.
+/// If `since` lies in the future, the clock was set back and the true age is unknown. The age is
+/// then [`Duration::MAX`], so that whatever expires has expired.
 pub(crate) fn age(since: UtcDateTime, now: UtcDateTime) -> Duration {
     checked(now - since)
 }

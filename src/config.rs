@@ -1,8 +1,8 @@
 //! The settings: every variable, its default and its range, read once at the start.
 //!
-//! Invariant: a value that is empty, malformed, out of range or unknown stops the start, with one error that lists every problem,
-//! those of the policy bundle included. An unknown `SENTINEL_` variable is a problem too: a misspelt safeguard must not silently
-//! be off.
+//! Invariant: a value that is empty, malformed, out of range or unknown stops the start, with one
+//! error that lists every problem, those of the policy bundle included. An unknown `SENTINEL_`
+//! variable is a problem too: a misspelt safeguard must not silently be off.
 
 mod device;
 mod rate_limit;
@@ -23,7 +23,8 @@ use variables::Variables;
 /// The settings, valid.
 #[derive(Debug)]
 pub struct Config {
-    /// `SENTINEL_POLICY_PARAMETER` with `SENTINEL_POLICY_TTL`, or else `SENTINEL_POLICY_DIR`; `SENTINEL_DEFAULT_DURATION`.
+    /// `SENTINEL_POLICY_PARAMETER` with `SENTINEL_POLICY_TTL`, or else `SENTINEL_POLICY_DIR`;
+    /// `SENTINEL_DEFAULT_DURATION`.
     pub policy: PolicySettings,
     /// `SENTINEL_RATE_LIMIT_*` and `SENTINEL_BREAKER_*`.
     pub rate_limit: RateLimitSettings,
@@ -103,8 +104,8 @@ fn require_lambda(variables: &mut Variables) {
     }
 }
 
-/// A path in Parameter Store wins. The packaged bundle is then never read: it must not decide when Parameter Store is out of
-/// reach.
+/// A path in Parameter Store wins. The packaged bundle is then never read: it must not decide when
+/// Parameter Store is out of reach.
 fn policy_source(variables: &mut Variables) -> PolicySource {
     const NAME: &str = "SENTINEL_POLICY_PARAMETER";
     let directory = policy_dir(variables);

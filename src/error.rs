@@ -12,8 +12,9 @@
 //! | issuing | [`StsError`] | 502, 503 |
 //! | any | `OutOfTime`, `Internal` | 503, 500 |
 //!
-//! Invariant: each failure has two messages. `Display` is the internal one, for the log and the audit line. [`Error::public`]
-//! is the caller's: fixed text, or a policy's own `@reason`, so nothing internal can leak through it.
+//! Invariant: each failure has two messages. `Display` is the internal one, for the log and the
+//! audit line. [`Error::public`] is the caller's: fixed text, or a policy's own `@reason`, so
+//! nothing internal can leak through it.
 
 use crate::caller::Unauthenticated;
 use crate::client_token::ClientTokenError;

@@ -1,13 +1,16 @@
-//! One invocation as the platform delivers it: Function URL and HTTP API (payload 2.0) or REST API (payload 1.0).
+//! One invocation as the platform delivers it: Function URL and HTTP API (payload 2.0) or REST API
+//! (payload 1.0).
 //!
-//! Invariant: reading is total. A member that is absent, null, empty or of another type counts as absent, and a payload that is
-//! not such an event at all counts as an event without members. So no payload, whatever its bytes, can make the function fail
-//! before it has a reply and an audit line; the stage that needs a missing member refuses the request.
+//! Invariant: reading is total. A member that is absent, null, empty or of another type counts as
+//! absent, and a payload that is not such an event at all counts as an event without members. So no
+//! payload, whatever its bytes, can make the function fail before it has a reply and an audit line;
+//! the stage that needs a missing member refuses the request.
 //!
-//! The reader borrows from the payload and does not descend into members that nobody asks for, so that neither the size nor
-//! the depth of an event costs anything.
+//! The reader borrows from the payload and skips the members that no stage asks for, whatever their
+//! size and depth.
 //!
-//! Source of the member names: the AWS Lambda and API Gateway developer guides, as modelled by the `aws_lambda_events` crate.
+//! Source of the member names: the AWS Lambda and API Gateway developer guides, as modelled by the
+//! `aws_lambda_events` crate.
 
 mod json;
 mod payload;
@@ -96,7 +99,8 @@ impl<'a> Event<'a> {
         self.http.text("method").or_else(|| self.root.text("httpMethod")).unwrap_or_default()
     }
 
-    /// The path below the stage; empty if the event has none. Only payload 2.0 has the stage in its path.
+    /// The path below the stage; empty if the event has none. Only payload 2.0 has the stage in its
+    /// path.
     #[must_use]
     pub fn path(&self) -> Cow<'a, str> {
         let Some(raw) = self.root.text("rawPath") else {
@@ -154,7 +158,8 @@ impl<'a> Event<'a> {
         }
     }
 
-    /// The decoded query parameters in order, repeated ones repeated, without those of a pre-signed request (`X-Amz-*`).
+    /// The decoded query parameters in order, repeated ones repeated, without those of a pre-signed
+    /// request (`X-Amz-*`).
     pub fn query(&self) -> Result<Vec<Parameter<'a>>, UnreadableInput> {
         let mut pairs = self.all_query_pairs()?;
         let is_signature =

@@ -1,18 +1,19 @@
-//! A token-vending machine for AWS: one Lambda function that turns an IAM-authenticated request into short-lived STS
-//! credentials, if the policy permits it.
+//! A token-vending machine for AWS: one Lambda function that turns an IAM-authenticated request
+//! into short-lived STS credentials, if the policy permits it.
 //!
 //! # A request, stage by stage
 //!
 //! [`App::handle`] takes an invocation's payload and always returns a reply:
 //!
 //! 1. [`Event::read`] reads the payload.
-//! 2. [`Caller::from_event`] takes the caller from the IAM identity in the request context, and from nowhere else.
+//! 2. [`Caller::from_event`] takes the caller from the IAM identity in the request context, and
+//!    from nowhere else.
 //! 3. [`RateLimiter::admit`] charges the caller's principal.
 //! 4. [`ClientTokenCheck`] checks the caller's token, where one is required.
 //! 5. [`Route::of`] finds the route, and [`VendRequest::parse`] reads the parameters, strictly.
 //! 6. [`DeviceCheck`] looks up the device, and refuses it where one is required.
-//! 7. [`PolicyStore::current`] returns the policy in force. [`Policy::decide`] evaluates it with Cedar and returns a [`Grant`] or
-//!    a [`Denial`].
+//! 7. [`PolicyStore::current`] returns the policy in force. [`Policy::decide`] evaluates it with
+//!    Cedar and returns a [`Grant`] or a [`Denial`].
 //! 8. [`Sts::assume_role`] turns a grant, and nothing else, into [`Credentials`].
 //! 9. [`Response::render`] writes the reply, [`AuditRecord::close`] the audit line.
 //!

@@ -1,4 +1,5 @@
-//! The policy in force: from the package, or from SSM Parameter Store, where it may change at any time.
+//! The policy in force: from the package, or from SSM Parameter Store, where it may change at any
+//! time.
 //!
 //! Lambda freezes the process between requests, so each request judges the bundle's age:
 //!
@@ -8,9 +9,9 @@
 //! | the last third | a reload runs beside the request; the held bundle decides |
 //! | past the TTL | the request waits for the reload, for a bounded time |
 //!
-//! Invariants: while Parameter Store answers with a bundle that loads, no decision rests on one older than the TTL. A reload
-//! replaces the bundle as a whole or not at all. If it fails, the last good bundle stays in force, with a warning, and
-//! `/v1/health` reports it as stale.
+//! Invariants: while Parameter Store answers with a bundle that loads, no decision rests on one
+//! older than the TTL. A reload replaces the bundle as a whole or not at all. If it fails, the last
+//! good bundle stays in force, with a warning, and `/v1/health` reports it as stale.
 
 mod parameters;
 
@@ -119,7 +120,8 @@ impl fmt::Debug for PolicyStore {
 }
 
 impl PolicyStore {
-    /// Loads the bundle that `settings` name, in the region, at the endpoint and with the credentials of `aws`.
+    /// Loads the bundle that `settings` name, in the region, at the endpoint and with the
+    /// credentials of `aws`.
     ///
     /// # Errors
     /// Why there is no first bundle. Without one nothing can be decided, so the start fails.
@@ -195,7 +197,8 @@ impl PolicyStore {
         }
     }
 
-    /// Seconds, at `now`, since Parameter Store was last known to hold this policy; `None` for a directory bundle.
+    /// Seconds, at `now`, since Parameter Store was last known to hold this policy; `None` for a
+    /// directory bundle.
     #[must_use]
     pub fn age(&self, now: UtcDateTime) -> Option<u64> {
         match &self.0 {

@@ -1,7 +1,8 @@
 //! From the outcome to HTTP.
 //!
-//! Invariant: every reply is JSON, forbids caching, and carries the request id; an error's body holds its public message and
-//! nothing internal. The shape is that of a Lambda proxy response, which Function URLs, HTTP APIs and REST APIs all accept.
+//! Invariant: every reply is JSON, forbids caching, and carries the request id; an error's body
+//! holds its public message and nothing internal. The shape is that of a Lambda proxy response,
+//! which Function URLs, HTTP APIs and REST APIs all accept.
 
 use crate::client_token::ClientTokenError;
 use crate::error::Error;
@@ -76,7 +77,8 @@ impl fmt::Debug for Response {
 }
 
 impl Response {
-    /// Renders an outcome. `quota` is [`Outcome::Uncounted`] if the request was refused before the limiter decided.
+    /// Renders an outcome. `quota` is [`Outcome::Uncounted`] if the request was refused before the
+    /// limiter decided.
     #[must_use]
     pub fn render(outcome: &Result<Reply, Error>, quota: &Outcome, request_id: &RequestId) -> Self {
         let (status_code, body) = match outcome {
@@ -107,7 +109,8 @@ impl Reply {
 }
 
 impl Vended {
-    /// One body for both SDK conventions: `credential_process` (`Version`, `SessionToken`) and container credentials (`Token`).
+    /// One body for both SDK conventions: `credential_process` (`Version`, `SessionToken`) and
+    /// container credentials (`Token`).
     fn body(&self) -> serde_json::Value {
         let session_token = self.credentials.session_token.expose_secret();
         json!({
@@ -158,8 +161,9 @@ fn error_body(error: &Error, request_id: &RequestId) -> (u16, serde_json::Value)
     )
 }
 
-/// `RateLimit-Policy` and `RateLimit` as in draft-ietf-httpapi-ratelimit-headers, which are structured fields (RFC 9651):
-/// `q` requests per `w` seconds; `r` left now, all of them again in `t` seconds.
+/// `RateLimit-Policy` and `RateLimit` as in draft-ietf-httpapi-ratelimit-headers, which are
+/// structured fields (RFC 9651): `q` requests per `w` seconds; `r` left now, all of them again in
+/// `t` seconds.
 fn quota_headers(quota: &Outcome) -> Vec<(&'static str, String)> {
     let (Outcome::Admitted(standing) | Outcome::Throttled(standing, _)) = quota else {
         return Vec::new();

@@ -2,10 +2,11 @@
 //!
 //! - Within its TTL the cached value is served.
 //! - After that one request reads it again, and all others wait for that read.
-//! - If Secrets Manager fails, the old value serves for one more TTL, with a warning. After that, or without an old value,
-//!   the request fails.
+//! - If Secrets Manager fails, the old value serves for one more TTL, with a warning. After that,
+//!   or without an old value, the request fails.
 //!
-//! Invariant: a secret is a type that prints `[REDACTED]`, has no `==`, and is zeroed when it is dropped.
+//! Invariant: a secret is a type that prints `[REDACTED]`, has no `==`, and is zeroed when it is
+//! dropped.
 
 mod source;
 
@@ -80,7 +81,8 @@ impl<T: FromSecret> fmt::Debug for CachedSecret<T> {
 }
 
 impl<T: FromSecret> CachedSecret<T> {
-    /// The secret with this name or ARN, in the region, at the endpoint and with the credentials of `config`.
+    /// The secret with this name or ARN, in the region, at the endpoint and with the credentials of
+    /// `config`.
     #[must_use]
     pub fn from_secrets_manager(config: &aws_config::SdkConfig, id: &str, ttl: Duration) -> Self {
         Self::new(Text::secrets_manager(config, id), ttl)
@@ -109,8 +111,8 @@ impl<T: FromSecret> CachedSecret<T> {
         self.served(read, now)
     }
 
-    /// The value, read again because somebody found the cached one rejected. At most once a minute; in between, the cached
-    /// one.
+    /// The value, read again because somebody found the cached one rejected. At most once a minute;
+    /// in between, the cached one.
     pub async fn refreshed(&self, now: UtcDateTime) -> Result<Served<T>, SecretError> {
         if self.may_force(now) {
             let read = self.cache.read_at_once(now).await;
@@ -120,7 +122,8 @@ impl<T: FromSecret> CachedSecret<T> {
         }
     }
 
-    /// The held value's age at `now` in seconds; `None` if nothing is held or the secret never changes.
+    /// The held value's age at `now` in seconds; `None` if nothing is held or the secret never
+    /// changes.
     pub(crate) fn age(&self, now: UtcDateTime) -> Option<u64> {
         let age = self.cache.age(now).filter(|_| self.cache.source().changes())?;
         Some(age.whole_seconds().unsigned_abs())

@@ -32,8 +32,8 @@ pub struct Services {
 }
 
 impl Services {
-    /// The services that `config` asks for, in the region, at the endpoints and with the credentials of `aws`; the policy as it
-    /// is at `now`.
+    /// The services that `config` asks for, in the region, at the endpoints and with the
+    /// credentials of `aws`; the policy as it is at `now`.
     ///
     /// # Errors
     /// Every problem that keeps a service from being made, the policy's included.
@@ -61,8 +61,8 @@ impl Services {
         })
     }
 
-    /// Opens the connections and loads the secrets, all at once, so that the first request does not wait for them. Logs each
-    /// failure; the request that needs the service tries again.
+    /// Opens the connections and loads the secrets, all at once, so that the first request does not
+    /// wait for them. Logs each failure; the request that needs the service tries again.
     pub async fn warm(&self, now: UtcDateTime) {
         let all = async {
             tokio::join!(

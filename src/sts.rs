@@ -1,7 +1,7 @@
 //! Issuing: `sts:AssumeRole` for a grant.
 //!
-//! Invariant: [`Sts::assume_role`] takes a [`Grant`] and nothing else, so no credentials are issued without a decision. STS's
-//! messages are dropped; only its error code is kept.
+//! Invariant: [`Sts::assume_role`] takes a [`Grant`] and nothing else, so no credentials are issued
+//! without a decision. STS's messages are dropped; only its error code is kept.
 
 use crate::policy::Grant;
 use crate::upstream::{CallError, MALFORMED};
@@ -15,7 +15,8 @@ use aws_sdk_sts::{Client, config};
 use secrecy::SecretString;
 use std::time::Duration;
 
-/// The time limits of one attempt and of all of them: well below the function's own, so that the caller gets a reply.
+/// The time limits of one attempt and of all of them: well below the function's own, so that the
+/// caller gets a reply.
 const ATTEMPT: Duration = Duration::from_secs(2);
 const ALL_ATTEMPTS: Duration = Duration::from_secs(5);
 const ATTEMPTS: u32 = 2;
@@ -26,7 +27,8 @@ pub enum StsError {
     /// STS refused the request with this code, such as `AccessDenied`.
     #[error("STS refused AssumeRole with {0}{hint}", hint = hint(.0))]
     Refused(String),
-    /// STS did not answer in time, failed, or throttled. Holds an error code or a kind of transport failure.
+    /// STS did not answer in time, failed, or throttled. Holds an error code or a kind of transport
+    /// failure.
     #[error("STS is out of reach: {0}")]
     Unavailable(String),
 }
@@ -64,7 +66,8 @@ pub struct Sts {
 }
 
 impl Sts {
-    /// A client with this program's time limits, in the region, at the endpoint and with the credentials of `config`.
+    /// A client with this program's time limits, in the region, at the endpoint and with the
+    /// credentials of `config`.
     #[must_use]
     pub fn new(config: &aws_config::SdkConfig) -> Self {
         let timeouts = TimeoutConfig::builder()
@@ -88,7 +91,8 @@ impl Sts {
     /// Issues the credentials that `grant` permits.
     ///
     /// # Errors
-    /// [`StsError::Refused`] if STS refuses; [`StsError::Unavailable`] if it does not answer, fails or throttles.
+    /// [`StsError::Refused`] if STS refuses; [`StsError::Unavailable`] if it does not answer, fails
+    /// or throttles.
     pub async fn assume_role(&self, grant: &Grant) -> Result<Credentials, StsError> {
         let scope = grant.scope();
         let tags =

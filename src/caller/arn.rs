@@ -55,7 +55,8 @@ impl<'a> Identity<'a> {
     }
 }
 
-/// The partition and account of a role's ARN; `None` if `text` is not one with a literal account and name.
+/// The partition and account of a role's ARN; `None` if `text` is not one with a literal account
+/// and name.
 pub(crate) fn role_owner(text: &str) -> Option<(&str, &str)> {
     iam_resource(text, "role/", 64).filter(|(_, account)| is_account(account))
 }
@@ -76,7 +77,8 @@ fn iam_resource<'a>(text: &'a str, kind: &str, longest_name: usize) -> Option<(&
     (known && named).then_some((partition, account))
 }
 
-/// Whether `text` can be a principal; `named` are the roles whose sessions are principals of their own.
+/// Whether `text` can be a principal; `named` are the roles whose sessions are principals of their
+/// own.
 pub(crate) fn is_principal(text: &str, named: &NamedSessionRoles) -> bool {
     match ParsedArn::parse(text).map(|parsed| parsed.identity) {
         Some(Identity::User { .. } | Identity::Root) => true,
@@ -90,7 +92,8 @@ pub(crate) fn is_principal(text: &str, named: &NamedSessionRoles) -> bool {
     }
 }
 
-/// The name in `name` or `some/path/name`. A path's segments are printable ASCII, at most 512 characters with all slashes.
+/// The name in `name` or `some/path/name`. A path's segments are printable ASCII, at most 512
+/// characters with all slashes.
 fn name_after_path(text: &str, longest_name: usize) -> Option<&str> {
     let name = match text.rsplit_once('/') {
         None => text,

@@ -3,8 +3,9 @@
 use crate::alphabet::is_word;
 use std::fmt;
 
-/// Patterns for the names of roles whose sessions an identity provider names, not the person who assumes the role. The default
-/// is those of IAM Identity Center. `*` matches any run of characters.
+/// Patterns for the names of roles whose sessions an identity provider names, not the person who
+/// assumes the role. The default is those of IAM Identity Center. `*` matches any run of
+/// characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NamedSessionRoles(Vec<String>);
 
@@ -48,7 +49,8 @@ fn pattern(item: &str) -> Result<String, InvalidPattern> {
     }
 }
 
-/// The literal pieces between the stars must occur in order, the first at the start and the last at the end.
+/// The literal pieces between the stars must occur in order, the first at the start and the last at
+/// the end.
 fn matches(pattern: &str, role: &str) -> bool {
     let Some((first, rest)) = pattern.split_once('*') else {
         return pattern == role;

@@ -8,8 +8,9 @@ use subtle::{Choice, ConstantTimeEq};
 
 /// The valid tokens: several, so that old and new ones overlap while clients change over.
 ///
-/// Only their SHA-256 digests are kept. [`verify`](Self::verify) compares the presented token's digest with every one of them
-/// in constant time, so that its duration reveals neither how much of a token is right nor which one matched.
+/// Only their SHA-256 digests are kept. [`verify`](Self::verify) compares the presented token's
+/// digest with every one of them in constant time, so that its duration reveals neither how much of
+/// a token is right nor which one matched.
 pub struct ClientTokens(Vec<[u8; 32]>);
 
 /// The request carries no token, or none of the valid ones.

@@ -13,7 +13,8 @@ use std::collections::HashMap;
 use std::str::FromStr;
 use std::sync::LazyLock;
 
-/// The schema that every policy must satisfy. Inside the program, so that a changed bundle cannot loosen it.
+/// The schema that every policy must satisfy. Inside the program, so that a changed bundle cannot
+/// loosen it.
 static SCHEMA: LazyLock<Result<Schema, String>> = LazyLock::new(|| {
     let text = include_str!("../../policy/sentinel.cedarschema");
     Schema::from_cedarschema_str(text).map(|(schema, _)| schema).map_err(|error| error.to_string())
@@ -92,7 +93,8 @@ struct Policies<'a> {
 }
 
 impl Policies<'_> {
-    /// A problem of a policy, located at the first `literal` in its file, after the policy's own `@id` if it has one.
+    /// A problem of a policy, located at the first `literal` in its file, after the policy's own
+    /// `@id` if it has one.
     fn at_literal(&self, policy: &PolicyId, literal: &str, problem: &str) -> String {
         let (file, text) = self.file(policy);
         let name = policy_name(policy);
@@ -140,7 +142,8 @@ fn parse_policies<'a>(text: &'a BundleFiles, problems: &mut Vec<String>) -> Poli
     all
 }
 
-/// The place where a policy is nested deeper than people write. Brackets in comments and strings count, too.
+/// The place where a policy is nested deeper than people write. Brackets in comments and strings
+/// count, too.
 fn too_deep(text: &str) -> Option<usize> {
     let mut depth = 0_usize;
     text.char_indices().find_map(|(offset, character)| {

@@ -36,7 +36,8 @@ impl Decision {
     }
 }
 
-/// What the policies in shadow mode would decide. They are evaluated and audited, and change nothing.
+/// What the policies in shadow mode would decide. They are evaluated and audited, and change
+/// nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Shadow {
     /// None of them would decide.
@@ -49,8 +50,8 @@ pub enum Shadow {
 
 /// The permission to issue one set of credentials: every argument of `AssumeRole`.
 ///
-/// Its fields are private and only the policy constructs one, so code that issues credentials without a decision does not
-/// compile.
+/// Its fields are private and only the policy constructs one, so code that issues credentials
+/// without a decision does not compile.
 #[derive(Debug)]
 pub struct Grant {
     role_arn: String,
@@ -165,7 +166,8 @@ pub enum Refusal {
     /// A policy could not be evaluated on this request.
     #[error("a policy failed to evaluate")]
     EvaluationFailed,
-    /// A policy permits it, but the session cannot be scoped for this caller as the profile demands.
+    /// A policy permits it, but the session cannot be scoped for this caller as the profile
+    /// demands.
     #[error("{0}")]
     Unscopable(Unscopable),
 }
@@ -206,8 +208,8 @@ impl Denial {
         &self.reasons
     }
 
-    /// The deciding policies' own `@reason`s. Without any, the message is the same for every refusal, so that nobody learns which
-    /// profiles exist.
+    /// The deciding policies' own `@reason`s. Without any, the message is the same for every
+    /// refusal, so that nobody learns which profiles exist.
     #[must_use]
     pub fn public_message(&self) -> Cow<'static, str> {
         if self.reasons.is_empty() {

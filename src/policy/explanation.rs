@@ -1,8 +1,9 @@
 //! The caller's own dry run: would a request be granted, and what is missing if not.
 //!
-//! What is missing is found by evaluating the request again: with a compliant device of the caller's own, at other hours of the
-//! coming week, and with both. Invariant: the answer holds only public reasons, durations and kinds of missing things. It holds
-//! no rule's name or text, and a profile that does not exist looks like one that nothing permits.
+//! What is missing is found by evaluating the request again: with a compliant device of the
+//! caller's own, at other hours of the coming week, and with both. Invariant: the answer holds only
+//! public reasons, durations and kinds of missing things. It holds no rule's name or text, and a
+//! profile that does not exist looks like one that nothing permits.
 
 use super::cedar_request::RequestContext;
 use super::{Clamp, Policy};

@@ -1,7 +1,8 @@
 //! The policies of a bundle, sorted by scope, and their evaluation.
 //!
-//! Invariant: the result is that of all policies together. A policy is skipped only if it cannot apply: its scope names another
-//! caller, profile or group. So a request for one of a thousand profiles does not pay for the policies of the others.
+//! Invariant: the result is that of all policies together. A policy is skipped only if it cannot
+//! apply: its scope names another caller, profile or group. So a request for one of a thousand
+//! profiles does not pay for the policies of the others.
 
 use super::cedar_request::CedarRequest;
 use super::{Refusal, annotations};
@@ -87,7 +88,8 @@ impl Rules {
 }
 
 impl PolicyScope {
-    /// Callers and profiles have no children, so `in` one of them means `==`. Any other `in` names a group.
+    /// Callers and profiles have no children, so `in` one of them means `==`. Any other `in` names
+    /// a group.
     fn of(policy: &Policy) -> Self {
         Self {
             principal: match policy.principal_constraint() {

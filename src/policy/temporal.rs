@@ -5,7 +5,8 @@
 use cedar_policy::Policy;
 use serde_json::Value;
 
-/// Whether the policy reads `context.now` or `context.weekday`. Reading `context` as a whole counts as reading the time.
+/// Whether the policy reads `context.now` or `context.weekday`. Reading `context` as a whole counts
+/// as reading the time.
 pub(super) fn is_temporal(policy: &Policy) -> bool {
     policy.to_json().map_or(true, |json| reads_time(&json))
 }

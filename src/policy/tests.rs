@@ -145,8 +145,9 @@ fn each_error_has_its_place() {
     problem(PROFILES, "permit (principal, action, resource)", "a.cedar:1:37: ");
 }
 
-/// THREAT: a policy so deeply nested that the parser's stack overflows ends the process, and with it the last good policy.
-/// PREVENTION: such a policy is refused before it is parsed; and loading has a large stack of its own.
+/// THREAT: a policy so deeply nested that the parser's stack overflows ends the process, and with
+/// it the last good policy. PREVENTION: such a policy is refused before it is parsed; and loading
+/// has a large stack of its own.
 #[test]
 fn security_a_deeply_nested_policy_is_refused() {
     let nested = |depth: usize| {

@@ -133,8 +133,9 @@ pub enum Degraded {
 }
 
 impl Degraded {
-    /// Who decides instead: in an outage, the configured mode. Throttling is not an outage, and a caller can cause it by a flood.
-    /// It must neither open the door for that caller (`open`) nor close it for others on the same partition (`closed`).
+    /// Who decides instead: in an outage, the configured mode. Throttling is not an outage, and a
+    /// caller can cause it by a flood. It must neither open the door for that caller (`open`) nor
+    /// close it for others on the same partition (`closed`).
     pub(super) fn mode(&self, configured: FailureMode) -> FailureMode {
         match self {
             Self::Store(StoreError::Throttled(_) | StoreError::Contended) => FailureMode::Memory,

@@ -8,8 +8,8 @@
 //!
 //! Probes that never report are replaced after another `reset_seconds`.
 //!
-//! Invariant: the time is the `now` of the current request, so a process that was frozen for an hour decides correctly at its next
-//! request. Every transition is logged and counted once.
+//! Invariant: the time is the `now` of the current request, so a process that was frozen for an
+//! hour decides correctly at its next request. Every transition is logged and counted once.
 
 use crate::clock::age_micros;
 use crate::lock::lock;
@@ -68,7 +68,8 @@ impl Breaker {
         }
     }
 
-    /// Whether a request at `now` may reach the store. If so, it must report `succeeded` or `failed`.
+    /// Whether a request at `now` may reach the store. If so, it must report `succeeded` or
+    /// `failed`.
     pub(super) fn permits(&self, now: u64) -> bool {
         let mut inner = lock(&self.inner);
         match inner.state {

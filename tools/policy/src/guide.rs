@@ -1,4 +1,5 @@
-//! The worked examples of `docs/policy.md`: each loads without a warning and does what its own expectations say.
+//! The worked examples of `docs/policy.md`: each loads without a warning and does what its own
+//! expectations say.
 
 use super::*;
 use crate::expectations::Outcome;
