@@ -14,6 +14,11 @@ pub(crate) fn is_printable(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
+/// Whether `text` is an AWS account id: 12 digits.
+pub(crate) fn is_account(text: &str) -> bool {
+    text.len() == 12 && is_digits(text)
+}
+
 /// Whether `text` consists of decimal digits; the empty text does.
 pub(crate) fn is_digits(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_digit())

@@ -5,7 +5,7 @@
 //! refused request reaches no later stage.
 
 use crate::audit::AuditRecord;
-use crate::caller::{Caller, NamedSessionRoles};
+use crate::caller::{Caller, MaxRequestAge, NamedSessionRoles, function_owner};
 use crate::config::Config;
 use crate::error::Error;
 use crate::event::Event;
@@ -17,17 +17,19 @@ use crate::response::{Health, Reply, Response, Vended};
 use crate::services::{Reported, Services};
 use futures_util::FutureExt;
 use std::fmt;
+use std::io;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 use time::UtcDateTime;
 
-/// Receives each finished audit line.
-pub type AuditSink = Box<dyn Fn(&str) + Send + Sync>;
+/// Writes each finished audit line. If it fails, the reply holds no credentials.
+pub type AuditSink = Box<dyn Fn(&str) -> io::Result<()> + Send + Sync>;
 
 /// The function, ready to handle requests. All requests share it.
 pub struct App {
     named_session_roles: NamedSessionRoles,
+    max_request_age: MaxRequestAge,
     services: Services,
     audit: AuditSink,
     /// The function's name.
@@ -50,6 +52,8 @@ pub struct Invocation<'a> {
     pub now: UtcDateTime,
     /// How long the reply may take.
     pub time_left: Duration,
+    /// The function's ARN.
+    pub function_arn: &'a str,
 }
 
 impl<'a> Invocation<'a> {
@@ -60,11 +64,16 @@ impl<'a> Invocation<'a> {
     /// deadline in the past is not Lambda's: `cargo lambda watch` sends a constant. It then counts
     /// as the template's ten seconds.
     #[must_use]
-    pub fn new(request_id: &'a str, now: UtcDateTime, deadline: u64) -> Self {
+    pub fn new(
+        request_id: &'a str,
+        now: UtcDateTime,
+        deadline: u64,
+        function_arn: &'a str,
+    ) -> Self {
         let now_millis = u64::try_from(now.unix_timestamp_nanos() / 1_000_000).unwrap_or(0);
         let left = Duration::from_millis(deadline.checked_sub(now_millis).unwrap_or(10_000));
         let reserve = (left / 10).min(Duration::from_millis(500));
-        Self { request_id, now, time_left: left.saturating_sub(reserve) }
+        Self { request_id, now, time_left: left.saturating_sub(reserve), function_arn }
     }
 }
 
@@ -74,6 +83,7 @@ impl App {
     pub fn new(config: Config, services: Services, audit: AuditSink) -> Self {
         Self {
             named_session_roles: config.named_session_roles,
+            max_request_age: config.max_request_age,
             services,
             audit,
             name: config.function_name,
@@ -85,7 +95,7 @@ impl App {
     ///
     /// A request that would outlive its time is given up shortly before, so that it still leaves
     /// its audit line.
-    pub async fn handle(&self, payload: &str, invocation: Invocation<'_>) -> Response {
+    pub async fn handle<'a>(&self, payload: &'a str, invocation: Invocation<'a>) -> Response {
         let event = Event::read(payload);
         let request_id = RequestId::new(invocation.request_id);
         let now = invocation.now;
@@ -95,6 +105,7 @@ impl App {
             request_id,
             event,
             now,
+            own_account: function_owner(invocation.function_arn),
         };
         request.record.policy_in_force(&self.services.policies.held());
         let answer = AssertUnwindSafe(self.answer(&mut request)).catch_unwind();
@@ -107,13 +118,23 @@ impl App {
             tracing::error!(request_id = request.request_id.as_str(), "{error}");
         }
         let readings = self.services.readings(&self.reported, now);
-        (self.audit)(&request.record.close(outcome.as_ref().err(), &readings));
-        response
+        let line = request.record.close(outcome.as_ref().err(), &readings);
+        match (self.audit)(&line) {
+            Ok(()) => response,
+            Err(error) => {
+                let request_id = request.request_id.as_str();
+                tracing::error!(%error, request_id, "the audit line could not be written");
+                Response::render(&Err(Error::NotAudited), &request.quota, &request.request_id)
+            }
+        }
     }
 
     async fn answer(&self, request: &mut InFlight<'_>) -> Result<Reply, Error> {
-        let caller = Caller::from_event(&request.event, &self.named_session_roles)?;
+        let own_account = request.own_account.or_else(|| self.services.sts.account());
+        let named = self.named_session_roles.of_function_in(own_account);
+        let caller = Caller::from_event(&request.event, named)?;
         request.record.caller(&caller);
+        self.max_request_age.check(&request.event, request.now)?;
         self.services.policies.renew(request.now);
         let route = Route::of(&request.event);
         self.admit(request, &caller, tier(route)).await?;
@@ -228,6 +249,7 @@ struct InFlight<'a> {
     event: Event<'a>,
     request_id: RequestId,
     now: UtcDateTime,
+    own_account: Option<&'a str>,
     quota: Outcome,
     record: AuditRecord,
 }

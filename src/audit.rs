@@ -176,6 +176,8 @@ impl AuditRecord {
             return json!({ "type": "audit", "request_id": self.request_id, "code": "INTERNAL_ERROR" }).to_string();
         };
         line.retain(|_, value| !value.is_null());
+        // Lambda treats a line without a level as INFO; this makes it explicit.
+        line.insert("level".to_owned(), "INFO".into());
         line.insert(
             "status".to_owned(),
             public.as_ref().map_or(200, |public| public.status).into(),

@@ -8,16 +8,18 @@ pub use tokens::{ClientTokenInvalid, ClientTokens};
 use crate::secret::{CachedSecret, SecretError};
 use time::{Duration, UtcDateTime};
 
-/// How long client tokens are cached.
-const TTL: Duration = Duration::hours(1);
-
 /// The settings of the second factor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ClientTokenSettings {
     /// Callers need no token.
     NotRequired,
-    /// Callers need one of the tokens in the secret with this name or ARN.
-    Required(String),
+    /// Callers need one of the tokens in a secret.
+    Required {
+        /// The secret's name or ARN.
+        secret: String,
+        /// How long the tokens are cached.
+        ttl: Duration,
+    },
 }
 
 /// Why a request's token is not accepted.
@@ -47,8 +49,8 @@ impl ClientTokenCheck {
     pub fn new(settings: &ClientTokenSettings, aws: &aws_config::SdkConfig) -> Self {
         match settings {
             ClientTokenSettings::NotRequired => Self::NotRequired,
-            ClientTokenSettings::Required(id) => {
-                Self::Required(CachedSecret::from_secrets_manager(aws, id, TTL))
+            ClientTokenSettings::Required { secret, ttl } => {
+                Self::Required(CachedSecret::from_secrets_manager(aws, secret, *ttl))
             }
         }
     }

@@ -8,7 +8,7 @@ mod device;
 mod rate_limit;
 mod variables;
 
-use crate::caller::NamedSessionRoles;
+use crate::caller::{MaxRequestAge, NamedSessionRoles};
 use crate::client_token::ClientTokenSettings;
 use crate::mdm::DeviceSettings;
 use crate::policy::BundleOptions;
@@ -34,6 +34,8 @@ pub struct Config {
     pub client_token: ClientTokenSettings,
     /// `SENTINEL_NAMED_SESSION_ROLES`: roles whose session names identify people.
     pub named_session_roles: NamedSessionRoles,
+    /// `SENTINEL_MAX_REQUEST_AGE`.
+    pub max_request_age: MaxRequestAge,
     /// `AWS_LAMBDA_FUNCTION_NAME`, which Lambda sets.
     pub function_name: String,
     /// `AWS_LAMBDA_LOG_LEVEL`, else `RUST_LOG`.
@@ -67,6 +69,8 @@ impl Config {
         let device = device::read(&mut variables);
         let client_token = client_token(&mut variables);
         let named_session_roles = named_session_roles(&mut variables);
+        let max_request_age =
+            MaxRequestAge(variables.number("SENTINEL_MAX_REQUEST_AGE", 60..=900, 300));
         let log_level = log_level(&mut variables);
         let function_name = variables
             .text("AWS_LAMBDA_FUNCTION_NAME")
@@ -85,6 +89,7 @@ impl Config {
                 device,
                 client_token,
                 named_session_roles,
+                max_request_age,
                 function_name,
                 log_level,
             });
@@ -135,8 +140,17 @@ fn default_duration(variables: &mut Variables) -> SessionDuration {
 }
 
 fn client_token(variables: &mut Variables) -> ClientTokenSettings {
-    let secret = variables.text("SENTINEL_CLIENT_TOKEN_SECRET_ARN");
-    secret.map_or(ClientTokenSettings::NotRequired, ClientTokenSettings::Required)
+    let ttl =
+        Duration::seconds(variables.number("SENTINEL_CLIENT_TOKEN_TTL", 60..=86_400, 3_600).into());
+    match variables.text("SENTINEL_CLIENT_TOKEN_SECRET_ARN") {
+        Some(secret) => ClientTokenSettings::Required { secret, ttl: jittered(ttl) },
+        None => ClientTokenSettings::NotRequired,
+    }
+}
+
+/// Up to a twentieth shorter, so that instances that start together do not refresh together.
+fn jittered(ttl: Duration) -> Duration {
+    ttl - ttl * fastrand::i32(0..1_000) / 20_000
 }
 
 fn named_session_roles(variables: &mut Variables) -> NamedSessionRoles {
@@ -151,7 +165,9 @@ fn named_session_roles(variables: &mut Variables) -> NamedSessionRoles {
     }
 }
 
+/// The stricter one of Lambda's level and this program's own.
 fn log_level(variables: &mut Variables) -> LevelFilter {
+    const LAMBDA: &str = "AWS_LAMBDA_LOG_LEVEL";
     let mut level = |name| match variables.text(name).map(|text| level_named(&text)) {
         Some(None) => {
             variables.problem(name, "is not one of trace, debug, info, warn, error, fatal, off");
@@ -159,8 +175,16 @@ fn log_level(variables: &mut Variables) -> LevelFilter {
         }
         level => level.flatten(),
     };
-    let (lambda, rust) = (level("AWS_LAMBDA_LOG_LEVEL"), level("RUST_LOG"));
-    lambda.or(rust).unwrap_or(LevelFilter::INFO)
+    let (lambda, own) = (level(LAMBDA), level("RUST_LOG"));
+    let lambda_filters =
+        variables.text("AWS_LAMBDA_LOG_FORMAT").is_some_and(|format| format == "JSON");
+    if lambda_filters && lambda.is_some_and(|level| level < LevelFilter::INFO) {
+        variables.problem(
+            LAMBDA,
+            "is above INFO: Lambda would drop the audit lines; set RUST_LOG to log less",
+        );
+    }
+    lambda.into_iter().chain(own).min().unwrap_or(LevelFilter::INFO)
 }
 
 /// Lambda has a level FATAL, `tracing` does not.

@@ -10,7 +10,7 @@
 //! | device | [`DeviceError`] | 403, 503 |
 //! | policy | [`Denial`] | 403 |
 //! | issuing | [`StsError`] | 502, 503 |
-//! | any | `OutOfTime`, `Internal` | 503, 500 |
+//! | any | `OutOfTime`, `NotAudited`, `Internal` | 503, 503, 500 |
 //!
 //! Invariant: each failure has two messages. `Display` is the internal one, for the log and the
 //! audit line. [`Error::public`] is the caller's: fixed text, or a policy's own `@reason`, so
@@ -57,6 +57,9 @@ pub enum Error {
     /// STS issued no credentials.
     #[error(transparent)]
     Sts(#[from] StsError),
+    /// The audit line could not be written, so nothing is issued.
+    #[error("the audit line could not be written")]
+    NotAudited,
     /// Lambda's time for the invocation is nearly over.
     #[error("given up shortly before Lambda's time-out: the services are too slow together")]
     OutOfTime,
@@ -86,11 +89,7 @@ impl Error {
     #[must_use]
     pub fn public(&self) -> PublicError {
         let (status, code, message) = match self {
-            Self::Unauthenticated(_) => (
-                403,
-                "IAM_AUTH_REQUIRED",
-                "Sign the request with AWS credentials (SigV4, service lambda).",
-            ),
+            Self::Unauthenticated(reason) => (403, "IAM_AUTH_REQUIRED", sign_again(*reason)),
             Self::Throttled(_) => {
                 (429, "RATE_LIMITED", "Too many requests. Retry after the seconds in Retry-After.")
             }
@@ -122,6 +121,7 @@ impl Error {
             Self::ClientToken(ClientTokenError::Unavailable(_))
             | Self::Device(DeviceError::Unavailable(_))
             | Self::Sts(StsError::Unavailable(_))
+            | Self::NotAudited
             | Self::OutOfTime => UNAVAILABLE,
             Self::Internal(_) => (
                 500,
@@ -130,6 +130,20 @@ impl Error {
             ),
         };
         PublicError { status, code, message: message.into() }
+    }
+}
+
+fn sign_again(reason: Unauthenticated) -> &'static str {
+    match reason {
+        Unauthenticated::NoIdentity | Unauthenticated::UnknownArn => {
+            "Sign the request with AWS credentials (SigV4, service lambda)."
+        }
+        Unauthenticated::Presigned => {
+            "Pre-signed URLs are not accepted. Put the signature into the Authorization header."
+        }
+        Unauthenticated::TooOld(_) | Unauthenticated::UnknownDate => {
+            "The signature is too old. Sign the request again, and check your clock."
+        }
     }
 }
 

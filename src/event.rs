@@ -65,13 +65,15 @@ pub struct IamIdentity<'a> {
     pub access_key_id: Option<Cow<'a, str>>,
     /// The caller's AWS Organization.
     pub org: Option<Cow<'a, str>>,
+    /// The user id: a unique id, followed by a colon and the session name for roles.
+    pub user_id: Option<Cow<'a, str>>,
 }
 
 impl<'a> IamIdentity<'a> {
     /// An identity of which only the ARN is known.
     #[must_use]
     pub fn of_arn(user_arn: &'a str) -> Self {
-        Self { user_arn: user_arn.into(), access_key_id: None, org: None }
+        Self { user_arn: user_arn.into(), access_key_id: None, org: None, user_id: None }
     }
 
     fn read(members: &Members<'a>) -> Option<Self> {
@@ -79,6 +81,7 @@ impl<'a> IamIdentity<'a> {
             user_arn: members.text("userArn")?,
             access_key_id: members.text("accessKey"),
             org: members.text("principalOrgId"),
+            user_id: members.text("userId").or_else(|| members.text("user")),
         })
     }
 }
@@ -156,6 +159,22 @@ impl<'a> Event<'a> {
             (Some(value), None) => value.string(),
             _ => None,
         }
+    }
+
+    /// Whether a header occurs, whatever the case of its name, once or more often.
+    #[must_use]
+    pub fn has_header(&self, name: &str) -> bool {
+        ["multiValueHeaders", "headers"]
+            .into_iter()
+            .filter_map(|map| self.map(map))
+            .any(|headers| headers.iter().any(|(key, _)| key.eq_ignore_ascii_case(name)))
+    }
+
+    /// Whether the signature is in the query (`X-Amz-Signature`).
+    #[must_use]
+    pub fn is_presigned(&self) -> bool {
+        let is_signature = |(name, _): &Parameter<'_>| name.eq_ignore_ascii_case("X-Amz-Signature");
+        self.all_query_pairs().is_ok_and(|pairs| pairs.iter().any(is_signature))
     }
 
     /// The decoded query parameters in order, repeated ones repeated, without those of a pre-signed

@@ -100,7 +100,8 @@ mod upstream;
 pub use app::{App, AuditSink, Invocation};
 pub use audit::AuditRecord;
 pub use caller::{
-    Caller, CallerKind, InvalidPattern, NamedSessionRoles, Principal, Unauthenticated,
+    Caller, CallerKind, InvalidPattern, MaxRequestAge, NamedSessionRoles, NamedSessions, Principal,
+    Unauthenticated,
 };
 pub use client_token::{
     ClientTokenCheck, ClientTokenError, ClientTokenInvalid, ClientTokenSettings, ClientTokens,

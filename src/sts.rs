@@ -13,6 +13,7 @@ use aws_sdk_sts::primitives::{DateTime, DateTimeFormat};
 use aws_sdk_sts::types::{PolicyDescriptorType, Tag};
 use aws_sdk_sts::{Client, config};
 use secrecy::SecretString;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// The time limits of one attempt and of all of them: well below the function's own, so that the
@@ -63,6 +64,8 @@ pub struct Credentials {
 #[derive(Debug, Clone)]
 pub struct Sts {
     client: Client,
+    /// The function's own account, once STS has returned it.
+    account: Arc<OnceLock<String>>,
 }
 
 impl Sts {
@@ -78,13 +81,25 @@ impl Sts {
             .timeout_config(timeouts)
             .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
             .build();
-        Self { client: Client::from_conf(config) }
+        Self { client: Client::from_conf(config), account: Arc::default() }
+    }
+
+    /// The function's own account, if STS returned it during the start.
+    pub(crate) fn account(&self) -> Option<&str> {
+        self.account.get().map(String::as_str)
     }
 
     /// Opens a connection, with a call that needs no permission. A failure is only logged.
     pub(crate) async fn warm(&self) {
-        if let Err(error) = Box::pin(self.client.get_caller_identity().send()).await {
-            tracing::warn!(error = %sts_error(&error), "no connection to STS during the start");
+        match Box::pin(self.client.get_caller_identity().send()).await {
+            Ok(identity) => {
+                if let Some(account) = identity.account {
+                    let _ = self.account.set(account);
+                }
+            }
+            Err(error) => {
+                tracing::warn!(error = %sts_error(&error), "no connection to STS during the start");
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 //! Invariant: the configured level applies to this crate alone. Libraries log at most warnings and
 //! errors: at lower levels, HTTP and SDK crates log requests and replies, which hold credentials.
 
-use std::io::Write;
+use std::io::{self, Write};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::prelude::*;
@@ -27,8 +27,11 @@ pub fn init(level: LevelFilter) {
 }
 
 /// Writes an audit line to standard output, in one piece.
-pub fn write_audit_line(line: &str) {
-    if let Err(error) = writeln!(std::io::stdout().lock(), "{line}") {
-        tracing::error!(%error, "an audit line was lost");
-    }
+///
+/// # Errors
+/// The line was not written as a whole.
+pub fn write_audit_line(line: &str) -> io::Result<()> {
+    let mut output = io::stdout().lock();
+    writeln!(output, "{line}")?;
+    output.flush()
 }

@@ -48,6 +48,7 @@ pub(super) struct CallerEntry {
     principal: String,
     principal_kind: &'static str,
     account: String,
+    unique_id: Option<String>,
     org: Option<String>,
 }
 
@@ -57,6 +58,7 @@ impl CallerEntry {
             principal: caller.principal().to_string(),
             principal_kind: caller.kind().name(),
             account: caller.account().to_owned(),
+            unique_id: caller.unique_id().map(str::to_owned),
             org: caller.org().map(bounded),
         }
     }

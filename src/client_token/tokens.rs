@@ -6,6 +6,9 @@ use sha2::{Digest, Sha256};
 use std::fmt;
 use subtle::{Choice, ConstantTimeEq};
 
+/// The length of the shortest token that is accepted: 128 bits in hexadecimal digits.
+const SHORTEST: usize = 32;
+
 /// The valid tokens: several, so that old and new ones overlap while clients change over.
 ///
 /// Only their SHA-256 digests are kept. [`verify`](Self::verify) compares the presented token's
@@ -29,13 +32,16 @@ impl ClientTokens {
 }
 
 impl FromSecret for ClientTokens {
-    /// Comma-separated tokens; blanks around one are dropped.
+    /// Comma-separated tokens of at least [`SHORTEST`] characters; blanks around one are dropped.
     fn from_secret(text: &str) -> Result<Self, &'static str> {
         let tokens: Vec<&str> = text.split(',').map(str::trim).collect();
         if text.trim_start().starts_with('{') || !tokens.iter().all(|token| is_printable(token)) {
             return Err(
                 "it is not a comma-separated list of tokens in printable ASCII, none of them empty",
             );
+        }
+        if tokens.iter().any(|token| token.len() < SHORTEST) {
+            return Err("a client token is shorter than 32 characters");
         }
         Ok(Self(tokens.into_iter().map(digest).collect()))
     }

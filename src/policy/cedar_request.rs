@@ -103,6 +103,7 @@ fn caller_attributes(caller: &Caller) -> HashMap<String, RestrictedExpression> {
         ("kind", Some(caller.kind().name())),
         ("session_name", caller.session_name()),
         ("org", caller.org()),
+        ("unique_id", caller.unique_id()),
     ];
     let text = |value: &str| RestrictedExpression::new_string(value.to_owned());
     named(present.map(|(name, value)| (name, value.map(text)))).collect()
