@@ -1104,11 +1104,17 @@ def cargo():
     return tomllib.loads((ROOT / "Cargo.toml").read_text())
 
 
+def cargo_lambda():
+    """The settings of cargo-lambda. In a workspace, it reads those of a package only if a command names the package."""
+    assert "metadata" not in cargo()["package"]
+    return cargo()["workspace"]["metadata"]["lambda"]
+
+
 def test_security_cargo_lambda_makes_no_url():
     """THREAT: `cargo lambda deploy` with enable_function_url makes a URL with AuthType NONE and grants both invoke
     actions to everyone.
     PREVENTION: Cargo.toml does not enable it; the URL is made by its own command, with AWS_IAM."""
-    assert "enable_function_url" not in cargo()["package"]["metadata"]["lambda"]["deploy"]
+    assert "enable_function_url" not in cargo_lambda()["deploy"]
 
 
 def test_security_a_panic_is_a_reply():
@@ -1119,7 +1125,7 @@ def test_security_a_panic_is_a_reply():
 
 
 def test_cargo_lambda_and_sam_deploy_the_same_function():
-    metadata = cargo()["package"]["metadata"]["lambda"]
+    metadata = cargo_lambda()
     function = only(of_type(template("template.yaml"), "AWS::Lambda::Function"))
     assert (metadata["deploy"]["memory"], metadata["deploy"]["timeout"]) == (function["MemorySize"], function["Timeout"])
     layer = source("template.yaml")["Resources"]["PolicyLayer"]["Properties"]

@@ -170,7 +170,7 @@ impl Expectation {
             }
             (Ok(grant), Outcome::Allow) => self.compare_grant(&grant)?,
             (Err(denial), Outcome::Deny) => {
-                same("reason", self.reason.as_deref(), &denial.public_message().into_owned())?
+                same("reason", self.reason.as_deref(), &denial.public_message().into_owned())?;
             }
         }
         same("rules", self.rules.as_ref(), &rules)
