@@ -29,6 +29,7 @@ use tokio::runtime::Runtime;
 
 const MANY: usize = 1_000;
 const TIMES: u32 = 500;
+const FUNCTION: &str = "arn:aws:lambda:eu-central-1:123456789012:function:sentinel-tvm";
 const REQUEST_ID: &str = "0a1b2c3d-4e5f-6789-abcd-ef0123456789";
 
 fn main() {
@@ -38,8 +39,7 @@ fn main() {
     let mut now = now();
     let whole = || {
         now += time::Duration::milliseconds(1);
-        let invocation =
-            Invocation { request_id: REQUEST_ID, now, time_left: Duration::from_mins(1) };
+        let invocation = Invocation::new(REQUEST_ID, now, u64::MAX, FUNCTION);
         let response = runtime.block_on(app.handle(&event(), invocation));
         assert_eq!(response.status_code, 200);
     };
@@ -63,7 +63,10 @@ fn main() {
 
 fn decision(text: &BundleFiles) -> impl FnMut() {
     let policy = load(text);
-    let caller = Caller::from_event(&Event::read(&event()), &NamedSessionRoles::default()).unwrap();
+    let named = NamedSessionRoles::default();
+    let caller =
+        Caller::from_event(&Event::read(&event()), named.of_function_in(Some("123456789012")))
+            .unwrap();
     let profile = ProfileName::try_from("profile-500".to_owned()).unwrap();
     let request = VendRequest { profile, duration: None, device: None };
     move || {
@@ -146,7 +149,14 @@ async fn app(text: &BundleFiles) -> App {
     let starter = Services::open(&config, &services_at_once().await, now()).await.unwrap();
     let services =
         Services { policies: PolicyStore::fixed(Arc::new(load(text)), now()), ..starter };
-    App::new(config, services, Box::new(|line| _ = std::hint::black_box(line)))
+    App::new(
+        config,
+        services,
+        Box::new(|line| {
+            std::hint::black_box(line);
+            Ok(())
+        }),
+    )
 }
 
 /// A DynamoDB that admits everything and an STS that issues, both without a network.

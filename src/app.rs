@@ -5,9 +5,7 @@
 //! refused request reaches no later stage.
 
 use crate::audit::AuditRecord;
-use crate::caller::{
-    Caller, MaxRequestAge, NamedSessionRoles, Unauthenticated, function_owner,
-};
+use crate::caller::{Caller, MaxRequestAge, NamedSessionRoles, Unauthenticated, function_owner};
 use crate::config::Config;
 use crate::error::Error;
 use crate::event::Event;

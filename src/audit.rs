@@ -125,8 +125,8 @@ impl AuditRecord {
     pub fn proven(&mut self, proven: Proven) {
         if proven == Proven::Yes {
             self.caller_proof = Some("verified");
+            self.lap("caller_proof");
         }
-        self.lap("caller_proof");
     }
 
     /// The client token is valid, or none is required.

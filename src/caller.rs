@@ -16,7 +16,7 @@ use crate::alphabet::is_word;
 use crate::digest::{DIGEST_LENGTH, short_digest};
 use crate::event::{Event, IamIdentity};
 use arn::{Identity, ParsedArn};
-pub(crate) use arn::{function_owner, sts_host, is_principal, managed_policy_owner, role_owner};
+pub(crate) use arn::{function_owner, is_principal, managed_policy_owner, role_owner, sts_host};
 use serde::Serialize;
 pub use session_roles::{InvalidPattern, NamedSessionRoles, NamedSessions};
 pub use signature::MaxRequestAge;

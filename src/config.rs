@@ -120,9 +120,8 @@ fn policy_source(variables: &mut Variables) -> PolicySource {
     const NAME: &str = "SENTINEL_POLICY_PARAMETER";
     let directory = policy_dir(variables);
     let ttl = Duration::seconds(variables.number("SENTINEL_POLICY_TTL", 1..=3_600, 30).into());
-    let max_age = Duration::seconds(
-        variables.number("SENTINEL_POLICY_MAX_AGE", 60..=604_800, 3_600).into(),
-    );
+    let max_age =
+        Duration::seconds(variables.number("SENTINEL_POLICY_MAX_AGE", 60..=604_800, 3_600).into());
     if max_age < ttl {
         variables.problem("SENTINEL_POLICY_MAX_AGE", "is below SENTINEL_POLICY_TTL");
     }

@@ -42,8 +42,9 @@
 //! };
 //! let policy = Policy::load(&files, &options)?;
 //!
+//! let own_account = Some("123456789012");
 //! let alice = IamIdentity::of_arn("arn:aws:iam::123456789012:user/alice");
-//! let caller = Caller::verified(&alice, None, &named_session_roles)?;
+//! let caller = Caller::verified(&alice, None, named_session_roles.of_function_in(own_account))?;
 //! let request = VendRequest::parse(&Event::read(r#"{"rawQueryString":"profile=dev"}"#))?;
 //! let id = RequestId::new("0a1b2c3d-4e5f-6789-abcd-ef0123456789");
 //! let (decision, _) = policy.decide(&caller, &request, None, &id, UtcDateTime::UNIX_EPOCH);
@@ -125,7 +126,7 @@ pub use policy::{
 };
 pub use policy_store::{
     InvalidPath, ParameterPath, PolicyHealth, PolicySettings, PolicySource, PolicyStore,
-    ReloadError,
+    PolicyTooOld, ReloadError,
 };
 pub use rate_limit::{
     Admission, Backend, BreakerSettings, BreakerState, Charge, Charged, DecidedBy, Degraded,

@@ -4,7 +4,8 @@
 //! - After that one request reads it again, and all others wait for that read.
 //! - If Secrets Manager does not answer, the old value serves for one more TTL, with a warning. After
 //!   that, or without an old value, the request fails.
-//! - If Secrets Manager refuses (access denied, secret deleted), the old value ends with its TTL.
+//! - If Secrets Manager says that the secret is gone or access denied, the old value ends with its
+//!   TTL.
 //!
 //! Invariant: a secret is a type that prints `[REDACTED]`, has no `==`, and is zeroed when it is
 //! dropped.
@@ -41,6 +42,16 @@ pub enum SecretError {
     /// The secret does not have the expected form.
     #[error("the secret is malformed: {0}")]
     Malformed(&'static str),
+}
+
+impl SecretError {
+    /// Whether somebody has taken the secret away: it is deleted, or the permission to read it is.
+    /// Source: the Secrets Manager API reference on `GetSecretValue`, "Errors".
+    fn is_withdrawal(&self) -> bool {
+        const CODES: [&str; 3] =
+            ["AccessDeniedException", "InvalidRequestException", "ResourceNotFoundException"];
+        matches!(self, Self::Refused(code) if CODES.contains(&code.as_str()))
+    }
 }
 
 /// A value and its freshness.
@@ -153,7 +164,7 @@ impl<T: FromSecret> CachedSecret<T> {
         let error = match read {
             Ok(value) => return Ok(Served { value, freshness: Freshness::Fresh }),
             // Somebody has withdrawn the secret; using it longer would ignore that.
-            Err(error @ SecretError::Refused(_)) => return Err(error),
+            Err(error) if error.is_withdrawal() => return Err(error),
             Err(error) => error,
         };
         let old = self.cache.younger_than(self.ttl.saturating_mul(2), now).ok_or(error)?;

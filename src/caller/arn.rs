@@ -85,7 +85,7 @@ pub(crate) fn is_principal(text: &str, named: &NamedSessionRoles) -> bool {
         Some(Identity::AssumedRole { role, .. }) => named.could_contain(account(text), role),
         Some(Identity::FederatedUser) => false,
         None => match ParsedArn::parse(&format!("{text}/session")).map(|parsed| parsed.identity) {
-            Some(Identity::AssumedRole { role, .. }) => !named.surely_contains(account(text), role),
+            Some(Identity::AssumedRole { role, .. }) => !named.could_contain(account(text), role),
             Some(Identity::FederatedUser) => true,
             Some(Identity::User { .. } | Identity::Root) | None => false,
         },

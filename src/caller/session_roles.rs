@@ -57,11 +57,6 @@ impl NamedSessionRoles {
             |item: &RolePattern| item.account.as_deref().is_none_or(|own| own == account);
         self.0.iter().any(|item| is_possible(item) && matches(&item.pattern, role))
     }
-
-    /// Whether every function counts the sessions of this role as people.
-    pub(super) fn surely_contains(&self, account: &str, role: &str) -> bool {
-        self.of_function_in(None).contains(account, role)
-    }
 }
 
 impl NamedSessions<'_> {

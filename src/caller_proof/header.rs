@@ -85,9 +85,9 @@ impl Proof {
             return false;
         };
         let named = |name: &str| {
-            let mut values = parameters.split(',').filter_map(|parameter| {
-                parameter.trim().strip_prefix(name)?.strip_prefix('=')
-            });
+            let mut values = parameters
+                .split(',')
+                .filter_map(|parameter| parameter.trim().strip_prefix(name)?.strip_prefix('='));
             values.next().filter(|_| values.next().is_none())
         };
         let (Some(credential), Some(signed)) = (named("Credential"), named("SignedHeaders")) else {

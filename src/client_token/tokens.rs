@@ -61,24 +61,30 @@ fn digest(token: &str) -> [u8; 32] {
 mod tests {
     use super::*;
 
+    const OLD: &str = "old-token-0123456789abcdef012345";
+    const NEW: &str = "new-token-0123456789abcdef012345";
+
     #[test]
     fn each_of_several_tokens_is_valid_and_nothing_else() {
-        let tokens = ClientTokens::from_secret("old-token, new-token").unwrap();
-        for valid in ["old-token", "new-token"] {
+        let tokens = ClientTokens::from_secret(&format!("{OLD}, {NEW}")).unwrap();
+        for valid in [OLD, NEW] {
             assert_eq!(tokens.verify(Some(valid)), Ok(()));
         }
-        for wrong in [
-            "",
-            "old-toke",
-            "old-tokenx",
-            "OLD-TOKEN",
-            "old-token,new-token",
-            " old-token",
-            "old-token, new-token",
-        ] {
+        let (both, spaced) = (format!("{OLD},{NEW}"), format!("{OLD}, {NEW}"));
+        let wrong = ["", &OLD[1..], &format!("{OLD}x"), &OLD.to_uppercase(), &both, &spaced];
+        for wrong in wrong {
             assert_eq!(tokens.verify(Some(wrong)), Err(ClientTokenInvalid), "{wrong}");
         }
         assert_eq!(tokens.verify(None), Err(ClientTokenInvalid));
+    }
+
+    /// THREAT: a token that is short enough to guess.
+    /// PREVENTION: a secret with a token below 32 characters is malformed.
+    #[test]
+    fn security_short_tokens_are_no_tokens() {
+        assert!(ClientTokens::from_secret(&OLD[1..]).is_err());
+        assert!(ClientTokens::from_secret(&format!("{OLD},guess")).is_err());
+        assert!(ClientTokens::from_secret(OLD).is_ok());
     }
 
     /// THREAT: an empty secret, or an empty item in it, makes an empty or missing header valid.

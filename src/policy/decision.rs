@@ -207,7 +207,8 @@ impl Denial {
 
     pub(super) fn unscopable(why: Unscopable, rules: Vec<String>) -> Self {
         let reason = "This profile cannot be given to you as it is set up. Tell your administrators the RequestId.";
-        Self::new(Refusal::Unscopable(why), rules, vec![reason.to_owned()]).in_spite_of_permits(true)
+        Self::new(Refusal::Unscopable(why), rules, vec![reason.to_owned()])
+            .in_spite_of_permits(true)
     }
 
     /// Why.
@@ -226,10 +227,6 @@ impl Denial {
     /// refusal, so that nobody learns which profiles exist.
     #[must_use]
     pub fn public_message(&self) -> Cow<'static, str> {
-        if self.reasons.is_empty() {
-            NO_PERMIT.into()
-        } else {
-            self.reasons.join(" ").into()
-        }
+        if self.reasons.is_empty() { NO_PERMIT.into() } else { self.reasons.join(" ").into() }
     }
 }

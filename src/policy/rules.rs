@@ -73,7 +73,8 @@ impl Rules {
 
     /// The policies that can apply to a request.
     pub(super) fn applicable(&self, request: &CedarRequest) -> impl Iterator<Item = &Policy> {
-        self.scoped(request).flat_map(|scoped| scoped.permits.policies().chain(scoped.forbids.policies()))
+        self.scoped(request)
+            .flat_map(|scoped| scoped.permits.policies().chain(scoped.forbids.policies()))
     }
 
     pub(super) fn evaluate(&self, request: &CedarRequest) -> Evaluation {
@@ -109,13 +110,15 @@ impl Rules {
             self.authorizer.is_authorized(request.request(), policies, request.entities());
         matching.extend(response.diagnostics().reason().cloned());
         let errors = response.diagnostics().errors();
-        failed.extend(errors.map(|AuthorizationError::PolicyEvaluationError(error)| {
-            error.policy_id().clone()
-        }));
+        failed.extend(
+            errors
+                .map(|AuthorizationError::PolicyEvaluationError(error)| error.policy_id().clone()),
+        );
     }
 
     fn scoped(&self, request: &CedarRequest) -> impl Iterator<Item = &Scoped> {
-        let scopes = request.scopes().map(|(principal, resource)| PolicyScope { principal, resource });
+        let scopes =
+            request.scopes().map(|(principal, resource)| PolicyScope { principal, resource });
         scopes.filter_map(|scope| self.by_scope.get(&scope))
     }
 }

@@ -61,7 +61,9 @@ impl Boundaries {
         if !self.shifts {
             return single().collect();
         }
-        single().flat_map(|one| single().flat_map(move |other| [one + other, one - other])).collect()
+        single()
+            .flat_map(|one| single().flat_map(move |other| [one + other, one - other]))
+            .collect()
     }
 
     fn collect(&mut self, expression: &Value) {

@@ -349,7 +349,9 @@ fn policy(profiles: &str, cedar: &str) -> Policy {
 fn caller(arn: &str) -> Caller {
     let identity = IamIdentity { org: Some("o-1".into()), ..IamIdentity::of_arn(arn) };
     let source_ip = Some("2001:db8::1".parse().unwrap());
-    Caller::verified(&identity, source_ip, &NamedSessionRoles::default()).unwrap()
+    let named = NamedSessionRoles::default();
+    let named = named.of_function_in(Some("123456789012"));
+    Caller::verified(&identity, source_ip, named).unwrap()
 }
 
 fn decide(policy: &Policy, arn: &str, profile: &str, now: UtcDateTime) -> Decision {

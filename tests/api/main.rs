@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop here")]
 
+mod caller_proof;
 mod client_tokens;
 mod credentials;
 mod devices;
@@ -19,4 +20,5 @@ mod robustness;
 mod scope;
 mod secrets;
 mod security;
+mod signature;
 mod support;

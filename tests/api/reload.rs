@@ -111,7 +111,7 @@ async fn a_hundred_who_wait_share_one_reload() {
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..100 {
         let policies = policies.clone();
-        tasks.spawn(async move { policies.current(later).await.digest().to_owned() });
+        tasks.spawn(async move { policies.current(later).await.unwrap().digest().to_owned() });
     }
     tasks.join_all().await;
     assert_eq!(store.pages().await, 2, "one at the start, one reload");
@@ -163,7 +163,7 @@ async fn health_age(api: &Api) -> (bool, u64) {
 #[tokio::test]
 async fn an_outage_is_bridged_and_asks_for_nothing_in_the_pause() {
     let store = FakeParameters::holding(&BUNDLE).await;
-    let mut api = api(&store).await;
+    let mut api = Api::with_parameters(&store, &[("SENTINEL_POLICY_MAX_AGE", "7200")]).await;
     store.fail(400, "AccessDeniedException").await;
     api.wait(3_600);
     for _ in 0..10 {
@@ -213,6 +213,7 @@ async fn a_reload_that_was_held_up_counts_until_a_later_one_is_back() {
     let at = |seconds| wednesday_morning() + time::Duration::seconds(seconds);
     // The second begins another, as the first has taken too long by its clock.
     let (first, second) = tokio::join!(policies.current(at(30)), policies.current(at(36)));
+    let (first, second) = (first.unwrap(), second.unwrap());
     assert_ne!(first.digest(), old);
     assert_eq!(first.digest(), second.digest());
     assert_eq!(policies.health(at(36)).age_seconds, 0, "the later one's");
@@ -248,4 +249,30 @@ async fn without_a_first_bundle_there_is_no_start() {
     assert_eq!(open(&store).await, ReloadError::Refused("AccessDeniedException".to_owned()));
     store.hang().await;
     assert_eq!(open(&store).await, ReloadError::TimedOut);
+}
+
+/// THREAT: whoever can make Parameter Store fail, by throttling for example, keeps a withdrawn
+/// permission alive for as long as they like.
+/// PREVENTION: past a maximum age a policy decides nothing.
+#[tokio::test]
+async fn security_a_policy_that_cannot_be_reloaded_expires() {
+    let store = FakeParameters::holding(&BUNDLE).await;
+    let mut api = Api::with_parameters(&store, &[("SENTINEL_POLICY_MAX_AGE", "600")]).await;
+    store.fail(400, "ThrottlingException").await;
+    let vends = [
+        (600, 200, "OK"),
+        (60, 503, "SERVICE_UNAVAILABLE"),
+        (396 * 86_400, 503, "SERVICE_UNAVAILABLE"),
+    ];
+    for (seconds, status, code) in vends {
+        api.wait(seconds);
+        assert_eq!(vend(&api).await.outcome(), (status, code.to_owned()));
+    }
+    for path in ["/v1/profiles", "/v1/explain?profile=development"] {
+        assert_eq!(api.send(Call::get(path)).await.status(), 503, "{path}");
+    }
+    assert_eq!(api.send(Call::get("/v1/health")).await.status(), 200);
+    store.answer().await;
+    api.wait(10);
+    assert_eq!(vend(&api).await.status(), 200, "it answers again");
 }

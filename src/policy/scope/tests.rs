@@ -50,7 +50,9 @@ fn problem(settings: ScopeSettings, words: &str) {
 fn caller(arn: &str, org: Option<&str>, ip: Option<&str>) -> Option<Caller> {
     let identity = IamIdentity { org: org.map(Into::into), ..IamIdentity::of_arn(arn) };
     let source_ip = ip.map(|ip| ip.parse().unwrap());
-    Caller::verified(&identity, source_ip, &NamedSessionRoles::default()).ok()
+    let named = NamedSessionRoles::default();
+    let named = named.of_function_in(Some("123456789012"));
+    Caller::verified(&identity, source_ip, named).ok()
 }
 
 fn alice() -> Caller {

@@ -217,8 +217,12 @@ fn rate(index: usize) -> u64 {
 fn limiter(table: SimulatedTable) -> RateLimiter<SimulatedTable> {
     let whole = |number| NonZeroU32::new(number).unwrap();
     let limit = Limit::Quota(Quota::new(whole(REQUESTS), whole(60), whole(REQUESTS)));
-    let limits =
-        Limits { vend: limit, read: limit, memory_max_keys: NonZeroUsize::new(2_000).unwrap() };
+    let limits = Limits {
+        vend: limit,
+        explain: limit,
+        read: limit,
+        memory_max_keys: NonZeroUsize::new(2_000).unwrap(),
+    };
     let breaker =
         BreakerSettings { failure_threshold: 5, reset_seconds: 30, half_open_requests: 3 };
     let settings = SharedSettings {
@@ -232,7 +236,10 @@ fn limiter(table: SimulatedTable) -> RateLimiter<SimulatedTable> {
 fn principal(index: usize) -> Principal {
     let arn = format!("arn:aws:iam::123456789012:user/caller-{index}");
     let named = NamedSessionRoles::default();
-    Caller::verified(&IamIdentity::of_arn(&arn), None, &named).unwrap().principal().clone()
+    Caller::verified(&IamIdentity::of_arn(&arn), None, named.of_function_in(None))
+        .unwrap()
+        .principal()
+        .clone()
 }
 
 fn at(micros: u64) -> UtcDateTime {
