@@ -23,7 +23,6 @@ use sentinel_tvm::{
 use serde_json::json;
 use std::fmt::Write;
 use std::sync::Arc;
-use std::time::Duration;
 use time::UtcDateTime;
 use tokio::runtime::Runtime;
 

@@ -151,6 +151,7 @@ fn default_duration(variables: &mut Variables) -> SessionDuration {
 
 fn caller_proof(variables: &mut Variables) -> CallerProofSettings {
     const NAME: &str = "SENTINEL_CALLER_PROOF";
+    const AUDIENCE: &str = "SENTINEL_CALLER_PROOF_AUDIENCE";
     let mode = match variables.text(NAME).as_deref() {
         Some("off") => CallerProofMode::Off,
         None | Some("accepted") => CallerProofMode::Accepted,
@@ -160,7 +161,6 @@ fn caller_proof(variables: &mut Variables) -> CallerProofSettings {
             CallerProofMode::Required
         }
     };
-    const AUDIENCE: &str = "SENTINEL_CALLER_PROOF_AUDIENCE";
     let audience = variables.text(AUDIENCE);
     if audience.as_deref().is_some_and(|host| !is_host(host)) {
         variables.problem(AUDIENCE, "is not the host of this function's URL");

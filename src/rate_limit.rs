@@ -261,10 +261,10 @@ impl<T: Table> Shared<T> {
     fn report(&self, error: Option<&StoreError>, now: u64) {
         match error {
             None | Some(StoreError::Throttled(_) | StoreError::Contended) => {
-                self.breaker.succeeded()
+                self.breaker.succeeded();
             }
             Some(StoreError::Unreachable(_) | StoreError::Misconfigured(_)) => {
-                self.breaker.failed(now)
+                self.breaker.failed(now);
             }
         }
         if let Some(error) = error {

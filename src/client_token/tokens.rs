@@ -32,7 +32,7 @@ impl ClientTokens {
 }
 
 impl FromSecret for ClientTokens {
-    /// Comma-separated tokens of at least [`SHORTEST`] characters; blanks around one are dropped.
+    /// Comma-separated tokens of at least 32 characters; blanks around one are dropped.
     fn from_secret(text: &str) -> Result<Self, &'static str> {
         let tokens: Vec<&str> = text.split(',').map(str::trim).collect();
         if text.trim_start().starts_with('{') || !tokens.iter().all(|token| is_printable(token)) {

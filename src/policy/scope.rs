@@ -113,7 +113,7 @@ impl ScopeSettings {
             parsed
                 .map_err(|found| {
                     problems
-                        .extend(found.into_iter().map(|found| format!("session_policy: {found}")))
+                        .extend(found.into_iter().map(|found| format!("session_policy: {found}")));
                 })
                 .ok()
         });

@@ -117,7 +117,7 @@ impl Breaker {
                 inner.state = State::Closed { failures: failures + 1 };
             }
             State::Closed { .. } | State::HalfOpen { .. } => {
-                inner.transition_to(State::Open { since: now })
+                inner.transition_to(State::Open { since: now });
             }
             State::Open { .. } => {}
         }
@@ -148,10 +148,10 @@ impl Inner {
                 "the limiter's breaker opens: DynamoDB is not asked for a while"
             ),
             BreakerState::HalfOpen => {
-                tracing::info!(?from, ?to, "the limiter's breaker probes DynamoDB")
+                tracing::info!(?from, ?to, "the limiter's breaker probes DynamoDB");
             }
             BreakerState::Closed => {
-                tracing::info!(?from, ?to, "the limiter's breaker closes: DynamoDB decides again")
+                tracing::info!(?from, ?to, "the limiter's breaker closes: DynamoDB decides again");
             }
         }
     }
