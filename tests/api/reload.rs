@@ -271,8 +271,28 @@ async fn security_a_policy_that_cannot_be_reloaded_expires() {
     for path in ["/v1/profiles", "/v1/explain?profile=development"] {
         assert_eq!(api.send(Call::get(path)).await.status(), 503, "{path}");
     }
-    assert_eq!(api.send(Call::get("/v1/health")).await.status(), 200);
+    let health = api.send(Call::get("/v1/health")).await;
+    assert_eq!((health.status(), &health.body()["status"]), (200, &json!("failing")));
     store.answer().await;
     api.wait(10);
     assert_eq!(vend(&api).await.status(), 200, "it answers again");
+}
+
+#[tokio::test]
+async fn health_looks_for_a_newer_policy_first() {
+    let store = FakeParameters::holding(&BUNDLE).await;
+    let mut api = api(&store).await;
+    let old = health(&api).await["digest"].clone();
+    store.put(&[("policies/closed", CLOSED)]);
+    api.wait(3_000);
+    let fresh = api.send(Call::get("/v1/health")).await.body();
+    assert_ne!(fresh["policy"]["digest"], old, "an idle instance does not show what it held");
+    assert_eq!((&fresh["status"], &fresh["policy"]["age_seconds"]), (&json!("ok"), &json!(0)));
+    store.fail(500, "InternalServerError").await;
+    api.wait(600);
+    let failing = api.send(Call::get("/v1/health")).await.body();
+    assert_eq!(
+        (&failing["status"], &failing["policy"]["stale"]),
+        (&json!("degraded"), &json!(true))
+    );
 }
