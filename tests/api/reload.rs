@@ -1,19 +1,10 @@
 //! The policy from Parameter Store: when it is asked for anew, and what decides when it cannot be had.
 
-use crate::support::parameters::{FakeParameters, PATH};
-use crate::support::{Answer, Api, Call, config, sdk_config, wednesday_morning};
-use sentinel_tvm::{BundleFiles, PolicyStore, ReloadError};
+use crate::support::parameters::{BUNDLE, CLOSED, FakeParameters, PROFILES};
+use crate::support::{Answer, Api, Call};
+use sentinel_tvm::BundleFiles;
 use serde_json::{Value, json};
 use std::time::Duration as Real;
-
-const PROFILES: &str = r#"
-    [development]
-    role_arn = "arn:aws:iam::222222222222:role/vended-development"
-"#;
-const OPEN: &str = r#"@id("open") permit (principal, action, resource);"#;
-const CLOSED: &str =
-    r#"@id("closed") @reason("Closed for today.") forbid (principal, action, resource);"#;
-const BUNDLE: [(&str, &str); 2] = [("profiles", PROFILES), ("policies/access", OPEN)];
 
 /// A function whose policy is in `store`.
 async fn api(store: &FakeParameters) -> Api {
@@ -26,17 +17,6 @@ async fn vend(api: &Api) -> Answer {
 
 async fn health(api: &Api) -> Value {
     api.send(Call::get("/v1/health")).await.body()["policy"].clone()
-}
-
-/// Waits until `store` has been asked for that many pages, as it is by a reload beside the requests.
-async fn until_asked(store: &FakeParameters, pages: usize) {
-    for _ in 0..1_000 {
-        if store.pages().await >= pages {
-            return;
-        }
-        tokio::time::sleep(Real::from_millis(5)).await;
-    }
-    panic!("no reload");
 }
 
 #[tokio::test]
@@ -95,26 +75,12 @@ async fn within_two_thirds_of_the_ttl_nothing_is_asked_and_then_beside_the_reque
         200,
         "the old one decides for its whole TTL, and nobody waits"
     );
-    until_asked(&store, 3).await;
+    store.until_asked(3).await;
     api.wait(3);
     while vend(&api).await.status() == 200 {
         tokio::time::sleep(Real::from_millis(5)).await;
     }
     assert_eq!(store.pages().await, 3, "one reload of two pages");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_hundred_who_wait_share_one_reload() {
-    let store = FakeParameters::holding(&BUNDLE).await;
-    let policies = policies(&store).await;
-    let later = wednesday_morning() + time::Duration::seconds(31);
-    let mut tasks = tokio::task::JoinSet::new();
-    for _ in 0..100 {
-        let policies = policies.clone();
-        tasks.spawn(async move { policies.current(later).await.digest().to_owned() });
-    }
-    tasks.join_all().await;
-    assert_eq!(store.pages().await, 2, "one at the start, one reload");
 }
 
 /// THREAT: a broken, empty or half-written update opens or closes the door, or an attacker who can make Parameter Store fail does.
@@ -195,57 +161,4 @@ async fn a_mixture_of_two_versions_waits_for_the_rest() {
     store.put(&[("digest", &whole(&[BUNDLE[0], BUNDLE[1], ("policies/closed", CLOSED)]))]);
     api.wait(5);
     assert_eq!(vend(&api).await.status(), 403);
-}
-
-/// A policy that `store` holds, with what it is loaded from the start.
-async fn policies(store: &FakeParameters) -> PolicyStore {
-    let setting = config(&[("SENTINEL_POLICY_PARAMETER", PATH)]).policy;
-    PolicyStore::open(&setting, &sdk_config(&store.uri()).await, wednesday_morning()).await.unwrap()
-}
-
-#[tokio::test]
-async fn a_reload_that_was_held_up_counts_until_a_later_one_is_back() {
-    let store = FakeParameters::holding(&BUNDLE).await;
-    let policies = policies(&store).await;
-    let old = policies.held().digest().to_owned();
-    store.put(&[("policies/closed", CLOSED)]);
-    store.answer_after(Real::from_millis(100)).await;
-    let at = |seconds| wednesday_morning() + time::Duration::seconds(seconds);
-    // The second begins another, as the first has taken too long by its clock.
-    let (first, second) = tokio::join!(policies.current(at(30)), policies.current(at(36)));
-    assert_ne!(first.digest(), old);
-    assert_eq!(first.digest(), second.digest());
-    assert_eq!(policies.health(at(36)).age_seconds, 0, "the later one's");
-}
-
-#[tokio::test]
-async fn a_start_in_the_middle_of_a_change_waits_for_its_end() {
-    let store = FakeParameters::holding(&BUNDLE).await;
-    store.put(&[("digest", "of something else")]);
-    let started = async { policies(&store).await };
-    let changed = async {
-        until_asked(&store, 2).await;
-        store.delete("digest");
-    };
-    let (policies, ()) = tokio::join!(started, changed);
-    assert_eq!(policies.health(wednesday_morning()).profiles, 1);
-}
-
-#[tokio::test]
-async fn without_a_first_bundle_there_is_no_start() {
-    let open = async |store: &FakeParameters| {
-        let setting = config(&[("SENTINEL_POLICY_PARAMETER", PATH)]).policy;
-        PolicyStore::open(&setting, &sdk_config(&store.uri()).await, wednesday_morning())
-            .await
-            .unwrap_err()
-    };
-    let store = FakeParameters::holding(&[]).await;
-    assert!(matches!(open(&store).await, ReloadError::Bundle(_)));
-    store.put(&[("profiles", "[x]"), ("policies/a", "permit")]);
-    let problems = open(&store).await.to_string();
-    assert!(problems.contains("profiles.toml: ") && problems.contains("a.cedar:1:"), "{problems}");
-    store.fail(400, "AccessDeniedException").await;
-    assert_eq!(open(&store).await, ReloadError::Refused("AccessDeniedException".to_owned()));
-    store.hang().await;
-    assert_eq!(open(&store).await, ReloadError::TimedOut);
 }

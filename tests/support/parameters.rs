@@ -11,6 +11,19 @@ use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 pub(crate) const PATH: &str = "/sentinel/policy";
 const PAGE: usize = 2;
 
+/// One profile.
+pub(crate) const PROFILES: &str = r#"
+    [development]
+    role_arn = "arn:aws:iam::222222222222:role/vended-development"
+"#;
+/// A rule that permits everything.
+const OPEN: &str = r#"@id("open") permit (principal, action, resource);"#;
+/// A rule that refuses everything.
+pub(crate) const CLOSED: &str =
+    r#"@id("closed") @reason("Closed for today.") forbid (principal, action, resource);"#;
+/// A policy that grants the profile to everybody.
+pub(crate) const BUNDLE: [(&str, &str); 2] = [("profiles", PROFILES), ("policies/access", OPEN)];
+
 pub(crate) struct FakeParameters {
     server: MockServer,
     held: Held,
@@ -68,6 +81,17 @@ impl FakeParameters {
     /// How many pages have been asked for since the last change of how it answers.
     pub(crate) async fn pages(&self) -> usize {
         self.server.received_requests().await.unwrap().len()
+    }
+
+    /// Waits until it has been asked for that many pages, as it is by a reload beside the requests.
+    pub(crate) async fn until_asked(&self, pages: usize) {
+        for _ in 0..1_000 {
+            if self.pages().await >= pages {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        panic!("no reload");
     }
 
     async fn respond(&self, response: impl Respond + 'static) {

@@ -1,7 +1,8 @@
 //! An outage in the middle: nobody's budget is reset, lost or charged twice.
 
 use super::{admit, after, instance, key, micros, passes, quota, start};
-use crate::support::{Dynamo, Front};
+use crate::support::Dynamo;
+use crate::support::dynamo::Front;
 use sentinel_tvm::DecidedBy;
 
 #[tokio::test]
