@@ -1,4 +1,4 @@
-//! The policy from Parameter Store: when it is asked for anew, and what decides when it cannot be had.
+//! The policy from Parameter Store: when it reloads, and which bundle decides when it cannot.
 
 use crate::support::parameters::{BUNDLE, CLOSED, FakeParameters, PROFILES};
 use crate::support::{Answer, Api, Call};
@@ -40,7 +40,7 @@ async fn a_change_decides_within_the_ttl_without_a_restart() {
 }
 
 #[tokio::test]
-async fn a_bundle_of_many_pages_is_taken_whole() {
+async fn a_bundle_of_several_pages_loads_completely() {
     let permits: Vec<(String, String)> = (0..7)
         .map(|n| {
             (
@@ -61,7 +61,7 @@ async fn a_bundle_of_many_pages_is_taken_whole() {
 }
 
 #[tokio::test]
-async fn within_two_thirds_of_the_ttl_nothing_is_asked_and_then_beside_the_request() {
+async fn after_two_thirds_of_the_ttl_the_policy_reloads_beside_the_requests() {
     let store = FakeParameters::holding(&BUNDLE).await;
     let mut api = api(&store).await;
     for _ in 0..20 {
@@ -73,7 +73,7 @@ async fn within_two_thirds_of_the_ttl_nothing_is_asked_and_then_beside_the_reque
     assert_eq!(
         vend(&api).await.status(),
         200,
-        "the old one decides for its whole TTL, and nobody waits"
+        "the old bundle decides for its whole TTL, and no request waits"
     );
     store.until_asked(3).await;
     api.wait(3);
@@ -83,10 +83,10 @@ async fn within_two_thirds_of_the_ttl_nothing_is_asked_and_then_beside_the_reque
     assert_eq!(store.pages().await, 3, "one reload of two pages");
 }
 
-/// THREAT: a broken, empty or half-written update opens or closes the door, or an attacker who can make Parameter Store fail does.
-/// PREVENTION: the last good bundle decides, with a WARN, and its age is told; it is asked for again soon.
+/// THREAT: a broken, empty or incomplete update grants or refuses everything; or an attacker who can make Parameter Store fail does so.
+/// PREVENTION: the last good bundle decides, with a WARN, and its age is in the health reply; the reload is retried soon.
 #[tokio::test]
-async fn security_what_does_not_load_leaves_the_last_good_bundle_in_force() {
+async fn security_a_bundle_that_does_not_load_leaves_the_last_good_one_in_force() {
     let store = FakeParameters::holding(&BUNDLE).await;
     let mut api = api(&store).await;
     let good = vend(&api).await.audit["policy_digest"].clone();
@@ -127,7 +127,7 @@ async fn health_age(api: &Api) -> (bool, u64) {
 }
 
 #[tokio::test]
-async fn an_outage_is_bridged_and_asks_for_nothing_in_the_pause() {
+async fn in_an_outage_the_last_bundle_decides_and_reloads_pause() {
     let store = FakeParameters::holding(&BUNDLE).await;
     let mut api = api(&store).await;
     store.fail(400, "AccessDeniedException").await;
@@ -147,7 +147,7 @@ async fn an_outage_is_bridged_and_asks_for_nothing_in_the_pause() {
 }
 
 #[tokio::test]
-async fn a_mixture_of_two_versions_waits_for_the_rest() {
+async fn a_mixture_of_two_versions_is_not_used() {
     let whole = |parameters: &[(&str, &str)]| {
         let owned = parameters.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
         BundleFiles::from_parameters(owned).unwrap().digest().to_owned()

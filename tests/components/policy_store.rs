@@ -12,7 +12,7 @@ async fn policies(store: &FakeParameters) -> PolicyStore {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hundred_who_wait_share_one_reload() {
+async fn a_hundred_waiting_requests_share_one_reload() {
     let store = FakeParameters::holding(&BUNDLE).await;
     let policies = policies(&store).await;
     let later = wednesday_morning() + time::Duration::seconds(31);
@@ -26,7 +26,7 @@ async fn a_hundred_who_wait_share_one_reload() {
 }
 
 #[tokio::test]
-async fn a_reload_that_was_held_up_counts_until_a_later_one_is_back() {
+async fn a_delayed_reload_counts_until_a_later_one_finishes() {
     let store = FakeParameters::holding(&BUNDLE).await;
     let policies = policies(&store).await;
     let old = policies.held().digest().to_owned();
@@ -41,7 +41,7 @@ async fn a_reload_that_was_held_up_counts_until_a_later_one_is_back() {
 }
 
 #[tokio::test]
-async fn a_start_in_the_middle_of_a_change_waits_for_its_end() {
+async fn a_start_during_a_change_waits_for_its_end() {
     let store = FakeParameters::holding(&BUNDLE).await;
     store.put(&[("digest", "of something else")]);
     let started = async { policies(&store).await };
@@ -54,7 +54,7 @@ async fn a_start_in_the_middle_of_a_change_waits_for_its_end() {
 }
 
 #[tokio::test]
-async fn without_a_first_bundle_there_is_no_start() {
+async fn without_a_first_bundle_the_function_does_not_start() {
     let open = async |store: &FakeParameters| {
         let setting = config(&[("SENTINEL_POLICY_PARAMETER", PATH)]).policy;
         PolicyStore::open(&setting, &sdk_config(&store.uri()).await, wednesday_morning())

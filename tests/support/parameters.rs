@@ -33,7 +33,7 @@ pub(crate) struct FakeParameters {
 type Held = Arc<Mutex<BTreeMap<String, String>>>;
 
 impl FakeParameters {
-    /// One that holds these parameters.
+    /// A store with these parameters.
     pub(crate) async fn holding(parameters: &[(&str, &str)]) -> Self {
         let store = Self { server: MockServer::start().await, held: Held::default() };
         store.put(parameters);
@@ -54,12 +54,12 @@ impl FakeParameters {
         self.held.lock().unwrap().remove(name).unwrap();
     }
 
-    /// From now on it answers again; forgets what was asked so far.
+    /// From now on it answers; forgets earlier requests.
     pub(crate) async fn answer(&self) {
         self.answer_after(Duration::ZERO).await;
     }
 
-    /// From now on it answers after a while; forgets what was asked so far.
+    /// From now on it answers after a delay; forgets earlier requests.
     pub(crate) async fn answer_after(&self, delay: Duration) {
         self.respond(Pages { held: Arc::clone(&self.held), delay }).await;
     }
@@ -78,12 +78,12 @@ impl FakeParameters {
         self.respond(ResponseTemplate::new(200).set_delay(Duration::from_mins(1))).await;
     }
 
-    /// How many pages have been asked for since the last change of how it answers.
+    /// The number of pages requested since the last change.
     pub(crate) async fn pages(&self) -> usize {
         self.server.received_requests().await.unwrap().len()
     }
 
-    /// Waits until it has been asked for that many pages, as it is by a reload beside the requests.
+    /// Waits until this many pages have been requested: a reload beside the requests takes its time.
     pub(crate) async fn until_asked(&self, pages: usize) {
         for _ in 0..1_000 {
             if self.pages().await >= pages {

@@ -3,7 +3,7 @@
 use super::EVENTS;
 use serde_json::{Value, json};
 
-/// An event to send. By default an Identity Center user asks the Function URL for `development`.
+/// An event to send. By default an Identity Center user requests `development` from the Function URL.
 #[derive(Clone)]
 pub(crate) struct Call(Value);
 

@@ -148,7 +148,7 @@ fn header() -> impl Strategy<Value = (String, Vec<String>)> {
     (select(names).prop_map(String::from), vec(value, 1..=3))
 }
 
-/// A value of any type, often one that might be believed.
+/// A value of any type, often one that a reader could accept.
 fn value() -> impl Strategy<Value = Value> {
     let texts = vec![
         "",

@@ -1,4 +1,4 @@
-//! A table that fails: who decides, how long it takes, and what the breaker makes of it.
+//! A table that fails: what decides instead, how long it takes, and when the breaker opens.
 
 use super::{SETTINGS, admit, after, instance, limiter, passes, quota, start};
 use crate::support::Dynamo;
@@ -37,7 +37,7 @@ async fn decided_locally(limiter: &RateLimiter, error: &StoreError, opens: bool)
 }
 
 #[tokio::test]
-async fn each_class_of_failure_is_decided_locally_and_judged_by_its_class() {
+async fn each_class_of_failure_falls_back_and_only_outages_open_the_breaker() {
     let unreachable = |cause: &str| StoreError::Unreachable(cause.to_owned());
     for (status, code, error, opens) in [
         (500, "InternalServerError", unreachable("InternalServerError"), true),
@@ -121,7 +121,7 @@ async fn a_table_that_hangs_costs_the_time_out_until_the_breaker_opens() {
     dynamo.requests();
     let admission = admit(&limiter, "alice", start()).await;
     assert_eq!(degraded(&admission), &Degraded::BreakerOpen);
-    assert!(dynamo.requests().is_empty(), "the table is not asked");
+    assert!(dynamo.requests().is_empty(), "the table gets no request");
 }
 
 #[tokio::test]
@@ -143,7 +143,7 @@ async fn one_hot_principal_does_not_open_the_breaker_for_the_others() {
 }
 
 #[tokio::test]
-async fn the_failure_mode_says_what_an_outage_does() {
+async fn the_failure_mode_decides_during_an_outage() {
     let dynamo = Dynamo::start().await;
     dynamo.fail(500, "InternalServerError");
     for (failure_mode, expected) in
@@ -158,7 +158,7 @@ async fn the_failure_mode_says_what_an_outage_does() {
 }
 
 #[tokio::test]
-async fn the_breaker_probes_after_its_time_and_closes_when_the_table_is_back() {
+async fn the_breaker_probes_after_its_reset_time_and_closes_when_the_table_answers() {
     let dynamo = Dynamo::start().await;
     dynamo.fail(500, "InternalServerError");
     let limiter = instance(&dynamo, quota(100)).await;

@@ -1,4 +1,4 @@
-//! Regression tests for the limiter: no race, no shared budget, no way round it through an outage; part of `cargo test security`.
+//! Regression tests for the limiter: no race, no shared quota, no bypass through an outage; part of `cargo test security`.
 
 use super::{SETTINGS, admit, after, instance, key, limiter, passes, quota, start, user};
 use crate::support::Dynamo;
@@ -42,7 +42,7 @@ async fn many_instances_at_one_moment_admit_exactly_the_burst() {
 /// THREAT: a caller spreads concurrent requests over the edge of a window, where fixed windows admit two quotas.
 /// PREVENTION: the limiter has no window; it admits the burst, and then one request per interval.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn tasks_and_instances_with_a_moving_clock_admit_exactly_what_is_due() {
+async fn concurrent_instances_with_a_moving_clock_admit_exactly_the_quota() {
     let dynamo = Dynamo::start().await;
     let instances = instances(&dynamo, quota(60), 4).await;
     let mut admitted = 0;
@@ -61,7 +61,7 @@ async fn tasks_and_instances_with_a_moving_clock_admit_exactly_what_is_due() {
     assert_eq!(admitted, 60 + 9, "and never fewer");
 }
 
-/// One step of a schedule: which instance asks, and how many milliseconds after the step before.
+/// The requests and the burst of a quota, and steps: which instance admits, and how many milliseconds after the step before.
 fn schedule() -> impl Strategy<Value = (u32, u32, Vec<(usize, u32)>)> {
     (1_u32..30, 1_u32..12, proptest::collection::vec((0_usize..3, 0_u32..4_000), 1..40))
 }
@@ -69,7 +69,7 @@ fn schedule() -> impl Strategy<Value = (u32, u32, Vec<(usize, u32)>)> {
 /// THREAT: some order of requests over several instances admits more than the quota, or refuses a caller who is within it.
 /// PREVENTION: the table is the only state that decides; any number of instances admit what one limiter would.
 #[test]
-fn any_schedule_over_instances_admits_what_one_bucket_would() {
+fn any_schedule_over_instances_admits_what_one_limiter_would() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let mut runner =
         TestRunner::new(Config { cases: 60, failure_persistence: None, ..Config::default() });
@@ -97,7 +97,7 @@ fn any_schedule_over_instances_admits_what_one_bucket_would() {
 /// THREAT: one caller uses up another's quota, or requests of one kind use up the quota of another kind.
 /// PREVENTION: the key holds the tier and the whole principal.
 #[tokio::test]
-async fn principals_and_tiers_do_not_touch_each_other() {
+async fn principals_and_tiers_have_separate_keys() {
     let dynamo = Dynamo::start().await;
     let limiter = instance(&dynamo, quota(1)).await;
     assert!(passes(&admit(&limiter, "alice", start()).await));

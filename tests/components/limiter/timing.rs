@@ -5,7 +5,7 @@ use crate::support::Dynamo;
 use sentinel_tvm::{Outcome, RetryAfter};
 
 #[tokio::test]
-async fn whoever_waits_as_told_is_admitted_by_any_instance() {
+async fn after_the_retry_after_any_instance_admits() {
     let dynamo = Dynamo::start().await;
     let [one, other] = [instance(&dynamo, quota(5)).await, instance(&dynamo, quota(5)).await];
     for _ in 0..5 {
@@ -21,7 +21,7 @@ async fn whoever_waits_as_told_is_admitted_by_any_instance() {
 }
 
 #[tokio::test]
-async fn a_clock_that_is_ahead_admits_its_lead_and_no_more() {
+async fn a_clock_that_is_ahead_admits_no_more_than_its_lead() {
     let dynamo = Dynamo::start().await;
     let [right, fast] = [instance(&dynamo, quota(60)).await, instance(&dynamo, quota(60)).await];
     let mut admitted = 0;
