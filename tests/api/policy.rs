@@ -22,7 +22,7 @@ async fn working_hours_open_and_close_on_the_minute() {
 }
 
 #[tokio::test]
-async fn a_forbids_reason_reaches_the_caller_and_its_name_the_log_only() {
+async fn the_reason_of_a_forbid_reaches_the_caller_and_its_id_only_the_log() {
     let mut api = Api::start().await;
     api.now += Duration::days(3) + Duration::hours(10);
     let answer = api.send(Call::get("/?profile=hours")).await;
@@ -106,7 +106,7 @@ async fn explained(api: &Api, query: &str) -> serde_json::Value {
 }
 
 #[tokio::test]
-async fn explain_tells_what_would_be_granted_without_granting_it() {
+async fn explain_reports_the_grant_without_granting_it() {
     let api = Api::start().await;
     assert_eq!(
         explained(&api, "profile=development").await,
@@ -118,7 +118,7 @@ async fn explain_tells_what_would_be_granted_without_granting_it() {
 }
 
 #[tokio::test]
-async fn explain_tells_what_is_missing() {
+async fn explain_reports_what_is_missing() {
     const NOTHING: &[&str] = &["No policy permits this."];
     let mut api = Api::start().await;
     let refused = |reasons: &[&str], missing: &[&str]| json!({ "allowed": false, "reasons": reasons, "missing": missing, "obstacles": [] });
@@ -127,7 +127,7 @@ async fn explain_tells_what_is_missing() {
     assert_eq!(
         explained(&api, "profile=no-such-profile").await,
         refused(NOTHING, &[]),
-        "a profile that does not exist looks the same"
+        "the reply does not show whether a profile exists"
     );
     api.now += Duration::hours(10);
     assert_eq!(
