@@ -1,5 +1,7 @@
 //! Imports in `src/` point down the list of layers, never up and never in a circle.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop here")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop here")]
 
+mod caller_proof;
 mod client_tokens;
 mod credentials;
 mod devices;
@@ -16,4 +17,5 @@ mod reload;
 mod robustness;
 mod scope;
 mod security;
+mod signature;
 mod support;

@@ -129,7 +129,7 @@ async fn health_age(api: &Api) -> (bool, u64) {
 #[tokio::test]
 async fn in_an_outage_the_last_bundle_decides_and_reloads_pause() {
     let store = FakeParameters::holding(&BUNDLE).await;
-    let mut api = api(&store).await;
+    let mut api = Api::with_parameters(&store, &[("SENTINEL_POLICY_MAX_AGE", "7200")]).await;
     store.fail(400, "AccessDeniedException").await;
     api.wait(3_600);
     for _ in 0..10 {
@@ -161,4 +161,50 @@ async fn a_mixture_of_two_versions_is_not_used() {
     store.put(&[("digest", &whole(&[BUNDLE[0], BUNDLE[1], ("policies/closed", CLOSED)]))]);
     api.wait(5);
     assert_eq!(vend(&api).await.status(), 403);
+}
+
+/// THREAT: whoever can make Parameter Store fail, by throttling for example, keeps a withdrawn
+/// permission alive for as long as they like.
+/// PREVENTION: past a maximum age a policy decides nothing.
+#[tokio::test]
+async fn security_a_policy_that_cannot_be_reloaded_expires() {
+    let store = FakeParameters::holding(&BUNDLE).await;
+    let mut api = Api::with_parameters(&store, &[("SENTINEL_POLICY_MAX_AGE", "600")]).await;
+    store.fail(400, "ThrottlingException").await;
+    let vends = [
+        (600, 200, "OK"),
+        (60, 503, "SERVICE_UNAVAILABLE"),
+        (396 * 86_400, 503, "SERVICE_UNAVAILABLE"),
+    ];
+    for (seconds, status, code) in vends {
+        api.wait(seconds);
+        assert_eq!(vend(&api).await.outcome(), (status, code.to_owned()));
+    }
+    for path in ["/v1/profiles", "/v1/explain?profile=development"] {
+        assert_eq!(api.send(Call::get(path)).await.status(), 503, "{path}");
+    }
+    let health = api.send(Call::get("/v1/health")).await;
+    assert_eq!((health.status(), &health.body()["status"]), (200, &json!("failing")));
+    store.answer().await;
+    api.wait(10);
+    assert_eq!(vend(&api).await.status(), 200, "it answers again");
+}
+
+#[tokio::test]
+async fn health_looks_for_a_newer_policy_first() {
+    let store = FakeParameters::holding(&BUNDLE).await;
+    let mut api = api(&store).await;
+    let old = health(&api).await["digest"].clone();
+    store.put(&[("policies/closed", CLOSED)]);
+    api.wait(3_000);
+    let fresh = api.send(Call::get("/v1/health")).await.body();
+    assert_ne!(fresh["policy"]["digest"], old, "an idle instance does not show what it held");
+    assert_eq!((&fresh["status"], &fresh["policy"]["age_seconds"]), (&json!("ok"), &json!(0)));
+    store.fail(500, "InternalServerError").await;
+    api.wait(600);
+    let failing = api.send(Call::get("/v1/health")).await.body();
+    assert_eq!(
+        (&failing["status"], &failing["policy"]["stale"]),
+        (&json!("degraded"), &json!(true))
+    );
 }

@@ -129,7 +129,7 @@ async fn session_names_of_unlisted_roles_are_ignored() {
     assert_eq!(alice_only.status(), 403);
     for name in ["alice@example.com", "AWSReservedSSO_Developer", "other"] {
         let answer = api.send(Call::by(&session(name))).await;
-        assert_eq!(answer.audit["source_identity"], "sentinel-ci-runner");
+        assert_eq!(answer.audit["source_identity"], "sentinel-ci-runner=ef713d7af44d1c0d");
         assert_eq!(answer.audit["session_name"], "ci-runner-0a1b2c3d");
     }
     assert_eq!(api.send(Call::by(&session("a-fresh-name"))).await.status(), 429);

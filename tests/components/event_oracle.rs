@@ -134,9 +134,9 @@ fn event_reads<'a>(event: &Event, names: impl Iterator<Item = &'a String>) -> Re
         identity: event.iam_identity().map(|identity| {
             let owned = |text: Option<std::borrow::Cow<str>>| text.map(String::from);
             Identity(
-                identity.user_arn.into_owned(),
-                owned(identity.access_key_id),
-                owned(identity.org),
+                identity.user_arn.to_string(),
+                owned(identity.access_key_id.clone()),
+                owned(identity.org.clone()),
             )
         }),
         source_ip: event.source_ip(),

@@ -24,6 +24,7 @@ fn quota(requests: u32) -> Quota {
 fn limits(vend: Quota) -> Limits {
     Limits {
         vend: Limit::Quota(vend),
+        explain: Limit::Off,
         read: Limit::Quota(quota(2)),
         memory_max_keys: NonZeroUsize::new(1_000).unwrap(),
     }
@@ -49,7 +50,10 @@ async fn instance(dynamo: &Dynamo, vend: Quota) -> RateLimiter {
 fn user(name: &str) -> Principal {
     let arn = format!("arn:aws:iam::123456789012:user/{name}");
     let named = NamedSessionRoles::default();
-    Caller::verified(&IamIdentity::of_arn(&arn), None, &named).unwrap().principal().clone()
+    Caller::verified(&IamIdentity::of_arn(&arn), None, named.of_function_in(None))
+        .unwrap()
+        .principal()
+        .clone()
 }
 
 fn key(name: &str) -> String {

@@ -19,7 +19,7 @@ async fn a_hundred_waiting_requests_share_one_reload() {
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..100 {
         let policies = policies.clone();
-        tasks.spawn(async move { policies.current(later).await.digest().to_owned() });
+        tasks.spawn(async move { policies.current(later).await.unwrap().digest().to_owned() });
     }
     tasks.join_all().await;
     assert_eq!(store.pages().await, 2, "one at the start, one reload");
@@ -35,6 +35,7 @@ async fn a_delayed_reload_counts_until_a_later_one_finishes() {
     let at = |seconds| wednesday_morning() + time::Duration::seconds(seconds);
     // The second begins another, as the first has taken too long by its clock.
     let (first, second) = tokio::join!(policies.current(at(30)), policies.current(at(36)));
+    let (first, second) = (first.unwrap(), second.unwrap());
     assert_ne!(first.digest(), old);
     assert_eq!(first.digest(), second.digest());
     assert_eq!(policies.health(at(36)).age_seconds, 0, "the later one's");

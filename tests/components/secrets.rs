@@ -161,11 +161,31 @@ async fn security_secrets_are_not_printed() {
     let secret: CachedSecret<MdmCredential> = secret(&manager).await;
     let served = secret.value(after(0)).await.unwrap();
     let oauth = MdmCredential::from_secret(r#"{"client_id":"id","client_secret":"CANARY"}"#);
-    let tokens = sentinel_tvm::ClientTokens::from_secret("CANARY-1,CANARY-2");
+    let tokens = sentinel_tvm::ClientTokens::from_secret(
+        "CANARY-10000000000000000000000000,CANARY-20000000000000000000000000",
+    );
     assert!(!format!("{secret:?} {served:?} {oauth:?} {tokens:?}").contains(CANARY));
     manager.fail(400, "ResourceNotFoundException").await;
     let error = secret.value(after(7_200)).await.unwrap_err();
     assert!(!format!("{error} {error:?}").contains(CANARY));
     let malformed = MdmCredential::from_secret(r#"{"client_id":"CANARY","#).unwrap_err();
     assert!(!malformed.contains(CANARY));
+}
+
+/// THREAT: an administrator deletes a secret or takes away the permission to read it, and the
+/// function uses the old value for another TTL.
+/// PREVENTION: such a refusal ends the value's life at its TTL; only an outage prolongs it.
+#[tokio::test]
+async fn security_a_withdrawn_secret_ends_with_its_ttl() {
+    for code in ["AccessDeniedException", "ResourceNotFoundException", "InvalidRequestException"] {
+        let manager = FakeSecrets::holding("one").await;
+        let secret = secret(&manager).await;
+        assert_eq!(at(&secret, after(0)).await, Ok(fresh("one")));
+        manager.fail(400, code).await;
+        assert_eq!(at(&secret, after(3_599)).await, Ok(fresh("one")));
+        let refused = Err(SecretError::Refused(code.to_owned()));
+        for second in [3_600, 3_605, 3_700] {
+            assert_eq!(at(&secret, after(second)).await, refused, "{code} at {second}");
+        }
+    }
 }

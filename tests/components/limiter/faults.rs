@@ -11,7 +11,7 @@ use std::time::Duration;
 
 fn breaker(limiter: &RateLimiter) -> (BreakerState, u64) {
     match limiter.health().backend {
-        Backend::Shared { breaker, transitions } => (breaker, transitions),
+        Backend::Shared { breaker, transitions, .. } => (breaker, transitions),
         Backend::Memory => panic!("there is a table"),
     }
 }

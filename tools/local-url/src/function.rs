@@ -1,4 +1,5 @@
-//! The function behind the URL: invoked with an event, it answers with what its caller is to be told.
+//! The function behind the URL: invoked with an event, it answers with what its caller is to be
+//! told.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -19,7 +20,8 @@ use tokio::time::timeout;
 /// `cargo lambda watch` takes the request id of an invocation from this header.
 const REQUEST_ID: &str = "lambda-runtime-aws-request-id";
 
-/// How long an answer may take: longer than the function's own time-out, so that a restart in between is waited for.
+/// How long an answer may take: longer than the function's own time-out, so that a restart in
+/// between is waited for.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The function's invoke end point.
