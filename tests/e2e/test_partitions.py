@@ -14,5 +14,5 @@ def test_partitions_are_botocores():
     PREVENTION: names and DNS suffixes are those that AWS publishes; a new one fails this test."""
     published = json.loads((Path(botocore.__file__).parent / "data/partitions.json").read_text(encoding="utf-8"))
     table = re.search(r"const PARTITIONS: .*?\[(.*?)\];", ARN.read_text(encoding="utf-8"), re.S)[1]
-    known = set(re.findall(r'\("([a-z-]+)", "([a-z.-]+)"\)', table))
+    known = set(re.findall(r'\("([a-z-]+)", "([a-z0-9.-]+)"\)', table))
     assert known == {(partition["id"], partition["outputs"]["dnsSuffix"]) for partition in published["partitions"]}
