@@ -289,7 +289,7 @@ def settings():
     sources = [path.read_text(encoding="utf-8") for path in ROOT.glob("src/config/*.rs") if path.name != "tests.rs"]
     source = "\n".join([read("src/config.rs"), *sources])
     # `limit` makes three names of a prefix.
-    prefixes = set(re.findall(r'\blimit\(variables, "([A-Z_]+)"\)', source))
+    prefixes = set(re.findall(r'\blimit\(variables, "([A-Z_]+)", \d+\)', source))
     suffixes = set(re.findall(r'format!\("\{prefix\}(_[A-Z_]+)"\)', source))
     assert prefixes and suffixes
     names = set(re.findall(r'"((?:SENTINEL|MDM|AWS|LAMBDA|RUST)_[A-Z_]+)"', source)) - prefixes - {"SENTINEL_"}
