@@ -26,6 +26,7 @@ CARGO_FUZZ := 0.13.2
 CLIENT := .venv/client/bin
 EMULATOR := .venv/emulator/bin
 SCAN := .venv/scan/bin
+AWS_CLI := .venv/aws/bin
 TEMPLATES := .venv/templates/bin
 LOCAL_STACK := cargo $(CLIENT)/.installed $(EMULATOR)/.installed
 # With this PATH cargo finds cargo-lambda, cargo-lambda finds zig, and sam finds both.
@@ -154,7 +155,7 @@ validate: $(TEMPLATES)/.installed ## Lint and test the CloudFormation templates 
 	$(TEMPLATES)/python -m pytest tests/templates tests/docs
 
 .PHONY: e2e
-e2e: $(LOCAL_STACK) ## Test with real AWS clients against a separate local stack
+e2e: $(LOCAL_STACK) $(AWS_CLI)/.installed ## Test with real AWS clients against a separate local stack
 	$(CLIENT)/python -m pytest tests/e2e
 
 # Without a sanitizer, cargo-fuzz works with the pinned stable compiler. A sanitizer would watch `unsafe`, which is forbidden here.
