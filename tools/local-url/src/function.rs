@@ -73,7 +73,8 @@ struct ProxyResponse {
 }
 
 impl Function {
-    /// The function that is invoked by a POST to `invoke_url`, and reports in `start` why it does not run.
+    /// The function that is invoked by a POST to `invoke_url`, and reports in `start` why it does
+    /// not run.
     pub(crate) fn new(invoke_url: Uri, start: StartLog) -> Self {
         let client = Client::builder(TokioExecutor::new()).build_http();
         Self { client, invoke_url, start: Arc::new(start) }
@@ -100,8 +101,8 @@ impl Function {
 
     /// Sends an invocation and waits for its answer, but only while the function may still run.
     ///
-    /// An invocation of a function that does not run is not sent: it would be kept, and decided once the function runs
-    /// again, for a caller who has long been answered.
+    /// An invocation of a function that does not run is not sent: it would be kept, and decided
+    /// once the function runs again, for a caller who has long been answered.
     async fn answer(
         &self,
         request: Request<Full<Bytes>>,
