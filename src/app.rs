@@ -149,7 +149,7 @@ impl App {
                 Ok(Reply::Profiles(profiles))
             }
             Route::Explain => self.explain(request, &caller).await.map(Reply::Explanation),
-            Route::Health => Ok(Reply::Health(self.health(request.now))),
+            Route::Health => Ok(Reply::Health(self.health(request.now).await)),
         }
     }
 
@@ -161,7 +161,8 @@ impl App {
         tier: Tier,
     ) -> Result<(), Error> {
         let header = request.event.header("X-Sentinel-Caller-Proof");
-        let (identity, host) = (request.event.iam_identity(), request.event.domain_name());
+        let identity = request.event.iam_identity().cloned();
+        let host = request.event.domain_name();
         let (now, proof) = (request.now, &self.services.caller_proof);
         let proven = async move {
             let identity = identity.ok_or(Unauthenticated::NoIdentity)?;
@@ -266,8 +267,10 @@ impl App {
         }
     }
 
-    fn health(&self, now: UtcDateTime) -> Health {
+    /// The function's state. Looks for a newer policy first, as a vend would.
+    async fn health(&self, now: UtcDateTime) -> Health {
         let Services { limiter, policies, caller_proof, .. } = &self.services;
+        let _ = policies.current(now).await;
         Health {
             limiter: limiter.health(),
             policy: policies.health(now),

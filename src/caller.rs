@@ -110,7 +110,7 @@ impl Caller {
         named: NamedSessions<'_>,
     ) -> Result<Self, Unauthenticated> {
         let identity = event.iam_identity().ok_or(Unauthenticated::NoIdentity)?;
-        Self::verified(&identity, event.source_ip(), named)
+        Self::verified(identity, event.source_ip(), named)
     }
 
     /// The caller with an identity that AWS has verified, at `source_ip`.

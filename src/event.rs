@@ -48,6 +48,7 @@ pub struct Event<'a> {
     http: Members<'a>,
     identity: Members<'a>,
     headers: Members<'a>,
+    iam: Option<IamIdentity<'a>>,
 }
 
 impl fmt::Debug for Event<'_> {
@@ -95,7 +96,8 @@ impl<'a> Event<'a> {
         let context = root.object("requestContext");
         let (http, identity) = (context.object("http"), context.object("identity"));
         let headers = root.map("multiValueHeaders").or_else(|| root.map("headers"));
-        Self { headers: headers.unwrap_or_default(), root, context, http, identity }
+        let iam = iam_identity(&root, &context, &identity);
+        Self { headers: headers.unwrap_or_default(), root, context, http, identity, iam }
     }
 
     /// The HTTP method, upper case as clients send it; empty if the event has none.
@@ -122,18 +124,8 @@ impl<'a> Event<'a> {
     ///
     /// AWS never sends both. An event with both has no identity.
     #[must_use]
-    pub fn iam_identity(&self) -> Option<IamIdentity<'a>> {
-        // In other payloads `authorizer` holds what a Lambda authorizer chose to put there.
-        let payload_2 = match self.root.string("version").as_deref() {
-            None | Some("2.0") => {
-                IamIdentity::read(&self.context.object("authorizer").object("iam"))
-            }
-            Some(_) => None,
-        };
-        match (payload_2, IamIdentity::read(&self.identity)) {
-            (Some(identity), None) | (None, Some(identity)) => Some(identity),
-            _ => None,
-        }
+    pub fn iam_identity(&self) -> Option<&IamIdentity<'a>> {
+        self.iam.as_ref()
     }
 
     /// The host that the request was sent to, as AWS saw it; empty if the event has none.
@@ -225,6 +217,22 @@ impl<'a> Event<'a> {
     fn headers_named(&self, name: &str) -> impl Iterator<Item = Raw<'a>> {
         let named = self.headers.iter().filter(move |(key, _)| key.eq_ignore_ascii_case(name));
         named.map(|(_, value)| *value)
+    }
+}
+
+fn iam_identity<'a>(
+    root: &Members<'a>,
+    context: &Members<'a>,
+    identity: &Members<'a>,
+) -> Option<IamIdentity<'a>> {
+    // In other payloads `authorizer` holds what a Lambda authorizer chose to put there.
+    let payload_2 = match root.string("version").as_deref() {
+        None | Some("2.0") => IamIdentity::read(&context.object("authorizer").object("iam")),
+        Some(_) => None,
+    };
+    match (payload_2, IamIdentity::read(identity)) {
+        (Some(identity), None) | (None, Some(identity)) => Some(identity),
+        _ => None,
     }
 }
 

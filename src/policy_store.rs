@@ -80,13 +80,21 @@ pub struct PolicyStore(Store);
 
 #[derive(Clone)]
 enum Store {
-    Fixed { policy: Arc<Policy>, since: UtcDateTime },
-    Reloaded { policy: Refreshed<Parameters>, first: Arc<Policy>, ttl: Duration, max_age: Duration },
+    Fixed {
+        policy: Arc<Policy>,
+        since: UtcDateTime,
+    },
+    Reloaded {
+        policy: Refreshed<Parameters>,
+        /// The policy of the start, which stands in until `policy` holds one.
+        first: Arc<Policy>,
+        ttl: Duration,
+        max_age: Duration,
+    },
 }
 
-/// The held policy is older than its maximum age, because reloads fail.
-///
-/// THREAT: whoever can make Parameter Store fail keeps a withdrawn permission alive.
+/// The held policy is older than its maximum age, because reloads fail. It could still permit what
+/// has been withdrawn since.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the policy could not be reloaded for {0} s, longer than its maximum age")]
 pub struct PolicyTooOld(pub u64);
@@ -104,6 +112,9 @@ pub struct PolicyHealth {
     pub age_seconds: u64,
     /// Whether it is older than the TTL because reloads fail.
     pub stale: bool,
+    /// Whether it is past its maximum age, so that nothing is decided.
+    #[serde(skip)]
+    pub too_old: bool,
 }
 
 impl PolicySettings {
@@ -177,14 +188,10 @@ impl PolicyStore {
         {
             tracing::warn!("the policy reload takes too long; the last good policy decides");
         }
-        match &self.0 {
-            Store::Reloaded { policy, max_age, .. }
-                if policy.age(now).is_none_or(|age| age > *max_age) =>
-            {
-                Err(PolicyTooOld(self.age(now).unwrap_or_default()))
-            }
-            Store::Fixed { .. } | Store::Reloaded { .. } => Ok(self.held()),
+        if self.is_too_old(now) {
+            return Err(PolicyTooOld(self.age(now).unwrap_or_default()));
         }
+        Ok(self.held())
     }
 
     /// The policy in force, however old.
@@ -214,6 +221,7 @@ impl PolicyStore {
             digest: held.digest().to_owned(),
             age_seconds,
             stale: self.is_past_ttl(now) && failing,
+            too_old: self.is_too_old(now),
         }
     }
 
@@ -250,6 +258,15 @@ impl PolicyStore {
         // The reload continues while this request waits for something else.
         tokio::spawn(reload.clone());
         Some(reload)
+    }
+
+    fn is_too_old(&self, now: UtcDateTime) -> bool {
+        match &self.0 {
+            Store::Fixed { .. } => false,
+            Store::Reloaded { policy, max_age, .. } => {
+                policy.age(now).is_none_or(|age| age > *max_age)
+            }
+        }
     }
 
     fn is_past_ttl(&self, now: UtcDateTime) -> bool {

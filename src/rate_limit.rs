@@ -146,9 +146,11 @@ impl<T: Table> RateLimiter<T> {
     pub fn health(&self) -> LimiterHealth {
         let backend = match &self.store {
             Store::Memory => Backend::Memory,
-            Store::Shared(Shared { breaker, .. }) => {
-                Backend::Shared { breaker: breaker.state(), transitions: breaker.transitions() }
-            }
+            Store::Shared(Shared { breaker, settings, .. }) => Backend::Shared {
+                breaker: breaker.state(),
+                transitions: breaker.transitions(),
+                failure_mode: settings.failure_mode,
+            },
         };
         LimiterHealth { limits: self.limits, backend, usage: self.local.usage() }
     }

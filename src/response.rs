@@ -9,7 +9,9 @@ use crate::client_token::ClientTokenError;
 use crate::error::Error;
 use crate::policy::{Clamp, Explanation, ProfileSummary};
 use crate::policy_store::PolicyHealth;
-use crate::rate_limit::{Backend, Limit, LimiterHealth, Outcome, QuotaStatus, Tier};
+use crate::rate_limit::{
+    Backend, BreakerState, FailureMode, Limit, LimiterHealth, Outcome, QuotaStatus, Tier,
+};
 use crate::request::{RequestId, RouteError, SessionDuration};
 use crate::sts::Credentials;
 use secrecy::ExposeSecret;
@@ -129,6 +131,24 @@ impl Vended {
 }
 
 impl Health {
+    /// - `failing`: requests for credentials fail, because the policy is too old, or because the
+    ///   rate-limit table is out of reach and the failure mode is `closed`.
+    /// - `degraded`: they work, but the table or the policy's source is out of reach.
+    /// - `ok`: neither.
+    fn status(&self) -> &'static str {
+        let (is_open, is_closed_then) = match self.limiter.backend {
+            Backend::Memory => (false, false),
+            Backend::Shared { breaker, failure_mode, .. } => {
+                (breaker != BreakerState::Closed, failure_mode == FailureMode::Closed)
+            }
+        };
+        match (self.policy.too_old || (is_open && is_closed_then), is_open || self.policy.stale) {
+            (true, _) => "failing",
+            (false, true) => "degraded",
+            (false, false) => "ok",
+        }
+    }
+
     fn body(&self) -> serde_json::Value {
         let limit = |tier| match self.limiter.limits.of(tier) {
             Limit::Off => json!("off"),
@@ -142,7 +162,7 @@ impl Health {
         };
         let usage = self.limiter.usage;
         json!({
-            "status": "ok",
+            "status": self.status(),
             "version": env!("CARGO_PKG_VERSION"),
             "rate_limit": {
                 "backend": backend,

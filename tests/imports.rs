@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 
 /// The top modules in the documented order: a module may import only those that stand after its own line. Modules on one line
 /// do not import each other.
-const LAYERS: [&[&str]; 19] = [
+const LAYERS: [&[&str]; 20] = [
     &["app"],
     &["response", "audit"],
     &["error"],
     &["services"],
     &["config"],
-    &["policy_store", "sts", "client_token", "rate_limit"],
+    &["policy_store", "sts", "caller_proof", "client_token", "rate_limit"],
     &["policy", "mdm"],
     &["request"],
     &["caller", "device"],
@@ -27,6 +27,7 @@ const LAYERS: [&[&str]; 19] = [
     &["lock"],
     &["digest"],
     &["alphabet"],
+    &["amz_date"],
     &["telemetry"],
 ];
 

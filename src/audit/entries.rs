@@ -34,10 +34,9 @@ impl RequestEntry {
             path: bounded(&event.path()),
             source_ip: event.source_ip(),
             user_agent: event.user_agent().as_deref().map(bounded),
-            caller_arn: identity.as_ref().map(|identity| bounded(&identity.user_arn)),
+            caller_arn: identity.map(|identity| bounded(&identity.user_arn)),
             caller_access_key_id: identity
-                .and_then(|identity| identity.access_key_id)
-                .as_deref()
+                .and_then(|identity| identity.access_key_id.as_deref())
                 .map(bounded),
         }
     }

@@ -214,5 +214,7 @@ pub enum Backend {
         breaker: BreakerState,
         /// Changes of that state since the start.
         transitions: u64,
+        /// Who decides while the table is out of reach.
+        failure_mode: FailureMode,
     },
 }

@@ -38,7 +38,7 @@ impl Services {
         let health = self.limiter.health();
         let (breaker_open, transitions) = match health.backend {
             Backend::Memory => (None, 0),
-            Backend::Shared { breaker, transitions } => {
+            Backend::Shared { breaker, transitions, .. } => {
                 (Some(breaker != BreakerState::Closed), transitions)
             }
         };

@@ -22,7 +22,7 @@ async fn old_and_new_tokens_are_valid_at_once() {
 }
 
 #[tokio::test]
-async fn a_token_just_added_works_at_once_and_a_removed_one_no_longer_after_a_while() {
+async fn a_new_token_works_at_once_and_a_removed_one_stops_after_the_refresh() {
     let mut api = api().await;
     assert_eq!(api.send(with_token("CANARY-old-000000000000000000000")).await.status(), 200);
     api.secrets.hold("CANARY-new-000000000000000000000,CANARY-newest-000000000000000000").await;
@@ -48,14 +48,14 @@ async fn the_header_is_found_in_any_case_and_in_rest_events() {
 }
 
 #[tokio::test]
-async fn without_the_setting_no_token_is_needed_and_none_is_asked_for() {
+async fn without_the_setting_no_token_is_needed_and_no_secret_is_read() {
     let api = Api::start().await;
     assert_eq!(api.send(Call::get("/?profile=development")).await.status(), 200);
     assert_eq!(api.secrets.asked().await, 0);
 }
 
 /// THREAT: a caller without a valid token gets further than the token check, or learns from the answer what is valid.
-/// PREVENTION: missing and wrong ones get one answer, before parsing and policy; nothing of the token is told or logged.
+/// PREVENTION: missing and wrong tokens get the same reply, before parsing and policy; no part of a token is in a reply or the log.
 #[tokio::test]
 async fn security_missing_and_wrong_tokens_are_refused_alike() {
     let api = api().await;
@@ -82,8 +82,8 @@ async fn security_missing_and_wrong_tokens_are_refused_alike() {
     assert!(api.sts.requests().await.is_empty());
 }
 
-/// THREAT: when the tokens cannot be had, the check is skipped.
-/// PREVENTION: without tokens there is no way past the check.
+/// THREAT: when the function cannot read the tokens, it skips the check.
+/// PREVENTION: without tokens every request fails.
 #[tokio::test]
 async fn security_without_the_secret_nobody_passes() {
     let mut api = api().await;
@@ -100,7 +100,7 @@ async fn security_without_the_secret_nobody_passes() {
     }
 }
 
-/// THREAT: tokens are guessed at the speed of the network.
+/// THREAT: a caller guesses tokens as fast as the network allows.
 /// PREVENTION: the quota comes before the token.
 #[tokio::test]
 async fn security_guesses_are_limited() {
@@ -114,5 +114,9 @@ async fn security_guesses_are_limited() {
         assert_eq!(api.send(with_token("guess")).await.status(), 401);
     }
     assert_eq!(api.send(with_token("CANARY-new-000000000000000000000")).await.status(), 429);
-    assert_eq!(api.secrets.asked().await, 2, "once at first, and once for the first wrong token");
+    assert_eq!(
+        api.secrets.asked().await,
+        2,
+        "once for the first request, and once for the first wrong token"
+    );
 }

@@ -1,9 +1,9 @@
-//! Who a caller is taken for, and what STS is asked on their behalf.
+//! How the function identifies callers, and what it sends to STS for them.
 
 use crate::support::{Api, Call, EVENTS, audit};
 
 #[tokio::test]
-async fn each_caller_leaves_its_own_trace() {
+async fn each_caller_has_its_own_audit_line_and_session() {
     for (name, _) in EVENTS {
         let api = Api::start().await;
         let answer = api.send(Call::event(name)).await;
@@ -14,7 +14,7 @@ async fn each_caller_leaves_its_own_trace() {
 }
 
 #[tokio::test]
-async fn a_bare_event_with_only_what_is_needed_is_enough() {
+async fn a_minimal_event_is_enough() {
     let event = serde_json::json!({
         "rawPath": "/v1/credentials", "rawQueryString": "profile=development",
         "requestContext": {
@@ -44,7 +44,7 @@ async fn optional_fields_may_be_null_or_absent() {
 }
 
 #[tokio::test]
-async fn session_names_count_for_roles_the_operator_names() {
+async fn session_names_identify_callers_for_roles_that_the_operator_lists() {
     let api = Api::with(&[("SENTINEL_NAMED_SESSION_ROLES", "Okta-*")]).await;
     let okta =
         api.send(Call::by("arn:aws:sts::123456789012:assumed-role/Okta-Dev/bob@example.com")).await;
@@ -57,7 +57,7 @@ async fn session_names_count_for_roles_the_operator_names() {
 }
 
 #[tokio::test]
-async fn almost_arns_are_refused_with_an_audit_line() {
+async fn malformed_arns_are_refused_with_an_audit_line() {
     let api = Api::start().await;
     for arn in [
         "arn:aws:iam::123456789012:user/",

@@ -1,4 +1,4 @@
-//! Bad input: each is told by its code, and none reaches STS.
+//! Bad input: each kind has its own code, and none reaches STS.
 
 use crate::support::{Api, Call};
 use serde_json::Value;

@@ -22,7 +22,7 @@ async fn working_hours_open_and_close_on_the_minute() {
 }
 
 #[tokio::test]
-async fn a_forbids_reason_reaches_the_caller_and_its_name_the_log_only() {
+async fn the_reason_of_a_forbid_reaches_the_caller_and_its_id_only_the_log() {
     let mut api = Api::start().await;
     api.now += Duration::days(3) + Duration::hours(10);
     let answer = api.send(Call::get("/?profile=hours")).await;
@@ -106,7 +106,7 @@ async fn explained(api: &Api, query: &str) -> serde_json::Value {
 }
 
 #[tokio::test]
-async fn explain_tells_what_would_be_granted_without_granting_it() {
+async fn explain_reports_the_grant_without_granting_it() {
     let api = Api::start().await;
     assert_eq!(
         explained(&api, "profile=development").await,
@@ -118,16 +118,16 @@ async fn explain_tells_what_would_be_granted_without_granting_it() {
 }
 
 #[tokio::test]
-async fn explain_tells_what_is_missing() {
+async fn explain_reports_what_is_missing() {
+    const NOTHING: &[&str] = &["No policy permits this."];
     let mut api = Api::start().await;
     let refused = |reasons: &[&str], missing: &[&str]| json!({ "allowed": false, "reasons": reasons, "missing": missing, "obstacles": [] });
-    const NOTHING: &[&str] = &["No policy permits this."];
     assert_eq!(explained(&api, "profile=own-device").await, refused(NOTHING, &["device"]));
     assert_eq!(explained(&api, "profile=nobody").await, refused(NOTHING, &[]));
     assert_eq!(
         explained(&api, "profile=no-such-profile").await,
         refused(NOTHING, &[]),
-        "a profile that does not exist looks the same"
+        "the reply does not show whether a profile exists"
     );
     api.now += Duration::hours(10);
     assert_eq!(
@@ -182,14 +182,14 @@ async fn security_explain_does_not_tell_which_profiles_exist() {
 /// PREVENTION: dry runs yield between evaluations, so that the deadline ends them.
 #[tokio::test]
 async fn security_a_long_dry_run_ends_with_its_audit_line() {
-    let (mut profiles, mut rules) = (String::new(), String::new());
-    for n in 0..300 {
-        profiles += &format!("[p{n}]\nrole_arn = \"arn:aws:iam::222222222222:role/r\"\n");
-        rules += &format!(
-            "forbid (principal, action, resource) when {{ context.now.toTime() < duration(\"{n}m\") || true }};\n"
-        );
-    }
-    rules += "permit (principal, action, resource);";
+    let profile = |n| format!("[p{n}]\nrole_arn = \"arn:aws:iam::222222222222:role/r\"\n");
+    let forbid = |n| {
+        let time = format!("context.now.toTime() < duration(\"{n}m\")");
+        format!("forbid (principal, action, resource) when {{ {time} || true }};\n")
+    };
+    let profiles: String = (0..300).map(profile).collect();
+    let forbids: String = (0..300).map(forbid).collect();
+    let rules = format!("{forbids} permit (principal, action, resource);");
     let bundle = [("profiles", profiles.as_str()), ("policies/rules", rules.as_str())];
     let store = FakeParameters::holding(&bundle).await;
     let mut api = Api::with_parameters(&store, &[]).await;

@@ -2,24 +2,23 @@
 
 pub(crate) mod audit;
 mod call;
-mod dynamo;
 mod jamf;
-pub(crate) mod parameters;
-mod secrets;
+#[path = "../support/mod.rs"]
+#[expect(dead_code, reason = "`components` uses the rest")]
+mod shared;
 mod sts;
 
-pub(crate) use call::{Call, EVENTS};
-pub(crate) use dynamo::{Dynamo, Front, TABLE};
+pub(crate) use call::Call;
 pub(crate) use jamf::FakeJamf;
-use parameters::FakeParameters;
-pub(crate) use secrets::FakeSecrets;
+pub(crate) use shared::{
+    CANARY, Dynamo, EVENTS, FakeSecrets, TABLE, bundle, config, parameters, sdk_config,
+    wednesday_morning,
+};
 pub(crate) use sts::FakeSts;
 
-use aws_config::{BehaviorVersion, Region};
-use aws_credential_types::Credentials;
-use sentinel_tvm::{App, CallerProof, Config, Invocation, Response, Services, Sts};
+use parameters::FakeParameters;
+use sentinel_tvm::{App, CallerProof, Invocation, Response, Services, Sts};
 use serde_json::Value;
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use time::{Duration, UtcDateTime};
@@ -29,18 +28,6 @@ pub(crate) const REQUEST_ID: &str = "0a1b2c3d-4e5f-6789-abcd-ef0123456789";
 
 /// The function's ARN.
 pub(crate) const FUNCTION: &str = "arn:aws:lambda:eu-central-1:123456789012:function:sentinel-tvm";
-
-/// Secrets that must never be seen where they do not belong all contain this word.
-pub(crate) const CANARY: &str = "CANARY";
-
-/// Wednesday, 4 March 2026, 10:30 UTC.
-pub(crate) fn wednesday_morning() -> UtcDateTime {
-    UtcDateTime::from_unix_timestamp(1_772_620_200).unwrap()
-}
-
-pub(crate) fn bundle() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/api/bundle")
-}
 
 /// The function with what it depends on.
 pub(crate) struct Api {
@@ -146,33 +133,6 @@ impl Api {
         }
         Answer { response, audit }
     }
-}
-
-pub(crate) fn config(variables: &[(&str, &str)]) -> Config {
-    let bundle = bundle().to_string_lossy().into_owned();
-    let needed =
-        [("SENTINEL_POLICY_DIR", bundle.as_str()), ("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:1")];
-    let variables = needed
-        .iter()
-        .chain(variables)
-        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    Config::from_variables(variables).unwrap()
-}
-
-pub(crate) async fn sdk_config(endpoint: &str) -> aws_config::SdkConfig {
-    let own = Credentials::new(
-        "AKIDOFTHEFUNCTION",
-        "CANARY-own-secret-key",
-        Some("CANARY-own-token".into()),
-        None,
-        "test",
-    );
-    aws_config::defaults(BehaviorVersion::latest())
-        .region(Region::new("eu-central-1"))
-        .credentials_provider(own)
-        .endpoint_url(endpoint)
-        .load()
-        .await
 }
 
 impl Answer {

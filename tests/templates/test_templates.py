@@ -9,7 +9,6 @@ import re
 import tomllib
 from pathlib import Path
 
-import botocore
 import pytest
 from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
@@ -1180,14 +1179,6 @@ def test_security_audit_lines_are_not_filtered():
     function = only(of_type(template("template.yaml"), "AWS::Lambda::Function"))
     assert function["LoggingConfig"] == {"LogFormat": "JSON", "LogGroup": {"Ref": "LogGroup"}}
     assert function["FunctionName"] == {"Ref": "AWS::StackName"}  # what the log group is called after
-
-
-def test_partitions_are_those_of_the_sdk():
-    """The list in the source, with the DNS suffixes, is botocore's."""
-    data = json.loads((Path(botocore.__file__).parent / "data/partitions.json").read_text())
-    suffixes = {partition["id"]: partition["outputs"]["dnsSuffix"] for partition in data["partitions"]}
-    table = (ROOT / "src/caller/arn.rs").read_text().split("const PARTITIONS:")[1].split("];")[0]
-    assert dict(re.findall(r'\("([a-z-]+)", "([a-z0-9.-]+)"\)', table)) == suffixes
 
 
 def test_function_is_given_documented_settings_only():

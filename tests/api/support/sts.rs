@@ -1,4 +1,4 @@
-//! An STS on loopback that records what it is asked.
+//! An STS on loopback that records its requests.
 
 use http::HeaderValue;
 use std::collections::BTreeMap;

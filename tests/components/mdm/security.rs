@@ -5,11 +5,11 @@ use crate::support::CANARY;
 
 const CLIENT_TOKENS: &str = "/api/oauth/token";
 
-/// THREAT: a device identifier ends the filter's value and adds a term that matches a compliant device of somebody else.
-/// PREVENTION: an identifier is letters, digits and hyphens, so one that could do so is no request at all; what passes arrives as
-/// one value of one parameter, and what is found is compared with it again.
+/// THREAT: a device identifier ends the filter's value and adds a term that matches another person's compliant device.
+/// PREVENTION: an identifier has only letters, digits and hyphens, and any other is refused. It is one value of one parameter, and
+/// the device in the reply is compared with it again.
 #[tokio::test]
-async fn security_identifiers_cannot_change_the_question() {
+async fn security_identifiers_cannot_change_the_query() {
     for id in [
         "X%22,udid==%22*",
         "X'%20or%20'1'%20eq%20'1",
@@ -39,10 +39,10 @@ async fn security_identifiers_cannot_change_the_question() {
     }
 }
 
-/// THREAT: the system's filter is looser than assumed, and any compliant device stands in for the one that was named.
-/// PREVENTION: what comes back must have the identifier that was asked for.
+/// THREAT: the provider's filter is looser than expected, and the function accepts another compliant device for the requested one.
+/// PREVENTION: the device in the reply must have the identifier of the request.
 #[tokio::test]
-async fn security_another_device_does_not_stand_in() {
+async fn security_another_device_is_not_accepted() {
     let stage = jamf::stage().await;
     let mut inventory = json!({ "totalCount": 1, "results": [jamf::computer()] });
     stage.answer(intune::DEVICES, &intune::found(&[intune::managed_device()])).await;
@@ -61,7 +61,7 @@ async fn security_another_device_does_not_stand_in() {
 }
 
 /// THREAT: a redirect takes the token to another host, or a device's posture from one.
-/// PREVENTION: no redirect is followed, neither by a question nor by an exchange of client credentials.
+/// PREVENTION: no redirect is followed, neither by a look-up nor by an exchange of client credentials.
 #[tokio::test]
 async fn security_redirects_are_not_followed() {
     let elsewhere = jamf::stage().await;
@@ -80,12 +80,12 @@ async fn security_redirects_are_not_followed() {
     assert!(elsewhere.requests().await.is_empty());
 }
 
-/// THREAT: tokens, or what the system says when it fails, get into replies and logs through errors and `Debug`.
-/// PREVENTION: secrets print as `[REDACTED]`, and of a failure only a status or fixed words remain.
+/// THREAT: tokens, or the provider's error messages, get into replies and logs through errors and `Debug`.
+/// PREVENTION: secrets print as `[REDACTED]`, and an error keeps only the status or a fixed text.
 #[tokio::test]
-async fn security_neither_tokens_nor_foreign_words_are_told() {
+async fn security_neither_tokens_nor_the_providers_messages_are_shown() {
     let words = json!({ "error": "invalid_client", "error_description": "CANARY", "errors": [{ "description": "CANARY" }] });
-    let mut told = Vec::new();
+    let mut shown = Vec::new();
     for status in [200, 302, 400, 401, 403, 404, 429, 500] {
         for (provider, at) in [
             (Provider::Jamf, jamf::INVENTORY),
@@ -99,17 +99,17 @@ async fn security_neither_tokens_nor_foreign_words_are_told() {
             stage.answer_to(TOKEN, at, response.clone()).await;
             let mdm = stage.mdm(provider).await;
             let error = mdm.posture(&device(SERIAL), wednesday_morning()).await.unwrap_err();
-            told.push(format!("{error} {error:?} {mdm:?}"));
+            shown.push(format!("{error} {error:?} {mdm:?}"));
             stage.put_secret(CLIENT).await;
             stage.answer_client(CLIENT_TOKENS, response).await;
             let mdm = stage.mdm(Provider::Jamf).await;
             let error = mdm.posture(&device(SERIAL), wednesday_morning()).await.unwrap_err();
-            told.push(format!("{error} {error:?} {mdm:?}"));
+            shown.push(format!("{error} {error:?} {mdm:?}"));
         }
     }
     assert!(
-        told.iter().all(|told| !told.contains(CANARY) && !told.contains("invalid_client")),
-        "{told:#?}"
+        shown.iter().all(|shown| !shown.contains(CANARY) && !shown.contains("invalid_client")),
+        "{shown:#?}"
     );
 }
 
@@ -128,7 +128,7 @@ async fn security_debug_shows_settings_only() {
 }
 
 /// THREAT: while the device-management system is away, devices count as compliant.
-/// PREVENTION: a remembered posture serves for its own time only; then there is an error, whatever was known before.
+/// PREVENTION: a cached posture expires after its TTL; then the look-up is an error, whatever the last posture was.
 #[tokio::test]
 async fn security_an_outage_does_not_prolong_a_posture() {
     let stage = Stage::start().await;

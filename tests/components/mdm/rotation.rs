@@ -46,7 +46,7 @@ async fn jamf_issuing(lifetimes: &[u32]) -> Stage {
     stage
 }
 
-/// Non-compliant, so that every look-up asks.
+/// Accepts this token. The computer is not compliant, so that every look-up sends requests.
 async fn takes(stage: &Stage, token: &str) {
     let inventory = json!({ "totalCount": 1, "results": [jamf::computer()] });
     stage.answer_to(token, jamf::INVENTORY, ok(&inventory)).await;
@@ -78,20 +78,20 @@ async fn a_rotated_token_is_fetched_at_once_and_no_request_is_lost() {
 }
 
 #[tokio::test]
-async fn a_token_that_is_refused_twice_is_tried_no_more() {
+async fn a_token_that_is_refused_twice_is_not_retried() {
     let stage = kandji_with(NEW_TOKEN).await;
     let mdm = stage.mdm(Provider::Kandji).await;
     let refused = Err(upstream("it refuses the secret"));
     assert_eq!(mdm.posture(&device(SERIAL), wednesday_morning()).await, refused);
     assert_eq!((stage.requests().await.len(), stage.secrets_asked().await), (2, 2));
-    // The secret was asked for anew a moment ago; the same token again would be refused again.
+    // The secret was refreshed a moment ago, so there is no refresh: the same token would be refused again.
     let later = wednesday_morning() + Span::seconds(30);
     assert_eq!(mdm.posture(&device(SERIAL), later).await, refused);
     assert_eq!((stage.requests().await.len(), stage.secrets_asked().await), (3, 2));
 }
 
 #[tokio::test]
-async fn a_stale_secret_is_used_and_told() {
+async fn a_stale_secret_is_used_and_reported() {
     let stage = kandji_with(TOKEN).await;
     let mdm = stage.mdm(Provider::Kandji).await;
     mdm.warm(wednesday_morning()).await;
@@ -148,7 +148,7 @@ async fn refused_client_credentials_are_refreshed_once() {
 }
 
 #[tokio::test]
-async fn a_token_endpoint_that_fails_is_an_error_and_no_reason_for_a_new_secret() {
+async fn a_failing_token_endpoint_is_an_error_and_refreshes_no_secret() {
     let no_bearer = "an access token that is not a bearer token";
     for (response, cause) in [
         (ResponseTemplate::new(403), "HTTP 403"),
@@ -172,7 +172,7 @@ async fn a_token_endpoint_that_fails_is_an_error_and_no_reason_for_a_new_secret(
 }
 
 #[tokio::test]
-async fn warming_leaves_nothing_for_the_first_request_but_its_own_question() {
+async fn after_warming_the_first_request_only_looks_up_its_device() {
     let stage = jamf_issuing(&[1_200]).await;
     let mdm = stage.mdm(Provider::Jamf).await;
     mdm.warm(wednesday_morning()).await;
@@ -185,7 +185,7 @@ async fn warming_leaves_nothing_for_the_first_request_but_its_own_question() {
 }
 
 #[tokio::test]
-async fn warming_that_fails_is_made_up_for_by_the_first_request() {
+async fn after_a_failed_warming_the_first_request_fetches_the_secret() {
     let stage = Stage::with_secret(CLIENT).await;
     let mdm = stage.mdm(Provider::Jamf).await;
     mdm.warm(wednesday_morning()).await;

@@ -20,7 +20,7 @@ pub(crate) const TABLE: &str = "limits";
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Front {
     Pass,
-    /// Answers with this status and body, without asking the emulator.
+    /// Answers with this status and body, without the emulator.
     Answer(u16, String),
     /// Never answers.
     Hang,

@@ -1,4 +1,4 @@
-//! Device-management systems that fail, and what is told of it: a status or fixed words.
+//! Device-management systems that fail. The error is a status or a fixed text.
 
 use super::*;
 use sentinel_tvm::SecretError;
@@ -7,7 +7,7 @@ use tokio::net::TcpListener;
 
 const JSON: &str = "application/json";
 
-/// Each provider with the path it asks first.
+/// Each provider with the path of its first request.
 fn providers() -> [(Provider, &'static str); 3] {
     [
         (Provider::Jamf, jamf::INVENTORY),
@@ -16,7 +16,7 @@ fn providers() -> [(Provider, &'static str); 3] {
     ]
 }
 
-/// What each provider makes of an answer.
+/// Checks that every provider returns this error for this reply.
 async fn all_say(response: ResponseTemplate, expected: PostureError) {
     for (provider, at) in providers() {
         let stage = Stage::start().await;
@@ -27,7 +27,7 @@ async fn all_say(response: ResponseTemplate, expected: PostureError) {
 }
 
 #[tokio::test]
-async fn statuses_are_errors_by_their_number() {
+async fn a_status_other_than_200_is_an_error_that_names_it() {
     for (status, cause) in [
         (204, "HTTP 204"),
         (302, "HTTP 302"),
@@ -85,7 +85,7 @@ async fn a_reply_of_another_shape_is_an_error() {
 }
 
 #[tokio::test]
-async fn a_huge_reply_is_not_read() {
+async fn a_reply_over_the_limit_is_not_read() {
     let blanks = " ".repeat(256 * 1024);
     all_say(
         ResponseTemplate::new(200).set_body_raw(blanks + "[]", JSON),
@@ -95,7 +95,7 @@ async fn a_huge_reply_is_not_read() {
 }
 
 #[tokio::test]
-async fn a_slow_reply_is_not_waited_for() {
+async fn a_slow_reply_times_out() {
     for (provider, at) in providers() {
         let stage = Stage::start().await;
         stage
@@ -109,7 +109,7 @@ async fn a_slow_reply_is_not_waited_for() {
     }
 }
 
-/// A token and the device come in time each, and together do not.
+/// The token and the device each arrive in time, but both together do not.
 #[tokio::test]
 async fn the_time_out_is_for_the_whole_look_up() {
     let stage = Stage::with_secret(CLIENT).await;
@@ -125,7 +125,7 @@ async fn the_time_out_is_for_the_whole_look_up() {
     assert_eq!(stage.requests().await.len(), 2);
 }
 
-/// Answers every connection with these bytes; then closes it, or sends a blank from time to time without end.
+/// Answers every connection with these bytes; then closes it, or sends blanks without end.
 async fn raw(bytes: String, endless: bool) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let uri = format!("http://{}", listener.local_addr().unwrap());
@@ -148,7 +148,7 @@ async fn posture_at(uri: &str, timeout: Duration) -> Result<Posture, PostureErro
 }
 
 #[tokio::test]
-async fn a_truncated_reply_is_an_error_even_if_what_came_would_parse() {
+async fn a_truncated_reply_is_an_error_even_if_its_beginning_parses() {
     let body = json!([kandji::listed()]);
     let head =
         "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 100000\r\n\r\n";
@@ -157,14 +157,14 @@ async fn a_truncated_reply_is_an_error_even_if_what_came_would_parse() {
 }
 
 #[tokio::test]
-async fn a_reply_that_drips_without_end_is_cut_off() {
+async fn an_endless_slow_reply_times_out() {
     let uri =
         raw("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n[".to_owned(), true).await;
     assert_eq!(posture_at(&uri, Duration::from_millis(300)).await, Err(upstream("time-out")));
 }
 
 #[tokio::test]
-async fn what_does_not_speak_http_or_is_not_there_is_an_error() {
+async fn a_server_that_is_absent_or_does_not_speak_http_is_an_error() {
     let uri = raw("CANARY\r\n\r\n".to_owned(), false).await;
     assert_eq!(
         posture_at(&uri, Duration::from_mins(1)).await,
@@ -177,7 +177,7 @@ async fn what_does_not_speak_http_or_is_not_there_is_an_error() {
 }
 
 #[tokio::test]
-async fn without_a_secret_the_system_is_not_asked() {
+async fn without_a_secret_no_request_is_sent() {
     let stage = jamf::stage().await;
     stage.secrets.reset().await;
     let refusal =
@@ -192,7 +192,7 @@ async fn without_a_secret_the_system_is_not_asked() {
 }
 
 #[tokio::test]
-async fn a_provider_without_client_credentials_says_so() {
+async fn client_credentials_for_a_provider_that_takes_tokens_are_an_error() {
     let stage = Stage::with_secret(CLIENT).await;
     let malformed = SecretError::Malformed("this provider takes a token, not client credentials");
     assert_eq!(stage.posture(Provider::Kandji).await, Err(PostureError::Secret(malformed)));

@@ -8,7 +8,7 @@ pub(super) const COMPLIANCE: &str =
     "/api/v1/conditional-access/device-compliance-information/computer/42";
 const UDID: &str = "0DFA64A6-1B2C-5D3E-8F90-A1B2C3D4E5F6";
 
-/// A computer as the inventory has it, less the fields that nobody reads.
+/// A computer as the inventory returns it, without the fields that the function does not read.
 pub(super) fn computer() -> Value {
     json!({
         "id": "42",
@@ -144,7 +144,7 @@ async fn without_compliance_information_a_computer_is_managed_and_not_compliant(
 }
 
 #[tokio::test]
-async fn a_role_that_may_not_read_compliance_is_an_error_and_not_a_verdict() {
+async fn a_role_that_may_not_read_compliance_is_an_error_and_not_a_posture() {
     let stage = Stage::start().await;
     stage.answer(INVENTORY, &found(&[computer()])).await;
     stage.answer_to(TOKEN, COMPLIANCE, ResponseTemplate::new(403)).await;
@@ -152,7 +152,7 @@ async fn a_role_that_may_not_read_compliance_is_an_error_and_not_a_verdict() {
 }
 
 #[tokio::test]
-async fn an_older_server_is_asked_by_the_version_it_has() {
+async fn an_older_server_is_asked_with_its_own_api_version() {
     let stage = Stage::start().await;
     stage.answer(OLD_INVENTORY, &found(&[computer()])).await;
     stage.answer(COMPLIANCE, &records(&[(true, "COMPLIANT")])).await;
@@ -162,7 +162,7 @@ async fn an_older_server_is_asked_by_the_version_it_has() {
 }
 
 #[tokio::test]
-async fn what_is_not_told_is_not_known() {
+async fn absent_fields_are_unknown() {
     let bare = json!({ "id": "42", "hardware": { "serialNumber": SERIAL } });
     let posture = of(&[bare], json!([])).await.unwrap();
     assert_eq!((posture.device.managed, posture.device.compliant), (false, false));

@@ -24,7 +24,7 @@ impl FakeSecrets {
         self.0.uri()
     }
 
-    /// From now on the secret has this text; forgets what was asked so far.
+    /// From now on the secret has this text; forgets earlier requests.
     pub(crate) async fn hold(&self, text: &str) {
         self.answer(value(json!({ "SecretString": text }))).await;
     }
@@ -40,7 +40,7 @@ impl FakeSecrets {
         self.answer(ResponseTemplate::new(status).set_body_json(body)).await;
     }
 
-    /// How often the secret has been asked for since it was last changed.
+    /// The number of requests since the last change.
     pub(crate) async fn asked(&self) -> usize {
         self.0.received_requests().await.unwrap().len()
     }

@@ -1,10 +1,10 @@
 //! Device postures: each provider as its public API documents it, on loopback, with the secret in a Secrets Manager on loopback.
 
+mod cache;
 mod faults;
 mod intune;
 mod jamf;
 mod kandji;
-mod remembering;
 mod rotation;
 mod security;
 
@@ -25,7 +25,7 @@ const OTHER_SERIAL: &str = "C02XL0GTJGH6";
 const TOKEN: &str = "CANARY-mdm-token";
 const CLIENT: &str = r#"{"client_id":"sentinel","client_secret":"CANARY-client-secret"}"#;
 
-/// The posture of a device that is in order, of alice, just looked up.
+/// The posture of a compliant device of alice, looked up a moment ago.
 fn in_order(provider: &'static str, os_version: &str) -> Posture {
     let device = Device {
         managed: true,
@@ -45,7 +45,7 @@ struct Stage {
 }
 
 impl Stage {
-    /// One whose secret is `secret`.
+    /// With this secret in Secrets Manager.
     async fn with_secret(secret: &str) -> Self {
         let stage = Self { mdm: MockServer::start().await, secrets: MockServer::start().await };
         stage.put_secret(secret).await;
@@ -68,23 +68,23 @@ impl Stage {
             .await;
     }
 
-    /// From now on a GET of `path` with this bearer token has this answer.
+    /// From now on a GET of this path with this bearer token has this reply.
     async fn answer_to(&self, token: &str, at: &str, response: ResponseTemplate) {
         let asked = Mock::given(method("GET")).and(path(at)).and(bearer_token(token));
         asked.respond_with(response).mount(&self.mdm).await;
     }
 
-    /// From now on a GET of `path` with the secret as bearer token has this body.
+    /// From now on a GET of this path with the secret as bearer token has this body.
     async fn answer(&self, at: &str, body: &Value) {
         self.answer_to(TOKEN, at, ResponseTemplate::new(200).set_body_json(body)).await;
     }
 
-    /// From now on a POST for an access token has this answer.
+    /// From now on a POST for an access token has this reply.
     async fn answer_client(&self, at: &str, response: ResponseTemplate) {
         Mock::given(method("POST")).and(path(at)).respond_with(response).mount(&self.mdm).await;
     }
 
-    /// The function's side of it, in a time that no answer exceeds, however busy the machine.
+    /// The function's client, with a time-out that no reply exceeds, however busy the machine.
     async fn mdm(&self, provider: Provider) -> Mdm {
         self.mdm_within(provider, Duration::from_mins(1)).await
     }
@@ -95,7 +95,7 @@ impl Stage {
         Mdm::new(settings(provider, &self.mdm.uri(), timeout), secret).unwrap()
     }
 
-    /// What this provider says of the device with the usual serial number.
+    /// What this provider reports about the device with the usual serial number.
     async fn posture(&self, provider: Provider) -> Result<Posture, PostureError> {
         self.mdm(provider).await.posture(&device(SERIAL), wednesday_morning()).await
     }

@@ -1,4 +1,4 @@
-//! What is remembered: compliant devices, for a short while.
+//! The posture cache: compliant devices, for a short time.
 
 use super::*;
 use sentinel_tvm::PostureSource;
@@ -11,7 +11,7 @@ async fn stage(device: Value) -> Stage {
 }
 
 #[tokio::test]
-async fn a_compliant_device_is_remembered_for_the_ttl_in_any_case() {
+async fn a_compliant_device_is_cached_for_the_ttl_in_any_case() {
     let stage = stage(kandji::listed()).await;
     let mdm = stage.mdm(Provider::Kandji).await;
     for (id, seconds, source) in [
@@ -45,7 +45,7 @@ async fn security_a_clock_set_back_does_not_prolong_a_posture() {
 }
 
 #[tokio::test]
-async fn others_are_asked_about_every_time() {
+async fn other_devices_are_looked_up_every_time() {
     for unfit in [
         with(kandji::listed(), "/is_missing", true),
         with(kandji::listed(), "/is_removed", true),
@@ -61,7 +61,8 @@ async fn others_are_asked_about_every_time() {
 }
 
 #[tokio::test]
-async fn a_device_that_is_put_in_order_is_seen_at_once_and_one_that_falls_out_after_the_ttl() {
+async fn a_device_that_becomes_compliant_passes_at_once_and_one_that_ceases_to_be_fails_after_the_ttl()
+ {
     let stage = stage(with(kandji::listed(), "/is_missing", true)).await;
     let mdm = stage.mdm(Provider::Kandji).await;
     let compliant_at = async |seconds| {
@@ -79,7 +80,7 @@ async fn a_device_that_is_put_in_order_is_seen_at_once_and_one_that_falls_out_af
 }
 
 #[tokio::test]
-async fn a_ttl_of_zero_remembers_nothing() {
+async fn a_ttl_of_zero_caches_nothing() {
     let stage = stage(kandji::listed()).await;
     let mut settings = settings(Provider::Kandji, &stage.mdm.uri(), Duration::from_mins(1));
     settings.posture_ttl = Span::ZERO;
@@ -93,7 +94,7 @@ async fn a_ttl_of_zero_remembers_nothing() {
 }
 
 #[tokio::test]
-async fn no_more_than_a_thousand_devices_are_remembered() {
+async fn at_most_a_thousand_devices_are_cached() {
     let stage = Stage::start().await;
     let answer = |request: &Request| {
         let serial = parameter(request, "serial_number").unwrap();

@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 
 const TTL: Duration = Duration::hours(1);
 
-/// A secret as it is.
+/// A secret without a format.
 struct Plain(String);
 
 impl FromSecret for Plain {
@@ -38,7 +38,7 @@ fn fresh(text: &str) -> (String, Freshness) {
 }
 
 #[tokio::test]
-async fn it_is_asked_for_once_per_ttl() {
+async fn the_secret_is_fetched_once_per_ttl() {
     let manager = FakeSecrets::holding("one").await;
     let secret = secret(&manager).await;
     for second in [0, 1, 1_800, 3_599] {
@@ -47,11 +47,11 @@ async fn it_is_asked_for_once_per_ttl() {
     manager.hold("two").await;
     assert_eq!(at(&secret, after(3_599)).await, Ok(fresh("one")));
     assert_eq!(at(&secret, after(3_600)).await, Ok(fresh("two")));
-    assert_eq!(manager.asked().await, 1, "since it holds the second value");
+    assert_eq!(manager.asked().await, 1, "one request since the second value was put there");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hundred_who_wait_share_one_request() {
+async fn a_hundred_waiting_requests_share_one_fetch() {
     let manager = FakeSecrets::slowly("one", Real::from_millis(200)).await;
     let secret = secret(&manager).await;
     let mut tasks = JoinSet::new();
@@ -64,7 +64,7 @@ async fn a_hundred_who_wait_share_one_request() {
 }
 
 #[tokio::test]
-async fn a_refresh_that_everybody_gave_up_does_not_hold_up_those_who_come_later() {
+async fn an_abandoned_refresh_does_not_block_later_requests() {
     let manager = FakeSecrets::slowly("one", Real::from_mins(1)).await;
     let secret = secret(&manager).await;
     let given_up = tokio::time::timeout(Real::from_millis(50), at(&secret, after(0))).await;
@@ -90,7 +90,7 @@ async fn an_outage_serves_the_old_value_for_one_more_ttl() {
 }
 
 #[tokio::test]
-async fn after_a_failure_it_is_left_alone_for_ten_seconds() {
+async fn after_a_failure_no_refresh_is_tried_for_ten_seconds() {
     let manager = FakeSecrets::holding("one").await;
     manager.fail(400, "AccessDeniedException").await;
     let secret = secret(&manager).await;
@@ -104,7 +104,7 @@ async fn after_a_failure_it_is_left_alone_for_ten_seconds() {
 }
 
 #[tokio::test]
-async fn whoever_finds_it_rejected_gets_a_new_one_at_most_once_a_minute() {
+async fn a_rejected_secret_is_refreshed_at_most_once_a_minute() {
     let manager = FakeSecrets::holding("one").await;
     let secret = secret(&manager).await;
     assert_eq!(at(&secret, after(0)).await, Ok(fresh("one")));
@@ -119,7 +119,7 @@ async fn whoever_finds_it_rejected_gets_a_new_one_at_most_once_a_minute() {
 }
 
 #[tokio::test]
-async fn malformed_and_binary_secrets_are_told_apart_and_never_replace_a_good_one() {
+async fn malformed_and_binary_secrets_never_replace_a_good_one() {
     let manager = FakeSecrets::holding("bad").await;
     let first = secret(&manager).await;
     assert_eq!(at(&first, after(0)).await, Err(SecretError::Malformed("it is bad")));

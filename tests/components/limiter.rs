@@ -1,8 +1,9 @@
 //! The limiter with its table: an embedded DynamoDB, real requests, and faults on purpose.
 
-mod exactness;
 mod faults;
 mod recovery;
+mod security;
+mod timing;
 mod writes;
 
 use crate::support::{self, Dynamo, TABLE};

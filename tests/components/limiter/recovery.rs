@@ -1,11 +1,12 @@
-//! An outage in the middle: nobody's budget is reset, lost or charged twice.
+//! An outage of the table: no quota is reset, lost or charged twice.
 
 use super::{admit, after, instance, key, micros, passes, quota, start};
-use crate::support::{Dynamo, Front};
+use crate::support::Dynamo;
+use crate::support::dynamo::Front;
 use sentinel_tvm::DecidedBy;
 
 #[tokio::test]
-async fn what_the_table_knew_goes_on_in_memory() {
+async fn in_an_outage_the_quota_continues_from_the_last_known_state() {
     let dynamo = Dynamo::start().await;
     let limiter = instance(&dynamo, quota(10)).await;
     for _ in 0..6 {
@@ -16,11 +17,11 @@ async fn what_the_table_knew_goes_on_in_memory() {
     for _ in 0..10 {
         admitted += usize::from(passes(&admit(&limiter, "alice", start()).await));
     }
-    assert_eq!(admitted, 4, "the budget of 10 goes on, it does not start anew");
+    assert_eq!(admitted, 4, "the quota of 10 continues, it does not start again");
 }
 
 #[tokio::test]
-async fn what_was_admitted_in_memory_is_owed_to_the_table_and_paid_once() {
+async fn requests_admitted_in_an_outage_are_written_to_the_table_once() {
     let dynamo = Dynamo::start().await;
     let limiter = instance(&dynamo, quota(10)).await;
     for _ in 0..3 {
@@ -45,12 +46,12 @@ async fn what_was_admitted_in_memory_is_owed_to_the_table_and_paid_once() {
     assert_eq!(
         dynamo.tat(&key("alice")),
         micros(start()) + 9 * 6_000_000,
-        "what was owed is paid once"
+        "the debt is written once"
     );
 }
 
 #[tokio::test]
-async fn several_instances_pay_what_each_admitted() {
+async fn each_instance_writes_its_own_debt_after_an_outage() {
     let dynamo = Dynamo::start().await;
     let [one, other] = [instance(&dynamo, quota(10)).await, instance(&dynamo, quota(10)).await];
     dynamo.fail(500, "InternalServerError");
@@ -65,7 +66,7 @@ async fn several_instances_pay_what_each_admitted() {
 }
 
 #[tokio::test]
-async fn a_refusal_keeps_what_is_owed() {
+async fn a_refusal_keeps_the_debt_of_an_outage() {
     let dynamo = Dynamo::start().await;
     let [one, other] = [instance(&dynamo, quota(10)).await, instance(&dynamo, quota(10)).await];
     dynamo.fail(500, "InternalServerError");
@@ -89,7 +90,7 @@ async fn a_refusal_keeps_what_is_owed() {
 }
 
 #[tokio::test]
-async fn what_is_owed_drains_while_the_table_is_away() {
+async fn the_debt_of_an_outage_drains_with_time() {
     let dynamo = Dynamo::start().await;
     let limiter = instance(&dynamo, quota(10)).await;
     dynamo.fail(400, "ThrottlingException");
@@ -102,6 +103,6 @@ async fn what_is_owed_drains_while_the_table_is_away() {
     assert_eq!(
         dynamo.tat(&key("alice")),
         micros(an_hour_later) + 6_000_000,
-        "an hour's rest pays any debt"
+        "after an hour no debt is left"
     );
 }

@@ -49,9 +49,9 @@ async fn a_device_in_order_is_found_by_its_serial_number() {
     assert_eq!(parameter(&requests[0], "limit").as_deref(), Some("300"));
 }
 
-/// The list's filter also finds serial numbers that only contain the one asked for.
+/// The list's filter also finds serial numbers that only contain the requested one.
 #[tokio::test]
-async fn only_the_very_serial_number_counts_in_any_case() {
+async fn only_the_exact_serial_number_matches_in_any_case() {
     let longer = with(listed(), "/serial_number", format!("{SERIAL}9"));
     let lower = with(listed(), "/serial_number", SERIAL.to_lowercase());
     assert_eq!(of(std::slice::from_ref(&longer)).await, Err(PostureError::UnknownDevice));
@@ -106,7 +106,7 @@ async fn a_check_in_counts_for_seven_days() {
 }
 
 #[tokio::test]
-async fn nobody_is_no_owner() {
+async fn an_empty_user_is_no_owner() {
     for nobody in [
         json!(""),
         json!(null),

@@ -11,6 +11,19 @@ use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 pub(crate) const PATH: &str = "/sentinel/policy";
 const PAGE: usize = 2;
 
+/// One profile.
+pub(crate) const PROFILES: &str = r#"
+    [development]
+    role_arn = "arn:aws:iam::222222222222:role/vended-development"
+"#;
+/// A rule that permits everything.
+const OPEN: &str = r#"@id("open") permit (principal, action, resource);"#;
+/// A rule that refuses everything.
+pub(crate) const CLOSED: &str =
+    r#"@id("closed") @reason("Closed for today.") forbid (principal, action, resource);"#;
+/// A policy that grants the profile to everybody.
+pub(crate) const BUNDLE: [(&str, &str); 2] = [("profiles", PROFILES), ("policies/access", OPEN)];
+
 pub(crate) struct FakeParameters {
     server: MockServer,
     held: Held,
@@ -20,7 +33,7 @@ pub(crate) struct FakeParameters {
 type Held = Arc<Mutex<BTreeMap<String, String>>>;
 
 impl FakeParameters {
-    /// One that holds these parameters.
+    /// A store with these parameters.
     pub(crate) async fn holding(parameters: &[(&str, &str)]) -> Self {
         let store = Self { server: MockServer::start().await, held: Held::default() };
         store.put(parameters);
@@ -41,12 +54,12 @@ impl FakeParameters {
         self.held.lock().unwrap().remove(name).unwrap();
     }
 
-    /// From now on it answers again; forgets what was asked so far.
+    /// From now on it answers; forgets earlier requests.
     pub(crate) async fn answer(&self) {
         self.answer_after(Duration::ZERO).await;
     }
 
-    /// From now on it answers after a while; forgets what was asked so far.
+    /// From now on it answers after a delay; forgets earlier requests.
     pub(crate) async fn answer_after(&self, delay: Duration) {
         self.respond(Pages { held: Arc::clone(&self.held), delay }).await;
     }
@@ -65,9 +78,20 @@ impl FakeParameters {
         self.respond(ResponseTemplate::new(200).set_delay(Duration::from_mins(1))).await;
     }
 
-    /// How many pages have been asked for since the last change of how it answers.
+    /// The number of pages requested since the last change.
     pub(crate) async fn pages(&self) -> usize {
         self.server.received_requests().await.unwrap().len()
+    }
+
+    /// Waits until this many pages have been requested: a reload beside the requests takes its time.
+    pub(crate) async fn until_asked(&self, pages: usize) {
+        for _ in 0..1_000 {
+            if self.pages().await >= pages {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        panic!("no reload");
     }
 
     async fn respond(&self, response: impl Respond + 'static) {

@@ -50,7 +50,7 @@ async fn the_first_request_sets_and_the_next_adds() {
 }
 
 #[tokio::test]
-async fn items_expire_an_hour_after_they_are_idle_at_the_latest() {
+async fn items_expire_an_hour_after_they_become_idle() {
     let dynamo = Dynamo::start().await;
     let limiter = instance(&dynamo, quota(5)).await;
     for _ in 0..5 {
@@ -79,8 +79,12 @@ async fn a_wrong_guess_costs_one_more_write() {
     let dynamo = Dynamo::start().await;
     let [one, other] = [instance(&dynamo, quota(5)).await, instance(&dynamo, quota(5)).await];
     assert_eq!(admit(&one, "alice", start()).await.writes, 1);
-    assert_eq!(admit(&other, "alice", start()).await.writes, 2, "it took alice for idle");
-    assert_eq!(admit(&other, "alice", start()).await.writes, 1, "and knows better now");
+    assert_eq!(
+        admit(&other, "alice", start()).await.writes,
+        2,
+        "the first guess was that alice is idle"
+    );
+    assert_eq!(admit(&other, "alice", start()).await.writes, 1, "and now the guess is right");
     assert_eq!(admit(&one, "alice", after(59.0)).await.writes, 1, "idle again");
 }
 
@@ -103,10 +107,7 @@ async fn a_thousand_requests_over_the_quota_cost_five_writes_at_most() {
     for _ in 0..1_000 {
         assert!(!passes(&admit(&newcomer, "alice", start()).await));
     }
-    assert!(
-        dynamo.requests().len() <= 5,
-        "an instance that has to learn it first asks once or twice"
-    );
+    assert!(dynamo.requests().len() <= 5, "a new instance learns the state with one or two writes");
 }
 
 async fn limiter_on(dynamo: &Dynamo) -> sentinel_tvm::RateLimiter {

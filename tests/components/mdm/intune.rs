@@ -6,7 +6,7 @@ pub(super) const DEVICES: &str = "/v1.0/deviceManagement/managedDevices";
 pub(super) const TOKENS: &str = "/0a1b2c3d-4e5f-6789-abcd-ef0123456789/oauth2/v2.0/token";
 const ENTRA_ID: &str = "1a2b3c4d-0000-4111-8222-abcdef012345";
 
-/// A device as Graph has it, less the fields that nobody selects.
+/// A device as Graph returns it, without the fields that the function does not select.
 pub(super) fn managed_device() -> Value {
     json!({
         "@odata.type": "#microsoft.graph.managedDevice",
@@ -134,7 +134,7 @@ async fn a_device_that_is_being_retired_wiped_or_deleted_is_not_managed() {
 }
 
 #[tokio::test]
-async fn what_is_not_told_is_not_known() {
+async fn absent_fields_are_unknown() {
     let posture =
         of(&[json!({ "serialNumber": SERIAL, "userPrincipalName": "", "osVersion": null })])
             .await
@@ -163,7 +163,7 @@ async fn client_credentials_are_exchanged_at_the_tenant() {
 }
 
 #[tokio::test]
-async fn a_device_that_may_have_namesakes_on_another_page_is_ambiguous() {
+async fn a_reply_with_a_further_page_is_ambiguous() {
     let stage = Stage::start().await;
     let mut page = found(&[managed_device()]);
     page["@odata.nextLink"] =
