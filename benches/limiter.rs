@@ -1,6 +1,8 @@
-//! What a decision of the limiter costs, each time beside something else that runs in the same process, in turn with it:
+//! What a decision of the limiter costs, each time beside something else that runs in the same
+//! process, in turn with it:
 //!
-//! - the local store beside the `governor` crate, which keeps the same kind of number in a map without a bound;
+//! - the local store beside the `governor` crate, which keeps the same kind of number in a map
+//!   without a bound;
 //! - the shared store beside a bare `UpdateItem` on the same embedded DynamoDB, over HTTP.
 //!
 //! `make bench` runs it. Times differ between machines and moments; the ratios are what to look at.
@@ -38,14 +40,22 @@ fn main() {
 fn limits() -> Limits {
     let plenty = NonZeroU32::new(1_000_000).unwrap();
     let limit = Limit::Quota(Quota::new(plenty, NonZeroU32::MIN, plenty));
-    Limits { vend: limit, read: limit, memory_max_keys: NonZeroUsize::new(50_000).unwrap() }
+    Limits {
+        vend: limit,
+        explain: limit,
+        read: limit,
+        memory_max_keys: NonZeroUsize::new(50_000).unwrap(),
+    }
 }
 
 fn principals() -> Vec<Principal> {
     let named = NamedSessionRoles::default();
     let principal = |index| {
         let arn = format!("arn:aws:iam::123456789012:user/caller-{index}");
-        Caller::verified(&IamIdentity::of_arn(&arn), None, &named).unwrap().principal().clone()
+        Caller::verified(&IamIdentity::of_arn(&arn), None, named.of_function_in(None))
+            .unwrap()
+            .principal()
+            .clone()
     };
     (0..CALLERS).map(principal).collect()
 }

@@ -1,8 +1,10 @@
-//! What 1 000 policies and 1 000 profiles cost a request, beside a whole warm request of the same function.
+//! What 1 000 policies and 1 000 profiles cost a request, beside a whole warm request of the same
+//! function.
 //!
-//! Everything is on: the rate-limit table, the policy, the audit line, STS. The services answer at once, inside this process, so a
-//! request takes this function's own time only. What the thousand cost is the difference between a decision among them and one
-//! with a single policy and profile; the rest of a decision is the same for both: telling Cedar who asks, and making the grant.
+//! Everything is on: the rate-limit table, the policy, the audit line, STS. The services answer at
+//! once, inside this process, so a request takes this function's own time only. What the thousand
+//! cost is the difference between a decision among them and one with a single policy and profile;
+//! the rest of a decision is the same for both: telling Cedar who asks, and making the grant.
 //!
 //! `make bench` runs it. Times differ between machines and moments; the ratios are what to look at.
 
@@ -21,12 +23,12 @@ use sentinel_tvm::{
 use serde_json::json;
 use std::fmt::Write;
 use std::sync::Arc;
-use std::time::Duration;
 use time::UtcDateTime;
 use tokio::runtime::Runtime;
 
 const MANY: usize = 1_000;
 const TIMES: u32 = 500;
+const FUNCTION: &str = "arn:aws:lambda:eu-central-1:123456789012:function:sentinel-tvm";
 const REQUEST_ID: &str = "0a1b2c3d-4e5f-6789-abcd-ef0123456789";
 
 fn main() {
@@ -36,8 +38,7 @@ fn main() {
     let mut now = now();
     let whole = || {
         now += time::Duration::milliseconds(1);
-        let invocation =
-            Invocation { request_id: REQUEST_ID, now, time_left: Duration::from_mins(1) };
+        let invocation = Invocation::new(REQUEST_ID, now, u64::MAX, FUNCTION);
         let response = runtime.block_on(app.handle(&event(), invocation));
         assert_eq!(response.status_code, 200);
     };
@@ -61,7 +62,10 @@ fn main() {
 
 fn decision(text: &BundleFiles) -> impl FnMut() {
     let policy = load(text);
-    let caller = Caller::from_event(&Event::read(&event()), &NamedSessionRoles::default()).unwrap();
+    let named = NamedSessionRoles::default();
+    let caller =
+        Caller::from_event(&Event::read(&event()), named.of_function_in(Some("123456789012")))
+            .unwrap();
     let profile = ProfileName::try_from("profile-500".to_owned()).unwrap();
     let request = VendRequest { profile, duration: None, device: None };
     move || {
@@ -79,7 +83,8 @@ fn load(text: &BundleFiles) -> Policy {
     Policy::load(text, &options).unwrap()
 }
 
-/// Profiles in a hundred groups, a permit for each of them or its group, and for each hundred a forbid about all of them.
+/// Profiles in a hundred groups, a permit for each of them or its group, and for each hundred a
+/// forbid about all of them.
 fn bundle(numbers: std::ops::Range<usize>) -> BundleFiles {
     let (mut profiles, mut rules) = (String::new(), String::new());
     for n in numbers.clone() {
@@ -143,7 +148,14 @@ async fn app(text: &BundleFiles) -> App {
     let starter = Services::open(&config, &services_at_once().await, now()).await.unwrap();
     let services =
         Services { policies: PolicyStore::fixed(Arc::new(load(text)), now()), ..starter };
-    App::new(config, services, Box::new(|line| _ = std::hint::black_box(line)))
+    App::new(
+        config,
+        services,
+        Box::new(|line| {
+            std::hint::black_box(line);
+            Ok(())
+        }),
+    )
 }
 
 /// A DynamoDB that admits everything and an STS that issues, both without a network.

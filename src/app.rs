@@ -1,10 +1,11 @@
 //! The pipeline: from an invocation to its reply and its audit line.
 //!
-//! Invariants: every invocation gets a [`Response`] and leaves one audit line, whatever happens, a panic included. Each stage
-//! takes the result of the stage before it, so none can be skipped. A refused request reaches no later stage.
+//! Invariants: every invocation gets a [`Response`] and leaves one audit line, whatever happens, a
+//! panic included. Each stage takes the result of the stage before it, so none can be skipped. A
+//! refused request reaches no later stage.
 
 use crate::audit::AuditRecord;
-use crate::caller::{Caller, NamedSessionRoles};
+use crate::caller::{Caller, MaxRequestAge, NamedSessionRoles, Unauthenticated, function_owner};
 use crate::config::Config;
 use crate::error::Error;
 use crate::event::Event;
@@ -15,18 +16,22 @@ use crate::request::{RequestId, Route, RouteError, VendRequest};
 use crate::response::{Health, Reply, Response, Vended};
 use crate::services::{Reported, Services};
 use futures_util::FutureExt;
+use futures_util::future::{Either, select};
 use std::fmt;
+use std::io;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use time::UtcDateTime;
 
-/// Receives each finished audit line.
-pub type AuditSink = Box<dyn Fn(&str) + Send + Sync>;
+/// Writes each finished audit line. If it fails, the reply holds no credentials.
+pub type AuditSink = Box<dyn Fn(&str) -> io::Result<()> + Send + Sync>;
 
 /// The function, ready to handle requests. All requests share it.
 pub struct App {
     named_session_roles: NamedSessionRoles,
+    max_request_age: MaxRequestAge,
     services: Services,
     audit: AuditSink,
     /// The function's name.
@@ -49,19 +54,28 @@ pub struct Invocation<'a> {
     pub now: UtcDateTime,
     /// How long the reply may take.
     pub time_left: Duration,
+    /// The function's ARN.
+    pub function_arn: &'a str,
 }
 
 impl<'a> Invocation<'a> {
-    /// An invocation that arrived at `now` and ends at `deadline` (milliseconds since the Unix epoch).
+    /// An invocation that arrived at `now` and ends at `deadline` (milliseconds since the Unix
+    /// epoch).
     ///
-    /// The reply gets the time until the deadline, less a tenth, at most half a second less. A deadline in the past is not
-    /// Lambda's: `cargo lambda watch` sends a constant. It then counts as the template's ten seconds.
+    /// The reply gets the time until the deadline, less a tenth, at most half a second less. A
+    /// deadline in the past is not Lambda's: `cargo lambda watch` sends a constant. It then counts
+    /// as the template's ten seconds.
     #[must_use]
-    pub fn new(request_id: &'a str, now: UtcDateTime, deadline: u64) -> Self {
+    pub fn new(
+        request_id: &'a str,
+        now: UtcDateTime,
+        deadline: u64,
+        function_arn: &'a str,
+    ) -> Self {
         let now_millis = u64::try_from(now.unix_timestamp_nanos() / 1_000_000).unwrap_or(0);
         let left = Duration::from_millis(deadline.checked_sub(now_millis).unwrap_or(10_000));
         let reserve = (left / 10).min(Duration::from_millis(500));
-        Self { request_id, now, time_left: left.saturating_sub(reserve) }
+        Self { request_id, now, time_left: left.saturating_sub(reserve), function_arn }
     }
 }
 
@@ -71,6 +85,7 @@ impl App {
     pub fn new(config: Config, services: Services, audit: AuditSink) -> Self {
         Self {
             named_session_roles: config.named_session_roles,
+            max_request_age: config.max_request_age,
             services,
             audit,
             name: config.function_name,
@@ -80,8 +95,9 @@ impl App {
 
     /// Answers one invocation, whose `payload` is JSON text.
     ///
-    /// A request that would outlive its time is given up shortly before, so that it still leaves its audit line.
-    pub async fn handle(&self, payload: &str, invocation: Invocation<'_>) -> Response {
+    /// A request that would outlive its time is given up shortly before, so that it still leaves
+    /// its audit line.
+    pub async fn handle<'a>(&self, payload: &'a str, invocation: Invocation<'a>) -> Response {
         let event = Event::read(payload);
         let request_id = RequestId::new(invocation.request_id);
         let now = invocation.now;
@@ -91,6 +107,7 @@ impl App {
             request_id,
             event,
             now,
+            own_account: function_owner(invocation.function_arn),
         };
         request.record.policy_in_force(&self.services.policies.held());
         let answer = AssertUnwindSafe(self.answer(&mut request)).catch_unwind();
@@ -103,26 +120,67 @@ impl App {
             tracing::error!(request_id = request.request_id.as_str(), "{error}");
         }
         let readings = self.services.readings(&self.reported, now);
-        (self.audit)(&request.record.close(outcome.as_ref().err(), &readings));
-        response
+        let line = request.record.close(outcome.as_ref().err(), &readings);
+        match (self.audit)(&line) {
+            Ok(()) => response,
+            Err(error) => {
+                let request_id = request.request_id.as_str();
+                tracing::error!(%error, request_id, "the audit line could not be written");
+                Response::render(&Err(Error::NotAudited), &request.quota, &request.request_id)
+            }
+        }
     }
 
     async fn answer(&self, request: &mut InFlight<'_>) -> Result<Reply, Error> {
-        let caller = Caller::from_event(&request.event, &self.named_session_roles)?;
+        let own_account = request.own_account.or_else(|| self.services.sts.account());
+        let named = self.named_session_roles.of_function_in(own_account);
+        let caller = Caller::from_event(&request.event, named)?;
         request.record.caller(&caller);
+        self.max_request_age.check(&request.event, request.now)?;
         self.services.policies.renew(request.now);
         let route = Route::of(&request.event);
-        self.admit(request, &caller, tier(route)).await?;
+        self.admit_proven(request, &caller, tier(route)).await?;
         self.check_client_token(request).await?;
         match route? {
             Route::Credentials => self.vend(request, &caller).await.map(Reply::Credentials),
             Route::Profiles => {
-                let policy = self.policy(request).await;
-                Ok(Reply::Profiles(policy.grantable(&caller, request.now)))
+                let policy = self.policy(request).await?;
+                let profiles = policy.grantable(&caller, request.now, tokio::task::yield_now).await;
+                Ok(Reply::Profiles(profiles))
             }
             Route::Explain => self.explain(request, &caller).await.map(Reply::Explanation),
-            Route::Health => Ok(Reply::Health(self.health(request.now))),
+            Route::Health => Ok(Reply::Health(self.health(request.now).await)),
         }
+    }
+
+    /// Charges the quota and checks the caller proof, both at once. A refusal by the quota wins.
+    async fn admit_proven(
+        &self,
+        request: &mut InFlight<'_>,
+        caller: &Caller,
+        tier: Tier,
+    ) -> Result<(), Error> {
+        let header = request.event.header("X-Sentinel-Caller-Proof");
+        let identity = request.event.iam_identity().cloned();
+        let host = request.event.domain_name();
+        let (now, proof) = (request.now, &self.services.caller_proof);
+        let proven = async move {
+            let identity = identity.ok_or(Unauthenticated::NoIdentity)?;
+            Ok::<_, Error>(proof.check(header.as_deref(), &identity, &host, now).await?)
+        };
+        let admitted = self.admit(request, caller, tier);
+        let proven = match select(pin!(admitted), pin!(proven)).await {
+            Either::Left((admitted, proven)) => {
+                admitted?;
+                proven.await
+            }
+            Either::Right((proven, admitted)) => {
+                admitted.await?;
+                proven
+            }
+        };
+        request.record.proven(proven?);
+        Ok(())
     }
 
     async fn admit(
@@ -161,16 +219,17 @@ impl App {
     }
 
     /// The policy that decides this request.
-    async fn policy(&self, request: &mut InFlight<'_>) -> Arc<Policy> {
-        let policy = self.services.policies.current(request.now).await;
-        request.record.policy(&policy, self.services.policies.age(request.now));
-        policy
+    async fn policy(&self, request: &mut InFlight<'_>) -> Result<Arc<Policy>, Error> {
+        let policies = &self.services.policies;
+        let policy = policies.current(request.now).await;
+        request.record.policy(&policies.held(), policies.age(request.now));
+        Ok(policy?)
     }
 
     async fn vend(&self, request: &mut InFlight<'_>, caller: &Caller) -> Result<Vended, Error> {
         let (asked, device) = self.parse(request).await?;
         self.services.devices.verify(&device)?;
-        let policy = self.policy(request).await;
+        let policy = self.policy(request).await?;
         let (decision, shadow) =
             policy.decide(caller, &asked, device.device(), &request.request_id, request.now);
         request.record.decision(&decision, shadow);
@@ -186,16 +245,20 @@ impl App {
         })
     }
 
-    /// What `vend` would do, without doing it. A device that would be refused is reported in `missing`.
+    /// What `vend` would do, without doing it. A device that would be refused is reported in
+    /// `missing`.
     async fn explain(
         &self,
         request: &mut InFlight<'_>,
         caller: &Caller,
     ) -> Result<Explanation, Error> {
         let (asked, device) = self.parse(request).await?;
-        let policy = self.policy(request).await;
+        let policy = self.policy(request).await?;
         match self.services.devices.verify(&device) {
-            Ok(()) => Ok(policy.explain(caller, &asked, device.device(), request.now)),
+            Ok(()) => {
+                let (device, now) = (device.device(), request.now);
+                Ok(policy.explain(caller, &asked, device, now, tokio::task::yield_now).await)
+            }
             Err(refused @ DeviceError::Refused(_)) => {
                 let reason = Error::from(refused).public().message.into_owned();
                 Ok(Explanation::without_device(asked.profile, reason))
@@ -204,9 +267,15 @@ impl App {
         }
     }
 
-    fn health(&self, now: UtcDateTime) -> Health {
-        let Services { limiter, policies, .. } = &self.services;
-        Health { limiter: limiter.health(), policy: policies.health(now) }
+    /// The function's state. Looks for a newer policy first, as a vend would.
+    async fn health(&self, now: UtcDateTime) -> Health {
+        let Services { limiter, policies, caller_proof, .. } = &self.services;
+        let _ = policies.current(now).await;
+        Health {
+            limiter: limiter.health(),
+            policy: policies.health(now),
+            caller_proof: caller_proof.mode(),
+        }
     }
 }
 
@@ -214,7 +283,8 @@ impl App {
 fn tier(route: Result<Route, RouteError>) -> Tier {
     match route {
         Ok(Route::Credentials) => Tier::Vend,
-        Ok(Route::Profiles | Route::Explain | Route::Health) | Err(_) => Tier::Read,
+        Ok(Route::Explain) => Tier::Explain,
+        Ok(Route::Profiles | Route::Health) | Err(_) => Tier::Read,
     }
 }
 
@@ -223,6 +293,7 @@ struct InFlight<'a> {
     event: Event<'a>,
     request_id: RequestId,
     now: UtcDateTime,
+    own_account: Option<&'a str>,
     quota: Outcome,
     record: AuditRecord,
 }

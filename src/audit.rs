@@ -1,13 +1,16 @@
-//! The audit line: one JSON object per request, opened first, filled stage by stage, written once whatever the outcome.
+//! The audit line: one JSON object per request, opened first, filled stage by stage, written once
+//! whatever the outcome.
 //!
-//! Invariants: no secret ever enters the record. Text that clients choose (path, user agent) is bounded and JSON-escaped, so it
-//! can neither flood the log nor forge a line. CloudWatch reads the line's metrics from it (embedded metric format).
+//! Invariants: no secret ever enters the record. Text that clients choose (path, user agent) is
+//! bounded and JSON-escaped, so it can neither flood the log nor forge a line. CloudWatch reads the
+//! line's metrics from it (embedded metric format).
 
 mod entries;
 mod metrics;
 mod stopwatch;
 
 use crate::caller::Caller;
+use crate::caller_proof::Proven;
 use crate::error::Error;
 use crate::event::Event;
 use crate::mdm::DeviceLookUp;
@@ -40,6 +43,8 @@ pub struct AuditRecord {
     caller: Option<CallerEntry>,
     #[serde(skip_serializing_if = "Option::is_none")]
     rate_limit: Option<RateLimitEntry>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    caller_proof: Option<&'static str>,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     asked: Option<AskedEntry>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -86,6 +91,7 @@ impl AuditRecord {
             request: RequestEntry::of(event),
             caller: None,
             rate_limit: None,
+            caller_proof: None,
             asked: None,
             device: None,
             policy_digest: None,
@@ -113,6 +119,14 @@ impl AuditRecord {
     pub fn admission(&mut self, admission: &Admission) {
         self.rate_limit = Some(RateLimitEntry::of(admission));
         self.lap("admit");
+    }
+
+    /// The result of the caller proof.
+    pub fn proven(&mut self, proven: Proven) {
+        if proven == Proven::Yes {
+            self.caller_proof = Some("verified");
+            self.lap("caller_proof");
+        }
     }
 
     /// The client token is valid, or none is required.
@@ -174,6 +188,8 @@ impl AuditRecord {
             return json!({ "type": "audit", "request_id": self.request_id, "code": "INTERNAL_ERROR" }).to_string();
         };
         line.retain(|_, value| !value.is_null());
+        // Lambda treats a line without a level as INFO; this makes it explicit.
+        line.insert("level".to_owned(), "INFO".into());
         line.insert(
             "status".to_owned(),
             public.as_ref().map_or(200, |public| public.status).into(),

@@ -1,20 +1,25 @@
-//! The caller: the IAM identity in the event, and the names that quotas, policies and STS sessions derive from it.
+//! The caller: the IAM identity in the event, and the names that quotas, policies and STS sessions
+//! derive from it.
 //!
-//! Invariant: a [`Caller`] comes only from an ARN that IAM put into the request context and that has exactly the shape of an
-//! IAM ARN; any other event is refused as [`Unauthenticated`]. Names that callers choose themselves (most role session names,
-//! all federated user names) are part of no key and of no derived name.
+//! Invariant: a [`Caller`] comes only from an ARN that IAM put into the request context and that
+//! has exactly the shape of an IAM ARN; any other event is refused as [`Unauthenticated`]. Names
+//! that callers choose themselves (most role session names, all federated user names) are part of
+//! no key and of no derived name.
 //!
 //! Shapes and alphabets: IAM user guide, "IAM identifiers" and "IAM and AWS STS quotas".
 
 mod arn;
 mod session_roles;
+mod signature;
 
+use crate::alphabet::is_word;
 use crate::digest::{DIGEST_LENGTH, short_digest};
 use crate::event::{Event, IamIdentity};
 use arn::{Identity, ParsedArn};
-pub(crate) use arn::{is_principal, managed_policy_owner, role_owner};
+pub(crate) use arn::{function_owner, is_principal, managed_policy_owner, role_owner, sts_host};
 use serde::Serialize;
-pub use session_roles::{InvalidPattern, NamedSessionRoles};
+pub use session_roles::{InvalidPattern, NamedSessionRoles, NamedSessions};
+pub use signature::MaxRequestAge;
 use std::fmt;
 use std::net::IpAddr;
 
@@ -24,6 +29,15 @@ pub enum Unauthenticated {
     /// The request context carries no IAM identity, or two that AWS never sends together.
     #[error("the request context has no IAM identity; the URL or API must use IAM authentication")]
     NoIdentity,
+    /// The signature is in the query. Such a URL works for whoever holds it.
+    #[error("the request is pre-signed; its URL would work for everybody who sees it")]
+    Presigned,
+    /// The signature's date is too far from now.
+    #[error("the request was signed more than {0} s ago")]
+    TooOld(u32),
+    /// The signature's date is malformed.
+    #[error("the x-amz-date header is not a date")]
+    UnknownDate,
     /// The ARN is not that of an IAM user, an assumed role, a federated user or a root user.
     #[error("the request context's ARN is not one that IAM gives a caller")]
     UnknownArn,
@@ -83,32 +97,34 @@ pub struct Caller {
     kind: CallerKind,
     name: String,
     session_name: Option<String>,
+    unique_id: Option<String>,
     org: Option<String>,
     source_ip: Option<IpAddr>,
+    name_is_unique: bool,
 }
 
 impl Caller {
-    /// The caller of `event`; `named` are the roles whose session names identify people.
+    /// The caller of `event`; `named` are the sessions whose names identify people.
     pub fn from_event(
         event: &Event<'_>,
-        named: &NamedSessionRoles,
+        named: NamedSessions<'_>,
     ) -> Result<Self, Unauthenticated> {
         let identity = event.iam_identity().ok_or(Unauthenticated::NoIdentity)?;
-        Self::verified(&identity, event.source_ip(), named)
+        Self::verified(identity, event.source_ip(), named)
     }
 
     /// The caller with an identity that AWS has verified, at `source_ip`.
     pub fn verified(
         identity: &IamIdentity<'_>,
         source_ip: Option<IpAddr>,
-        named: &NamedSessionRoles,
+        named: NamedSessions<'_>,
     ) -> Result<Self, Unauthenticated> {
         let arn = &*identity.user_arn;
         let parsed = ParsedArn::parse(arn).ok_or(Unauthenticated::UnknownArn)?;
         let (kind, principal, name, session_name) = match parsed.identity {
             Identity::User { name } => (CallerKind::User, arn.to_owned(), name, None),
             Identity::Root => (CallerKind::Root, arn.to_owned(), "root", None),
-            Identity::AssumedRole { role, session } if named.contains(role) => {
+            Identity::AssumedRole { role, session } if named.contains(parsed.account, role) => {
                 (CallerKind::AssumedRole, arn.to_owned(), session, Some(session.to_owned()))
             }
             Identity::AssumedRole { role, .. } => {
@@ -118,6 +134,12 @@ impl Caller {
                 (CallerKind::FederatedUser, parsed.without_last_segment(), "federated-user", None)
             }
         };
+        let name_is_unique = named.is_own(parsed.account)
+            && match kind {
+                CallerKind::User => !name.contains('@'),
+                CallerKind::AssumedRole => session_name.is_some() && name.contains('@'),
+                CallerKind::FederatedUser | CallerKind::Root => false,
+            };
         Ok(Self {
             arn: arn.to_owned(),
             principal: Principal(principal),
@@ -125,12 +147,15 @@ impl Caller {
             kind,
             name: name.to_owned(),
             session_name,
+            unique_id: identity.unique_id().map(str::to_owned),
+            name_is_unique,
             org: identity.org.as_deref().map(str::to_owned),
             source_ip,
         })
     }
 
-    /// The full ARN, role session name included. For the audit line only: callers may have chosen a part of it.
+    /// The full ARN, role session name included. For the audit line only: callers may have chosen a
+    /// part of it.
     #[must_use]
     pub fn arn(&self) -> &str {
         &self.arn
@@ -166,6 +191,13 @@ impl Caller {
         self.session_name.as_deref()
     }
 
+    /// IAM's unique id of the user (`AIDA…`) or role (`AROA…`), if the event has it. A role that is
+    /// deleted and created again under the same name has another one.
+    #[must_use]
+    pub fn unique_id(&self) -> Option<&str> {
+        self.unique_id.as_deref()
+    }
+
     /// The caller's AWS Organization (`o-…`), if the event has it.
     #[must_use]
     pub fn org(&self) -> Option<&str> {
@@ -179,24 +211,37 @@ impl Caller {
     }
 
     /// `sentinel-` and the short name, within STS's 64 characters of `[\w+=,.@-]`.
+    ///
+    /// Two names stay as they are, because they never meet: that of an IAM user without `@`, and
+    /// that of a person with `@`, both of the function's own account. All others are followed by a
+    /// digest of the principal. So a user, a role and a person of the same short name, or callers of
+    /// different accounts, never share a SourceIdentity; one person's permission sets do.
     #[must_use]
     pub fn source_identity(&self) -> String {
-        format!("sentinel-{}", self.sts_name())
+        let name = if self.name_is_unique { self.sts_name() } else { self.name_with_digest() };
+        format!("sentinel-{name}")
     }
 
-    /// The short name and `-` and `suffix`, which must be 8 characters, within STS's 64 characters of `[\w+=,.@-]`.
+    /// The short name and `-` and `suffix`, which must be 8 characters, within STS's 64 characters
+    /// of `[\w+=,.@-]`.
     #[must_use]
     pub fn session_name_for(&self, suffix: &str) -> String {
         format!("{}-{suffix}", self.sts_name())
     }
 
-    /// The short name in STS's limits: unchanged if it fits, else cut and followed by a digest of the principal.
+    /// The short name in STS's limits: unchanged if it fits, else cut and followed by a digest of
+    /// the principal.
     ///
-    /// A name that already looks like a cut one is cut too, so that nobody can be named like somebody else's digest.
+    /// A name that already looks like a cut one is cut too, so that nobody can be named like
+    /// somebody else's digest.
     fn sts_name(&self) -> String {
         if self.name.len() <= NAME_LENGTH && !ends_like_a_digest(&self.name) {
             return self.name.clone();
         }
+        self.name_with_digest()
+    }
+
+    fn name_with_digest(&self) -> String {
         let kept = &self.name[..self.name.len().min(NAME_LENGTH - DIGEST_LENGTH - 1)];
         format!("{kept}{DIGEST_MARK}{}", short_digest(self.principal.as_str()))
     }
@@ -211,6 +256,16 @@ fn ends_like_a_digest(name: &str) -> bool {
         end.len() == DIGEST_LENGTH
             && end.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
     })
+}
+
+impl IamIdentity<'_> {
+    /// The part of the user id before the colon, for users and roles only: elsewhere it is an
+    /// account id. Source: "IAM identifiers", "Unique identifiers", in the IAM user guide.
+    fn unique_id(&self) -> Option<&str> {
+        let id = self.user_id.as_deref()?.split(':').next()?;
+        let is_known = id.starts_with("AIDA") || id.starts_with("AROA");
+        (is_known && is_word(id, 16..=128, b"")).then_some(id)
+    }
 }
 
 #[cfg(test)]

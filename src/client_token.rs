@@ -1,4 +1,5 @@
-//! The optional second factor: a token that callers send in `X-Sentinel-Token`, beside their IAM identity.
+//! The optional second factor: a token that callers send in `X-Sentinel-Token`, beside their IAM
+//! identity.
 
 mod tokens;
 
@@ -7,16 +8,18 @@ pub use tokens::{ClientTokenInvalid, ClientTokens};
 use crate::secret::{CachedSecret, SecretError};
 use time::{Duration, UtcDateTime};
 
-/// How long client tokens are cached.
-const TTL: Duration = Duration::hours(1);
-
 /// The settings of the second factor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ClientTokenSettings {
     /// Callers need no token.
     NotRequired,
-    /// Callers need one of the tokens in the secret with this name or ARN.
-    Required(String),
+    /// Callers need one of the tokens in a secret.
+    Required {
+        /// The secret's name or ARN.
+        secret: String,
+        /// How long the tokens are cached.
+        ttl: Duration,
+    },
 }
 
 /// Why a request's token is not accepted.
@@ -40,13 +43,14 @@ pub enum ClientTokenCheck {
 }
 
 impl ClientTokenCheck {
-    /// The check that `settings` ask for, its secret in the region, at the endpoint and with the credentials of `aws`.
+    /// The check that `settings` ask for, its secret in the region, at the endpoint and with the
+    /// credentials of `aws`.
     #[must_use]
     pub fn new(settings: &ClientTokenSettings, aws: &aws_config::SdkConfig) -> Self {
         match settings {
             ClientTokenSettings::NotRequired => Self::NotRequired,
-            ClientTokenSettings::Required(id) => {
-                Self::Required(CachedSecret::from_secrets_manager(aws, id, TTL))
+            ClientTokenSettings::Required { secret, ttl } => {
+                Self::Required(CachedSecret::from_secrets_manager(aws, secret, *ttl))
             }
         }
     }
@@ -68,8 +72,8 @@ impl ClientTokenCheck {
 
     /// Checks the token that a request carries.
     ///
-    /// A wrong token is checked once more against the secret as it is now, at most once a minute: a token that was just added
-    /// works at once.
+    /// A wrong token is checked once more against the secret as it is now, at most once a minute: a
+    /// token that was just added works at once.
     pub(crate) async fn check(
         &self,
         presented: Option<&str>,

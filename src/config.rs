@@ -1,14 +1,15 @@
 //! The settings: every variable, its default and its range, read once at the start.
 //!
-//! Invariant: a value that is empty, malformed, out of range or unknown stops the start, with one error that lists every problem,
-//! those of the policy bundle included. An unknown `SENTINEL_` variable is a problem too: a misspelt safeguard must not silently
-//! be off.
+//! Invariant: a value that is empty, malformed, out of range or unknown stops the start, with one
+//! error that lists every problem, those of the policy bundle included. An unknown `SENTINEL_`
+//! variable is a problem too: a misspelt safeguard must not silently be off.
 
 mod device;
 mod rate_limit;
 mod variables;
 
-use crate::caller::NamedSessionRoles;
+use crate::caller::{MaxRequestAge, NamedSessionRoles};
+use crate::caller_proof::{CallerProofMode, CallerProofSettings, is_host};
 use crate::client_token::ClientTokenSettings;
 use crate::mdm::DeviceSettings;
 use crate::policy::BundleOptions;
@@ -23,16 +24,21 @@ use variables::Variables;
 /// The settings, valid.
 #[derive(Debug)]
 pub struct Config {
-    /// `SENTINEL_POLICY_PARAMETER` with `SENTINEL_POLICY_TTL`, or else `SENTINEL_POLICY_DIR`; `SENTINEL_DEFAULT_DURATION`.
+    /// `SENTINEL_POLICY_PARAMETER` with `SENTINEL_POLICY_TTL`, or else `SENTINEL_POLICY_DIR`;
+    /// `SENTINEL_DEFAULT_DURATION`.
     pub policy: PolicySettings,
     /// `SENTINEL_RATE_LIMIT_*` and `SENTINEL_BREAKER_*`.
     pub rate_limit: RateLimitSettings,
     /// `SENTINEL_REQUIRE_DEVICE`, `SENTINEL_MDM_*` and `MDM_SECRET_ARN`.
     pub device: DeviceSettings,
-    /// `SENTINEL_CLIENT_TOKEN_SECRET_ARN`.
+    /// `SENTINEL_CALLER_PROOF` and `SENTINEL_CALLER_PROOF_AUDIENCE`.
+    pub caller_proof: CallerProofSettings,
+    /// `SENTINEL_CLIENT_TOKEN_SECRET_ARN` and `SENTINEL_CLIENT_TOKEN_TTL`.
     pub client_token: ClientTokenSettings,
     /// `SENTINEL_NAMED_SESSION_ROLES`: roles whose session names identify people.
     pub named_session_roles: NamedSessionRoles,
+    /// `SENTINEL_MAX_REQUEST_AGE`.
+    pub max_request_age: MaxRequestAge,
     /// `AWS_LAMBDA_FUNCTION_NAME`, which Lambda sets.
     pub function_name: String,
     /// `AWS_LAMBDA_LOG_LEVEL`, else `RUST_LOG`.
@@ -64,8 +70,11 @@ impl Config {
         let mut variables = Variables::new(variables);
         let rate_limit = rate_limit::read(&mut variables);
         let device = device::read(&mut variables);
+        let caller_proof = caller_proof(&mut variables);
         let client_token = client_token(&mut variables);
         let named_session_roles = named_session_roles(&mut variables);
+        let max_request_age =
+            MaxRequestAge(variables.number("SENTINEL_MAX_REQUEST_AGE", 60..=900, 300));
         let log_level = log_level(&mut variables);
         let function_name = variables
             .text("AWS_LAMBDA_FUNCTION_NAME")
@@ -82,8 +91,10 @@ impl Config {
                 policy,
                 rate_limit,
                 device,
+                caller_proof,
                 client_token,
                 named_session_roles,
+                max_request_age,
                 function_name,
                 log_level,
             });
@@ -103,14 +114,19 @@ fn require_lambda(variables: &mut Variables) {
     }
 }
 
-/// A path in Parameter Store wins. The packaged bundle is then never read: it must not decide when Parameter Store is out of
-/// reach.
+/// A path in Parameter Store wins. The packaged bundle is then never read: it must not decide when
+/// Parameter Store is out of reach.
 fn policy_source(variables: &mut Variables) -> PolicySource {
     const NAME: &str = "SENTINEL_POLICY_PARAMETER";
     let directory = policy_dir(variables);
     let ttl = Duration::seconds(variables.number("SENTINEL_POLICY_TTL", 1..=3_600, 30).into());
+    let max_age =
+        Duration::seconds(variables.number("SENTINEL_POLICY_MAX_AGE", 60..=604_800, 3_600).into());
+    if max_age < ttl {
+        variables.problem("SENTINEL_POLICY_MAX_AGE", "is below SENTINEL_POLICY_TTL");
+    }
     match variables.text(NAME).map(|text| ParameterPath::parse(&text)) {
-        Some(Ok(path)) => PolicySource::Parameters { path, ttl },
+        Some(Ok(path)) => PolicySource::Parameters { path, ttl, max_age },
         Some(Err(error)) => {
             variables.problem(NAME, &error.to_string());
             PolicySource::Directory(directory)
@@ -133,9 +149,37 @@ fn default_duration(variables: &mut Variables) -> SessionDuration {
     SessionDuration::from_seconds(seconds).unwrap_or(SessionDuration::MIN)
 }
 
+fn caller_proof(variables: &mut Variables) -> CallerProofSettings {
+    const NAME: &str = "SENTINEL_CALLER_PROOF";
+    const AUDIENCE: &str = "SENTINEL_CALLER_PROOF_AUDIENCE";
+    let mode = match variables.text(NAME).as_deref() {
+        Some("off") => CallerProofMode::Off,
+        None | Some("accepted") => CallerProofMode::Accepted,
+        Some("required") => CallerProofMode::Required,
+        Some(_) => {
+            variables.problem(NAME, "is not one of off, accepted, required");
+            CallerProofMode::Required
+        }
+    };
+    let audience = variables.text(AUDIENCE);
+    if audience.as_deref().is_some_and(|host| !is_host(host)) {
+        variables.problem(AUDIENCE, "is not the host of this function's URL");
+    }
+    CallerProofSettings { mode, audience }
+}
+
 fn client_token(variables: &mut Variables) -> ClientTokenSettings {
-    let secret = variables.text("SENTINEL_CLIENT_TOKEN_SECRET_ARN");
-    secret.map_or(ClientTokenSettings::NotRequired, ClientTokenSettings::Required)
+    let ttl =
+        Duration::seconds(variables.number("SENTINEL_CLIENT_TOKEN_TTL", 60..=86_400, 3_600).into());
+    match variables.text("SENTINEL_CLIENT_TOKEN_SECRET_ARN") {
+        Some(secret) => ClientTokenSettings::Required { secret, ttl: jittered(ttl) },
+        None => ClientTokenSettings::NotRequired,
+    }
+}
+
+/// Up to a twentieth shorter, so that instances that start together do not refresh together.
+fn jittered(ttl: Duration) -> Duration {
+    ttl - ttl * fastrand::i32(0..1_000) / 20_000
 }
 
 fn named_session_roles(variables: &mut Variables) -> NamedSessionRoles {
@@ -150,7 +194,9 @@ fn named_session_roles(variables: &mut Variables) -> NamedSessionRoles {
     }
 }
 
+/// The stricter one of Lambda's level and this program's own.
 fn log_level(variables: &mut Variables) -> LevelFilter {
+    const LAMBDA: &str = "AWS_LAMBDA_LOG_LEVEL";
     let mut level = |name| match variables.text(name).map(|text| level_named(&text)) {
         Some(None) => {
             variables.problem(name, "is not one of trace, debug, info, warn, error, fatal, off");
@@ -158,8 +204,16 @@ fn log_level(variables: &mut Variables) -> LevelFilter {
         }
         level => level.flatten(),
     };
-    let (lambda, rust) = (level("AWS_LAMBDA_LOG_LEVEL"), level("RUST_LOG"));
-    lambda.or(rust).unwrap_or(LevelFilter::INFO)
+    let (lambda, own) = (level(LAMBDA), level("RUST_LOG"));
+    let lambda_filters =
+        variables.text("AWS_LAMBDA_LOG_FORMAT").is_some_and(|format| format == "JSON");
+    if lambda_filters && lambda.is_some_and(|level| level < LevelFilter::INFO) {
+        variables.problem(
+            LAMBDA,
+            "is above INFO: Lambda would drop the audit lines; set RUST_LOG to log less",
+        );
+    }
+    lambda.into_iter().chain(own).min().unwrap_or(LevelFilter::INFO)
 }
 
 /// Lambda has a level FATAL, `tracing` does not.

@@ -4,23 +4,27 @@
 //! |---|---|---|
 //! | identity | [`Unauthenticated`] | 403 |
 //! | rate limit | `Throttled`, `LimiterUnavailable` | 429, 503 |
+//! | caller proof | [`CallerProofError`] | 403, 503 |
 //! | client token | [`ClientTokenError`] | 401, 503 |
 //! | route | [`RouteError`] | 404, 405 |
 //! | parameters | [`InvalidRequest`] | 400, 413 |
 //! | device | [`DeviceError`] | 403, 503 |
-//! | policy | [`Denial`] | 403 |
+//! | policy | [`PolicyTooOld`], [`Denial`] | 503, 403 |
 //! | issuing | [`StsError`] | 502, 503 |
-//! | any | `OutOfTime`, `Internal` | 503, 500 |
+//! | any | `OutOfTime`, `NotAudited`, `Internal` | 503, 503, 500 |
 //!
-//! Invariant: each failure has two messages. `Display` is the internal one, for the log and the audit line. [`Error::public`]
-//! is the caller's: fixed text, or a policy's own `@reason`, so nothing internal can leak through it.
+//! Invariant: each failure has two messages. `Display` is the internal one, for the log and the
+//! audit line. [`Error::public`] is the caller's: fixed text, or a policy's own `@reason`, so
+//! nothing internal can leak through it.
 
 use crate::caller::Unauthenticated;
+use crate::caller_proof::CallerProofError;
 use crate::client_token::ClientTokenError;
 use crate::device::DeviceRefused;
 use crate::event::UnreadableInput;
 use crate::mdm::DeviceError;
 use crate::policy::Denial;
+use crate::policy_store::PolicyTooOld;
 use crate::rate_limit::RetryAfter;
 use crate::request::{InvalidRequest, RouteError};
 use crate::sts::StsError;
@@ -38,6 +42,9 @@ pub enum Error {
     /// The rate-limit table did not decide, and the operator chose to refuse then.
     #[error("the rate-limit table did not decide, and the failure mode is closed")]
     LimiterUnavailable,
+    /// The caller proof is missing or wrong, or cannot be checked.
+    #[error(transparent)]
+    CallerProof(#[from] CallerProofError),
     /// The client token is missing or wrong, or cannot be checked.
     #[error(transparent)]
     ClientToken(#[from] ClientTokenError),
@@ -50,12 +57,18 @@ pub enum Error {
     /// The device is refused, or cannot be checked.
     #[error(transparent)]
     Device(#[from] DeviceError),
+    /// The policy is too old to decide.
+    #[error(transparent)]
+    PolicyTooOld(#[from] PolicyTooOld),
     /// The policy refuses.
     #[error(transparent)]
     Denied(#[from] Denial),
     /// STS issued no credentials.
     #[error(transparent)]
     Sts(#[from] StsError),
+    /// The audit line could not be written, so nothing is issued.
+    #[error("the audit line could not be written")]
+    NotAudited,
     /// Lambda's time for the invocation is nearly over.
     #[error("given up shortly before Lambda's time-out: the services are too slow together")]
     OutOfTime,
@@ -85,11 +98,7 @@ impl Error {
     #[must_use]
     pub fn public(&self) -> PublicError {
         let (status, code, message) = match self {
-            Self::Unauthenticated(_) => (
-                403,
-                "IAM_AUTH_REQUIRED",
-                "Sign the request with AWS credentials (SigV4, service lambda).",
-            ),
+            Self::Unauthenticated(reason) => (403, "IAM_AUTH_REQUIRED", sign_again(*reason)),
             Self::Throttled(_) => {
                 (429, "RATE_LIMITED", "Too many requests. Retry after the seconds in Retry-After.")
             }
@@ -97,6 +106,16 @@ impl Error {
                 503,
                 "RATE_LIMITER_UNAVAILABLE",
                 "Your quota cannot be checked now. Try again shortly.",
+            ),
+            Self::CallerProof(
+                CallerProofError::Missing
+                | CallerProofError::Malformed(_)
+                | CallerProofError::Refused(_)
+                | CallerProofError::AnotherCaller,
+            ) => (
+                403,
+                "CALLER_PROOF_INVALID",
+                "X-Sentinel-Caller-Proof is missing, not yours, or older than a minute.",
             ),
             Self::ClientToken(ClientTokenError::Invalid(_)) => {
                 (401, "CLIENT_TOKEN_INVALID", "X-Sentinel-Token is missing or wrong.")
@@ -118,9 +137,12 @@ impl Error {
                 "CREDENTIAL_ERROR",
                 "AWS refused to issue these credentials. Tell your administrators the RequestId.",
             ),
-            Self::ClientToken(ClientTokenError::Unavailable(_))
+            Self::CallerProof(CallerProofError::Unavailable(_))
+            | Self::ClientToken(ClientTokenError::Unavailable(_))
+            | Self::PolicyTooOld(_)
             | Self::Device(DeviceError::Unavailable(_))
             | Self::Sts(StsError::Unavailable(_))
+            | Self::NotAudited
             | Self::OutOfTime => UNAVAILABLE,
             Self::Internal(_) => (
                 500,
@@ -129,6 +151,20 @@ impl Error {
             ),
         };
         PublicError { status, code, message: message.into() }
+    }
+}
+
+fn sign_again(reason: Unauthenticated) -> &'static str {
+    match reason {
+        Unauthenticated::NoIdentity | Unauthenticated::UnknownArn => {
+            "Sign the request with AWS credentials (SigV4, service lambda)."
+        }
+        Unauthenticated::Presigned => {
+            "Pre-signed URLs are not accepted. Put the signature into the Authorization header."
+        }
+        Unauthenticated::TooOld(_) | Unauthenticated::UnknownDate => {
+            "The signature is too old. Sign the request again, and check your clock."
+        }
     }
 }
 

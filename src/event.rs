@@ -1,13 +1,16 @@
-//! One invocation as the platform delivers it: Function URL and HTTP API (payload 2.0) or REST API (payload 1.0).
+//! One invocation as the platform delivers it: Function URL and HTTP API (payload 2.0) or REST API
+//! (payload 1.0).
 //!
-//! Invariant: reading is total. A member that is absent, null, empty or of another type counts as absent, and a payload that is
-//! not such an event at all counts as an event without members. So no payload, whatever its bytes, can make the function fail
-//! before it has a reply and an audit line; the stage that needs a missing member refuses the request.
+//! Invariant: reading is total. A member that is absent, null, empty or of another type counts as
+//! absent, and a payload that is not such an event at all counts as an event without members. So no
+//! payload, whatever its bytes, can make the function fail before it has a reply and an audit line;
+//! the stage that needs a missing member refuses the request.
 //!
-//! The reader borrows from the payload and does not descend into members that nobody asks for, so that neither the size nor
-//! the depth of an event costs anything.
+//! The reader borrows from the payload and skips the members that no stage asks for, whatever their
+//! size and depth.
 //!
-//! Source of the member names: the AWS Lambda and API Gateway developer guides, as modelled by the `aws_lambda_events` crate.
+//! Source of the member names: the AWS Lambda and API Gateway developer guides, as modelled by the
+//! `aws_lambda_events` crate.
 
 mod json;
 mod payload;
@@ -44,6 +47,8 @@ pub struct Event<'a> {
     context: Members<'a>,
     http: Members<'a>,
     identity: Members<'a>,
+    headers: Members<'a>,
+    iam: Option<IamIdentity<'a>>,
 }
 
 impl fmt::Debug for Event<'_> {
@@ -62,13 +67,15 @@ pub struct IamIdentity<'a> {
     pub access_key_id: Option<Cow<'a, str>>,
     /// The caller's AWS Organization.
     pub org: Option<Cow<'a, str>>,
+    /// The user id: a unique id, followed by a colon and the session name for roles.
+    pub user_id: Option<Cow<'a, str>>,
 }
 
 impl<'a> IamIdentity<'a> {
     /// An identity of which only the ARN is known.
     #[must_use]
     pub fn of_arn(user_arn: &'a str) -> Self {
-        Self { user_arn: user_arn.into(), access_key_id: None, org: None }
+        Self { user_arn: user_arn.into(), access_key_id: None, org: None, user_id: None }
     }
 
     fn read(members: &Members<'a>) -> Option<Self> {
@@ -76,6 +83,7 @@ impl<'a> IamIdentity<'a> {
             user_arn: members.text("userArn")?,
             access_key_id: members.text("accessKey"),
             org: members.text("principalOrgId"),
+            user_id: members.text("userId").or_else(|| members.text("user")),
         })
     }
 }
@@ -87,7 +95,9 @@ impl<'a> Event<'a> {
         let root = Members::of(payload);
         let context = root.object("requestContext");
         let (http, identity) = (context.object("http"), context.object("identity"));
-        Self { root, context, http, identity }
+        let headers = root.map("multiValueHeaders").or_else(|| root.map("headers"));
+        let iam = iam_identity(&root, &context, &identity);
+        Self { headers: headers.unwrap_or_default(), root, context, http, identity, iam }
     }
 
     /// The HTTP method, upper case as clients send it; empty if the event has none.
@@ -96,7 +106,8 @@ impl<'a> Event<'a> {
         self.http.text("method").or_else(|| self.root.text("httpMethod")).unwrap_or_default()
     }
 
-    /// The path below the stage; empty if the event has none. Only payload 2.0 has the stage in its path.
+    /// The path below the stage; empty if the event has none. Only payload 2.0 has the stage in its
+    /// path.
     #[must_use]
     pub fn path(&self) -> Cow<'a, str> {
         let Some(raw) = self.root.text("rawPath") else {
@@ -113,18 +124,14 @@ impl<'a> Event<'a> {
     ///
     /// AWS never sends both. An event with both has no identity.
     #[must_use]
-    pub fn iam_identity(&self) -> Option<IamIdentity<'a>> {
-        // In other payloads `authorizer` holds what a Lambda authorizer chose to put there.
-        let payload_2 = match self.root.string("version").as_deref() {
-            None | Some("2.0") => {
-                IamIdentity::read(&self.context.object("authorizer").object("iam"))
-            }
-            Some(_) => None,
-        };
-        match (payload_2, IamIdentity::read(&self.identity)) {
-            (Some(identity), None) | (None, Some(identity)) => Some(identity),
-            _ => None,
-        }
+    pub fn iam_identity(&self) -> Option<&IamIdentity<'a>> {
+        self.iam.as_ref()
+    }
+
+    /// The host that the request was sent to, as AWS saw it; empty if the event has none.
+    #[must_use]
+    pub fn domain_name(&self) -> Cow<'a, str> {
+        self.context.text("domainName").unwrap_or_default()
     }
 
     /// The address that the request came from, as AWS saw it.
@@ -143,18 +150,28 @@ impl<'a> Event<'a> {
     /// The value of a header, whatever the case of its name; `None` if it occurs more than once.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<Cow<'a, str>> {
-        let headers = self.map("multiValueHeaders").or_else(|| self.map("headers"))?;
-        let mut values = headers
-            .iter()
-            .filter(|(key, _)| key.eq_ignore_ascii_case(name))
-            .flat_map(|(_, value)| value.one_or_many());
+        let mut values = self.headers_named(name).flat_map(Raw::one_or_many);
         match (values.next(), values.next()) {
             (Some(value), None) => value.string(),
             _ => None,
         }
     }
 
-    /// The decoded query parameters in order, repeated ones repeated, without those of a pre-signed request (`X-Amz-*`).
+    /// Whether a header occurs, whatever the case of its name, once or more often.
+    #[must_use]
+    pub fn has_header(&self, name: &str) -> bool {
+        self.headers_named(name).next().is_some()
+    }
+
+    /// Whether the signature is in the query (`X-Amz-Signature`).
+    #[must_use]
+    pub fn is_presigned(&self) -> bool {
+        let is_signature = |(name, _): &Parameter<'_>| name.eq_ignore_ascii_case("X-Amz-Signature");
+        self.all_query_pairs().is_ok_and(|pairs| pairs.iter().any(is_signature))
+    }
+
+    /// The decoded query parameters in order, repeated ones repeated, without those of a pre-signed
+    /// request (`X-Amz-*`).
     pub fn query(&self) -> Result<Vec<Parameter<'a>>, UnreadableInput> {
         let mut pairs = self.all_query_pairs()?;
         let is_signature =
@@ -170,7 +187,7 @@ impl<'a> Event<'a> {
         }
         // Payload 1.0 carries decoded values, repeated ones only in the multi-value map.
         let maps = ["multiValueQueryStringParameters", "queryStringParameters"];
-        let Some(parameters) = maps.into_iter().find_map(|name| self.map(name)) else {
+        let Some(parameters) = maps.into_iter().find_map(|name| self.root.map(name)) else {
             return Ok(Vec::new());
         };
         let pairs = parameters.iter().flat_map(|(name, value)| {
@@ -197,9 +214,25 @@ impl<'a> Event<'a> {
         self.http.text(name).or_else(|| self.identity.text(name))
     }
 
-    /// A member that is an object and not empty.
-    fn map(&self, name: &str) -> Option<Members<'a>> {
-        Some(self.root.object(name)).filter(|map| map.iter().next().is_some())
+    fn headers_named(&self, name: &str) -> impl Iterator<Item = Raw<'a>> {
+        let named = self.headers.iter().filter(move |(key, _)| key.eq_ignore_ascii_case(name));
+        named.map(|(_, value)| *value)
+    }
+}
+
+fn iam_identity<'a>(
+    root: &Members<'a>,
+    context: &Members<'a>,
+    identity: &Members<'a>,
+) -> Option<IamIdentity<'a>> {
+    // In other payloads `authorizer` holds what a Lambda authorizer chose to put there.
+    let payload_2 = match root.string("version").as_deref() {
+        None | Some("2.0") => IamIdentity::read(&context.object("authorizer").object("iam")),
+        Some(_) => None,
+    };
+    match (payload_2, IamIdentity::read(identity)) {
+        (Some(identity), None) | (None, Some(identity)) => Some(identity),
+        _ => None,
     }
 }
 

@@ -1,18 +1,20 @@
-//! A token-vending machine for AWS: one Lambda function that turns an IAM-authenticated request into short-lived STS
-//! credentials, if the policy permits it.
+//! A token-vending machine for AWS: one Lambda function that turns an IAM-authenticated request
+//! into short-lived STS credentials, if the policy permits it.
 //!
 //! # A request, stage by stage
 //!
 //! [`App::handle`] takes an invocation's payload and always returns a reply:
 //!
 //! 1. [`Event::read`] reads the payload.
-//! 2. [`Caller::from_event`] takes the caller from the IAM identity in the request context, and from nowhere else.
-//! 3. [`RateLimiter::admit`] charges the caller's principal.
+//! 2. [`Caller::from_event`] takes the caller from the IAM identity in the request context, and
+//!    from nowhere else.
+//! 3. [`RateLimiter::admit`] charges the caller's principal; beside it, [`CallerProof`] confirms the
+//!    identity with STS, if the request carries a proof.
 //! 4. [`ClientTokenCheck`] checks the caller's token, where one is required.
 //! 5. [`Route::of`] finds the route, and [`VendRequest::parse`] reads the parameters, strictly.
 //! 6. [`DeviceCheck`] looks up the device, and refuses it where one is required.
-//! 7. [`PolicyStore::current`] returns the policy in force. [`Policy::decide`] evaluates it with Cedar and returns a [`Grant`] or
-//!    a [`Denial`].
+//! 7. [`PolicyStore::current`] returns the policy in force. [`Policy::decide`] evaluates it with
+//!    Cedar and returns a [`Grant`] or a [`Denial`].
 //! 8. [`Sts::assume_role`] turns a grant, and nothing else, into [`Credentials`].
 //! 9. [`Response::render`] writes the reply, [`AuditRecord::close`] the audit line.
 //!
@@ -41,8 +43,9 @@
 //! };
 //! let policy = Policy::load(&files, &options)?;
 //!
+//! let own_account = Some("123456789012");
 //! let alice = IamIdentity::of_arn("arn:aws:iam::123456789012:user/alice");
-//! let caller = Caller::verified(&alice, None, &named_session_roles)?;
+//! let caller = Caller::verified(&alice, None, named_session_roles.of_function_in(own_account))?;
 //! let request = VendRequest::parse(&Event::read(r#"{"rawQueryString":"profile=dev"}"#))?;
 //! let id = RequestId::new("0a1b2c3d-4e5f-6789-abcd-ef0123456789");
 //! let (decision, _) = policy.decide(&caller, &request, None, &id, UtcDateTime::UNIX_EPOCH);
@@ -63,15 +66,17 @@
 //! | `response`, `audit` | from the domain to the wire and the log |
 //! | `error` | the sum of the stages' errors, and the only table to HTTP |
 //! | `services`, `config` | the start: the stages, made from the settings |
-//! | `sts`, `policy_store`, `policy`, `mdm`, `device`, `client_token`, `rate_limit` | the stages; each owns its settings, its errors and its AWS client |
+//! | `sts`, `policy_store`, `policy`, `mdm`, `device`, `caller_proof`, `client_token`, `rate_limit` | the stages; each owns its settings, its errors and its AWS client |
 //! | `request`, `caller`, `event` | from the wire to the domain |
-//! | `secret`, `refreshed`, `single_flight`, `upstream`, `clock`, `lock`, `digest`, `alphabet` | shared by the stages |
+//! | `secret`, `refreshed`, `single_flight`, `upstream`, `clock`, `lock`, `digest`, `alphabet`, `amz_date` | shared by the stages |
 //! | `telemetry` | the log |
 
 mod alphabet;
+mod amz_date;
 mod app;
 mod audit;
 mod caller;
+mod caller_proof;
 mod client_token;
 mod clock;
 mod config;
@@ -99,7 +104,11 @@ mod upstream;
 pub use app::{App, AuditSink, Invocation};
 pub use audit::AuditRecord;
 pub use caller::{
-    Caller, CallerKind, InvalidPattern, NamedSessionRoles, Principal, Unauthenticated,
+    Caller, CallerKind, InvalidPattern, MaxRequestAge, NamedSessionRoles, NamedSessions, Principal,
+    Unauthenticated,
+};
+pub use caller_proof::{
+    CallerProof, CallerProofError, CallerProofMode, CallerProofSettings, MalformedProof, Proven,
 };
 pub use client_token::{
     ClientTokenCheck, ClientTokenError, ClientTokenInvalid, ClientTokenSettings, ClientTokens,
@@ -118,7 +127,7 @@ pub use policy::{
 };
 pub use policy_store::{
     InvalidPath, ParameterPath, PolicyHealth, PolicySettings, PolicySource, PolicyStore,
-    ReloadError,
+    PolicyTooOld, ReloadError,
 };
 pub use rate_limit::{
     Admission, Backend, BreakerSettings, BreakerState, Charge, Charged, DecidedBy, Degraded,

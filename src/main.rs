@@ -35,7 +35,8 @@ async fn serve(app: Arc<App>) -> ExitCode {
         let app = Arc::clone(&app);
         async move {
             let LambdaEvent { payload, context } = event;
-            let invocation = Invocation::new(&context.request_id, now(), context.deadline);
+            let (id, arn) = (&context.request_id, &context.invoked_function_arn);
+            let invocation = Invocation::new(id, now(), context.deadline, arn);
             Ok::<_, Infallible>(app.handle(payload.text(), invocation).await)
         }
     });

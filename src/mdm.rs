@@ -1,8 +1,10 @@
-//! Device posture: what the organisation's device-management system (MDM) knows of the device that a request names.
+//! Device posture: what the organisation's device-management system (MDM) knows of the device that
+//! a request names.
 //!
-//! Invariant: a posture comes from the MDM, within one time limit for the whole look-up, and describes exactly one device,
-//! whose identifier is the requested one. Anything else is a [`PostureError`]. Postures of compliant devices are cached for a
-//! short time, those of other devices never: a device that was just repaired passes at once.
+//! Invariant: a posture comes from the MDM, within one time limit for the whole look-up, and
+//! describes exactly one device, whose identifier is the requested one. Anything else is a
+//! [`PostureError`]. Postures of compliant devices are cached for a short time, those of other
+//! devices never: a device that was just repaired passes at once.
 
 mod base_url;
 mod check;
@@ -130,8 +132,8 @@ impl Mdm {
         &self.secret
     }
 
-    /// Loads the secret, and an access token where one is needed, before the first request. A failure is only logged: the first
-    /// request tries again.
+    /// Loads the secret, and an access token where one is needed, before the first request. A
+    /// failure is only logged: the first request tries again.
     pub async fn warm(&self, now: UtcDateTime) {
         let ready = self.bounded(async {
             let secret = self.secret.value(now).await?;
@@ -176,7 +178,8 @@ impl Mdm {
         }
     }
 
-    /// The MDM rejected the credential, as it does after a rotation. Tries once more with a freshly read one.
+    /// The MDM rejected the credential, as it does after a rotation. Tries once more with a freshly
+    /// read one.
     async fn look_up_again(
         &self,
         device: &DeviceId,

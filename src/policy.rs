@@ -1,10 +1,12 @@
 //! The decision: who may have which profile, and when.
 //!
-//! A bundle is a catalogue (`profiles.toml`) and Cedar policies. It is checked as a whole, and does not load with an error.
+//! A bundle is a catalogue (`profiles.toml`) and Cedar policies. It is checked as a whole, and does
+//! not load with an error.
 //!
 //! Invariants:
 //! - Without a matching `permit` there is no grant.
-//! - A policy that fails to evaluate refuses the request. Cedar alone would skip it, even if it is a `forbid`.
+//! - A policy that fails to evaluate refuses the request. Cedar alone would skip it, even if it is
+//!   a `forbid`.
 //! - Only this module makes a [`Grant`], and only a grant can be turned into credentials.
 
 mod annotations;
@@ -68,8 +70,8 @@ pub struct ProfileSummary {
 impl Policy {
     /// Checks a bundle and loads it.
     ///
-    /// This runs on a thread with a large stack: Cedar's parser and validator recurse as deep as a policy is nested, and a stack
-    /// overflow would end the process.
+    /// This runs on a thread with a large stack: Cedar's parser and validator recurse as deep as a
+    /// policy is nested, and a stack overflow would end the process.
     pub fn load(files: &BundleFiles, options: &BundleOptions) -> Result<Self, BundleError> {
         const STACK: usize = 32 * 1024 * 1024;
         let parse = || Bundle::parse(files, &options.named_session_roles);
@@ -91,7 +93,8 @@ impl Policy {
         &self.bundle.digest
     }
 
-    /// Remarks that do not keep the bundle from loading, such as a `permit` for a profile that does not exist.
+    /// Remarks that do not keep the bundle from loading, such as a `permit` for a profile that does
+    /// not exist.
     #[must_use]
     pub fn warnings(&self) -> &[String] {
         &self.bundle.warnings
@@ -109,7 +112,8 @@ impl Policy {
         self.default_duration
     }
 
-    /// Decides one request, with `device` if it is known. `request_id` becomes part of the session's name and tags.
+    /// Decides one request, with `device` if it is known. `request_id` becomes part of the
+    /// session's name and tags.
     ///
     /// Also returns what the policies in shadow mode would decide.
     #[must_use]
@@ -142,20 +146,29 @@ impl Policy {
     }
 
     /// The profiles that `caller` could be granted now without a device, by name.
-    #[must_use]
-    pub fn grantable(&self, caller: &Caller, now: UtcDateTime) -> Vec<ProfileSummary> {
-        let summary = |profile: &Profile| {
+    ///
+    /// Awaits `between` after each evaluation, so that a time limit can end a long list.
+    pub async fn grantable(
+        &self,
+        caller: &Caller,
+        now: UtcDateTime,
+        between: impl AsyncFn(),
+    ) -> Vec<ProfileSummary> {
+        let mut grantable = Vec::new();
+        for profile in self.bundle.catalogue.values() {
             let duration = clamp(self.default_duration, profile).0;
             let context = RequestContext { duration, device: None, now };
-            let permission = self.permission(caller, profile, context).ok()?;
-            let longest = permission.clamp(profile.longest_session(), None).0;
-            Some(ProfileSummary {
-                name: profile.name.clone(),
-                description: profile.description.clone(),
-                max_duration: longest.seconds(),
-            })
-        };
-        self.bundle.catalogue.values().filter_map(summary).collect()
+            if let Ok(permission) = self.permission(caller, profile, context) {
+                let longest = permission.clamp(profile.longest_session(), None).0;
+                grantable.push(ProfileSummary {
+                    name: profile.name.clone(),
+                    description: profile.description.clone(),
+                    max_duration: longest.seconds(),
+                });
+            }
+            between().await;
+        }
+        grantable
     }
 
     /// The requested duration within the profile's limits, and what shortened it.
@@ -202,7 +215,8 @@ impl Policy {
                     Refusal::Forbidden => deciding.filter_map(reason).collect(),
                     _ => Vec::new(),
                 };
-                Err(Denial::new(refusal, rules, reasons))
+                let denial = Denial::new(refusal, rules, reasons);
+                Err(denial.in_spite_of_permits(evaluation.is_permitted))
             }
         }
     }

@@ -1,4 +1,5 @@
-//! The policy in force: from the package, or from SSM Parameter Store, where it may change at any time.
+//! The policy in force: from the package, or from SSM Parameter Store, where it may change at any
+//! time.
 //!
 //! Lambda freezes the process between requests, so each request judges the bundle's age:
 //!
@@ -7,10 +8,11 @@
 //! | below two thirds of the TTL | nothing |
 //! | the last third | a reload runs beside the request; the held bundle decides |
 //! | past the TTL | the request waits for the reload, for a bounded time |
+//! | past the maximum age | no decision: the request fails |
 //!
-//! Invariants: while Parameter Store answers with a bundle that loads, no decision rests on one older than the TTL. A reload
-//! replaces the bundle as a whole or not at all. If it fails, the last good bundle stays in force, with a warning, and
-//! `/v1/health` reports it as stale.
+//! Invariants: while Parameter Store answers with a bundle that loads, no decision rests on one
+//! older than the TTL. A reload replaces the bundle as a whole or not at all. If it fails, the last
+//! good bundle stays in force, with a warning, and `/v1/health` reports it as stale.
 
 mod parameters;
 
@@ -50,6 +52,8 @@ pub enum PolicySource {
         path: ParameterPath,
         /// How long a bundle is used before it is read again.
         ttl: Duration,
+        /// How long a bundle decides if it cannot be read again.
+        max_age: Duration,
     },
 }
 
@@ -76,9 +80,24 @@ pub struct PolicyStore(Store);
 
 #[derive(Clone)]
 enum Store {
-    Fixed { policy: Arc<Policy>, since: UtcDateTime },
-    Reloaded { policy: Refreshed<Parameters>, first: Arc<Policy>, ttl: Duration },
+    Fixed {
+        policy: Arc<Policy>,
+        since: UtcDateTime,
+    },
+    Reloaded {
+        policy: Refreshed<Parameters>,
+        /// The policy of the start, which stands in until `policy` holds one.
+        first: Arc<Policy>,
+        ttl: Duration,
+        max_age: Duration,
+    },
 }
+
+/// The held policy is older than its maximum age, because reloads fail. It could still permit what
+/// has been withdrawn since.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the policy could not be reloaded for {0} s, longer than its maximum age")]
+pub struct PolicyTooOld(pub u64);
 
 /// The state of the policy in force.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -93,6 +112,9 @@ pub struct PolicyHealth {
     pub age_seconds: u64,
     /// Whether it is older than the TTL because reloads fail.
     pub stale: bool,
+    /// Whether it is past its maximum age, so that nothing is decided.
+    #[serde(skip)]
+    pub too_old: bool,
 }
 
 impl PolicySettings {
@@ -119,7 +141,8 @@ impl fmt::Debug for PolicyStore {
 }
 
 impl PolicyStore {
-    /// Loads the bundle that `settings` name, in the region, at the endpoint and with the credentials of `aws`.
+    /// Loads the bundle that `settings` name, in the region, at the endpoint and with the
+    /// credentials of `aws`.
     ///
     /// # Errors
     /// Why there is no first bundle. Without one nothing can be decided, so the start fails.
@@ -132,12 +155,12 @@ impl PolicyStore {
             PolicySource::Directory(directory) => {
                 Ok(Self::fixed(Arc::new(settings.load(directory)?), now))
             }
-            PolicySource::Parameters { path, ttl } => {
+            PolicySource::Parameters { path, ttl, max_age } => {
                 let parameters = Parameters::new(aws, path, settings.options.clone(), *ttl);
                 let first = first_policy(&parameters).await?;
                 announce(&first);
                 let policy = Refreshed::holding(parameters, Arc::clone(&first), now);
-                Ok(Self(Store::Reloaded { policy, first, ttl: *ttl }))
+                Ok(Self(Store::Reloaded { policy, first, ttl: *ttl, max_age: *max_age }))
             }
         }
     }
@@ -155,14 +178,20 @@ impl PolicyStore {
     }
 
     /// The policy that decides at `now`.
-    pub async fn current(&self, now: UtcDateTime) -> Arc<Policy> {
+    ///
+    /// # Errors
+    /// The held policy is past its maximum age, and could not be reloaded.
+    pub async fn current(&self, now: UtcDateTime) -> Result<Arc<Policy>, PolicyTooOld> {
         if let Some(reload) = self.reload_if_due(now)
             && self.is_past_ttl(now)
             && tokio::time::timeout(RELOAD, reload).await.is_err()
         {
             tracing::warn!("the policy reload takes too long; the last good policy decides");
         }
-        self.held()
+        if self.is_too_old(now) {
+            return Err(PolicyTooOld(self.age(now).unwrap_or_default()));
+        }
+        Ok(self.held())
     }
 
     /// The policy in force, however old.
@@ -192,10 +221,12 @@ impl PolicyStore {
             digest: held.digest().to_owned(),
             age_seconds,
             stale: self.is_past_ttl(now) && failing,
+            too_old: self.is_too_old(now),
         }
     }
 
-    /// Seconds, at `now`, since Parameter Store was last known to hold this policy; `None` for a directory bundle.
+    /// Seconds, at `now`, since Parameter Store was last known to hold this policy; `None` for a
+    /// directory bundle.
     #[must_use]
     pub fn age(&self, now: UtcDateTime) -> Option<u64> {
         match &self.0 {
@@ -227,6 +258,15 @@ impl PolicyStore {
         // The reload continues while this request waits for something else.
         tokio::spawn(reload.clone());
         Some(reload)
+    }
+
+    fn is_too_old(&self, now: UtcDateTime) -> bool {
+        match &self.0 {
+            Store::Fixed { .. } => false,
+            Store::Reloaded { policy, max_age, .. } => {
+                policy.age(now).is_none_or(|age| age > *max_age)
+            }
+        }
     }
 
     fn is_past_ttl(&self, now: UtcDateTime) -> bool {

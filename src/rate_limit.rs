@@ -1,16 +1,16 @@
 //! The rate limit: a quota per principal and tier.
 //!
-//! With a shared table the quota holds across all instances; without one each process counts by itself. Every answer says which
-//! of them decided.
+//! With a shared table the quota holds across all instances; without one each process counts by
+//! itself. Every answer says which of them decided.
 //!
 //! Invariants:
 //! - The key is the verified principal and the tier, never something that the caller chooses.
 //! - A refusal that this process is sure of costs no write.
 //! - Requests that this process admitted without the table are *owed*: the next write charges them.
 //!
-//! If the table does not answer, the [`FailureMode`] decides. By default this process decides from the state it knows, so that
-//! an outage neither lets all requests through nor refuses them all. A [breaker](BreakerState) keeps a table that is down from
-//! slowing every request.
+//! If the table does not answer, the [`FailureMode`] decides. By default this process decides from
+//! the state it knows, so that an outage neither lets all requests through nor refuses them all. A
+//! [breaker](BreakerState) keeps a table that is down from slowing every request.
 
 mod admission;
 mod breaker;
@@ -39,7 +39,7 @@ use time::UtcDateTime;
 /// The settings of the rate limit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RateLimitSettings {
-    /// The limits of both tiers.
+    /// The limits of all tiers.
     pub limits: Limits,
     /// Where requests are counted.
     pub store: StoreSettings,
@@ -109,7 +109,8 @@ impl Counted<'_> {
 }
 
 impl RateLimiter {
-    /// The limiter that `settings` ask for, its table (if any) in the region, at the endpoint and with the credentials of `aws`.
+    /// The limiter that `settings` ask for, its table (if any) in the region, at the endpoint and
+    /// with the credentials of `aws`.
     #[must_use]
     pub fn new(settings: &RateLimitSettings, aws: &aws_config::SdkConfig) -> Self {
         announce(settings);
@@ -145,15 +146,17 @@ impl<T: Table> RateLimiter<T> {
     pub fn health(&self) -> LimiterHealth {
         let backend = match &self.store {
             Store::Memory => Backend::Memory,
-            Store::Shared(Shared { breaker, .. }) => {
-                Backend::Shared { breaker: breaker.state(), transitions: breaker.transitions() }
-            }
+            Store::Shared(Shared { breaker, settings, .. }) => Backend::Shared {
+                breaker: breaker.state(),
+                transitions: breaker.transitions(),
+                failure_mode: settings.failure_mode,
+            },
         };
         LimiterHealth { limits: self.limits, backend, usage: self.local.usage() }
     }
 
-    /// Opens a connection to the table with a write whose condition never holds. So a wrong name or a missing permission shows
-    /// before the first request. A failure is only logged.
+    /// Opens a connection to the table with a write whose condition never holds. So a wrong name or
+    /// a missing permission shows before the first request. A failure is only logged.
     pub(crate) async fn warm(&self, now: UtcDateTime) {
         if let Store::Shared(shared) = &self.store {
             let no_charge =
@@ -255,14 +258,15 @@ impl<T: Table> Shared<T> {
         Ok(answer?)
     }
 
-    /// Reports to the breaker and the log. A table that throttles one key has answered: that is not an outage.
+    /// Reports to the breaker and the log. A table that throttles one key has answered: that is not
+    /// an outage.
     fn report(&self, error: Option<&StoreError>, now: u64) {
         match error {
             None | Some(StoreError::Throttled(_) | StoreError::Contended) => {
-                self.breaker.succeeded()
+                self.breaker.succeeded();
             }
             Some(StoreError::Unreachable(_) | StoreError::Misconfigured(_)) => {
-                self.breaker.failed(now)
+                self.breaker.failed(now);
             }
         }
         if let Some(error) = error {
@@ -272,7 +276,7 @@ impl<T: Table> Shared<T> {
 }
 
 fn announce(settings: &RateLimitSettings) {
-    for tier in [Tier::Vend, Tier::Read] {
+    for tier in Tier::ALL {
         match settings.limits.of(tier) {
             Limit::Off => tracing::warn!(tier = tier.name(), "rate limiting is off"),
             Limit::Quota(quota) => {

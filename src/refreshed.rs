@@ -1,10 +1,12 @@
 //! A value that is read from a source and read again when it grows old.
 //!
-//! Lambda freezes the process between requests, so no timer runs here: each request judges the value's age from its own `now`.
+//! Lambda freezes the process between requests, so no timer runs here: each request judges the
+//! value's age from its own `now`.
 //!
 //! Invariants:
 //! - One read at a time, however many requests wait for it, and no lock is held while it runs.
-//! - A failed read changes nothing but the counters: the held value stays, and the source gets a pause.
+//! - A failed read changes nothing but the counters: the held value stays, and the source gets a
+//!   pause.
 //! - A read that was held up never replaces the result of a newer one.
 
 use crate::clock::age;
@@ -25,7 +27,8 @@ pub(crate) trait Source: Send + Sync + 'static {
     /// A read that began this long ago has been given up.
     const ABANDONED_AFTER: Duration;
 
-    /// Reads the value. `held` is the last good one; a source may return it again if nothing changed.
+    /// Reads the value. `held` is the last good one; a source may return it again if nothing
+    /// changed.
     fn read(&self, held: Option<Arc<Self::Value>>) -> impl Future<Output = Outcome<Self>> + Send;
 
     /// How long to leave the source alone after `error`, counted from the begin of the failed read.

@@ -1,8 +1,9 @@
 //! From the wire to the domain: the route, and the parameters of a request for credentials.
 //!
-//! Invariant: a [`VendRequest`] holds only values of the documented form. Parameters come from exactly one place (the query of a
-//! GET, the body of a POST). Unknown, repeated and misplaced parameters are refused, not ignored, so that a misspelt parameter
-//! can never silently mean its default.
+//! Invariant: a [`VendRequest`] holds only values of the documented form. Parameters come from
+//! exactly one place (the query of a GET, the body of a POST). Unknown, repeated and misplaced
+//! parameters are refused, not ignored, so that a misspelt parameter can never silently mean its
+//! default.
 
 use crate::alphabet::{is_digits, is_word};
 use crate::digest::short_digest;
@@ -46,8 +47,8 @@ const fn malformed(message: &'static str) -> InvalidRequest {
     InvalidRequest::Unreadable(UnreadableInput::Malformed(message))
 }
 
-/// Lambda's id of the invocation: a UUID. An id of another form is replaced by its digest, so that every id begins with eight
-/// hexadecimal digits and fits a header, a session tag and a log line.
+/// Lambda's id of the invocation: a UUID. An id of another form is replaced by its digest, so that
+/// every id begins with eight hexadecimal digits and fits a header, a session tag and a log line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RequestId(String);
 
@@ -102,7 +103,8 @@ impl Route {
     }
 }
 
-/// The name of a profile in the catalogue: 1 to 64 of `[A-Za-z0-9._-]`, beginning with a letter or digit.
+/// The name of a profile in the catalogue: 1 to 64 of `[A-Za-z0-9._-]`, beginning with a letter or
+/// digit.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub struct ProfileName(String);
@@ -134,16 +136,17 @@ impl fmt::Display for ProfileName {
     }
 }
 
-/// A session's length, requested or granted, in whole seconds: 900 (the minimum of `AssumeRole`) to 129 600 (36 h, the maximum
-/// of any STS operation). A granted one is at most [`SessionDuration::CHAINED_MAX`].
+/// A session's length, requested or granted, in whole seconds: 900 (the minimum of `AssumeRole`) to
+/// 129 600 (36 h, the maximum of any STS operation). A granted one is at most
+/// [`SessionDuration::CHAINED_MAX`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct SessionDuration(u32);
 
 impl SessionDuration {
     /// The shortest session of `AssumeRole`.
     pub const MIN: Self = Self(900);
-    /// The longest session that `AssumeRole` gives a caller that is itself a role session ("role chaining"), as every Lambda
-    /// function is.
+    /// The longest session that `AssumeRole` gives a caller that is itself a role session ("role
+    /// chaining"), as every Lambda function is.
     pub const CHAINED_MAX: Self = Self(3_600);
     const LONGEST: u32 = 129_600;
 

@@ -1,13 +1,17 @@
 //! From the outcome to HTTP.
 //!
-//! Invariant: every reply is JSON, forbids caching, and carries the request id; an error's body holds its public message and
-//! nothing internal. The shape is that of a Lambda proxy response, which Function URLs, HTTP APIs and REST APIs all accept.
+//! Invariant: every reply is JSON, forbids caching, and carries the request id; an error's body
+//! holds its public message and nothing internal. The shape is that of a Lambda proxy response,
+//! which Function URLs, HTTP APIs and REST APIs all accept.
 
+use crate::caller_proof::CallerProofMode;
 use crate::client_token::ClientTokenError;
 use crate::error::Error;
 use crate::policy::{Clamp, Explanation, ProfileSummary};
 use crate::policy_store::PolicyHealth;
-use crate::rate_limit::{Backend, Limit, LimiterHealth, Outcome, QuotaStatus, Tier};
+use crate::rate_limit::{
+    Backend, BreakerState, FailureMode, Limit, LimiterHealth, Outcome, QuotaStatus, Tier,
+};
 use crate::request::{RequestId, RouteError, SessionDuration};
 use crate::sts::Credentials;
 use secrecy::ExposeSecret;
@@ -49,6 +53,8 @@ pub struct Health {
     pub limiter: LimiterHealth,
     /// The policy in force.
     pub policy: PolicyHealth,
+    /// Whether callers must prove their identity.
+    pub caller_proof: CallerProofMode,
 }
 
 /// A reply in the form of Lambda proxy integrations.
@@ -76,7 +82,8 @@ impl fmt::Debug for Response {
 }
 
 impl Response {
-    /// Renders an outcome. `quota` is [`Outcome::Uncounted`] if the request was refused before the limiter decided.
+    /// Renders an outcome. `quota` is [`Outcome::Uncounted`] if the request was refused before the
+    /// limiter decided.
     #[must_use]
     pub fn render(outcome: &Result<Reply, Error>, quota: &Outcome, request_id: &RequestId) -> Self {
         let (status_code, body) = match outcome {
@@ -107,7 +114,8 @@ impl Reply {
 }
 
 impl Vended {
-    /// One body for both SDK conventions: `credential_process` (`Version`, `SessionToken`) and container credentials (`Token`).
+    /// One body for both SDK conventions: `credential_process` (`Version`, `SessionToken`) and
+    /// container credentials (`Token`).
     fn body(&self) -> serde_json::Value {
         let session_token = self.credentials.session_token.expose_secret();
         json!({
@@ -123,6 +131,24 @@ impl Vended {
 }
 
 impl Health {
+    /// - `failing`: requests for credentials fail, because the policy is too old, or because the
+    ///   rate-limit table is out of reach and the failure mode is `closed`.
+    /// - `degraded`: they work, but the table or the policy's source is out of reach.
+    /// - `ok`: neither.
+    fn status(&self) -> &'static str {
+        let (is_open, is_closed_then) = match self.limiter.backend {
+            Backend::Memory => (false, false),
+            Backend::Shared { breaker, failure_mode, .. } => {
+                (breaker != BreakerState::Closed, failure_mode == FailureMode::Closed)
+            }
+        };
+        match (self.policy.too_old || (is_open && is_closed_then), is_open || self.policy.stale) {
+            (true, _) => "failing",
+            (false, true) => "degraded",
+            (false, false) => "ok",
+        }
+    }
+
     fn body(&self) -> serde_json::Value {
         let limit = |tier| match self.limiter.limits.of(tier) {
             Limit::Off => json!("off"),
@@ -136,16 +162,18 @@ impl Health {
         };
         let usage = self.limiter.usage;
         json!({
-            "status": "ok",
+            "status": self.status(),
             "version": env!("CARGO_PKG_VERSION"),
             "rate_limit": {
                 "backend": backend,
                 "breaker": breaker,
                 "vend": limit(Tier::Vend),
+                "explain": limit(Tier::Explain),
                 "read": limit(Tier::Read),
                 "local_store": { "keys": usage.keys, "max_keys": usage.max_keys, "evictions": usage.evictions },
             },
             "policy": self.policy,
+            "caller_proof": self.caller_proof.name(),
         })
     }
 }
@@ -158,8 +186,9 @@ fn error_body(error: &Error, request_id: &RequestId) -> (u16, serde_json::Value)
     )
 }
 
-/// `RateLimit-Policy` and `RateLimit` as in draft-ietf-httpapi-ratelimit-headers, which are structured fields (RFC 9651):
-/// `q` requests per `w` seconds; `r` left now, all of them again in `t` seconds.
+/// `RateLimit-Policy` and `RateLimit` as in draft-ietf-httpapi-ratelimit-headers, which are
+/// structured fields (RFC 9651): `q` requests per `w` seconds; `r` left now, all of them again in
+/// `t` seconds.
 fn quota_headers(quota: &Outcome) -> Vec<(&'static str, String)> {
     let (Outcome::Admitted(standing) | Outcome::Throttled(standing, _)) = quota else {
         return Vec::new();

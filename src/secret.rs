@@ -2,10 +2,13 @@
 //!
 //! - Within its TTL the cached value is served.
 //! - After that one request reads it again, and all others wait for that read.
-//! - If Secrets Manager fails, the old value serves for one more TTL, with a warning. After that, or without an old value,
-//!   the request fails.
+//! - If Secrets Manager does not answer, the old value serves for one more TTL, with a warning. After
+//!   that, or without an old value, the request fails.
+//! - If Secrets Manager says that the secret is gone or access denied, the old value ends with its
+//!   TTL.
 //!
-//! Invariant: a secret is a type that prints `[REDACTED]`, has no `==`, and is zeroed when it is dropped.
+//! Invariant: a secret is a type that prints `[REDACTED]`, has no `==`, and is zeroed when it is
+//! dropped.
 
 mod source;
 
@@ -39,6 +42,16 @@ pub enum SecretError {
     /// The secret does not have the expected form.
     #[error("the secret is malformed: {0}")]
     Malformed(&'static str),
+}
+
+impl SecretError {
+    /// Whether somebody has taken the secret away: it is deleted, or the permission to read it is.
+    /// Source: the Secrets Manager API reference on `GetSecretValue`, "Errors".
+    fn is_withdrawal(&self) -> bool {
+        const CODES: [&str; 3] =
+            ["AccessDeniedException", "InvalidRequestException", "ResourceNotFoundException"];
+        matches!(self, Self::Refused(code) if CODES.contains(&code.as_str()))
+    }
 }
 
 /// A value and its freshness.
@@ -80,7 +93,8 @@ impl<T: FromSecret> fmt::Debug for CachedSecret<T> {
 }
 
 impl<T: FromSecret> CachedSecret<T> {
-    /// The secret with this name or ARN, in the region, at the endpoint and with the credentials of `config`.
+    /// The secret with this name or ARN, in the region, at the endpoint and with the credentials of
+    /// `config`.
     #[must_use]
     pub fn from_secrets_manager(config: &aws_config::SdkConfig, id: &str, ttl: Duration) -> Self {
         Self::new(Text::secrets_manager(config, id), ttl)
@@ -109,8 +123,8 @@ impl<T: FromSecret> CachedSecret<T> {
         self.served(read, now)
     }
 
-    /// The value, read again because somebody found the cached one rejected. At most once a minute; in between, the cached
-    /// one.
+    /// The value, read again because somebody found the cached one rejected. At most once a minute;
+    /// in between, the cached one.
     pub async fn refreshed(&self, now: UtcDateTime) -> Result<Served<T>, SecretError> {
         if self.may_force(now) {
             let read = self.cache.read_at_once(now).await;
@@ -120,7 +134,8 @@ impl<T: FromSecret> CachedSecret<T> {
         }
     }
 
-    /// The held value's age at `now` in seconds; `None` if nothing is held or the secret never changes.
+    /// The held value's age at `now` in seconds; `None` if nothing is held or the secret never
+    /// changes.
     pub(crate) fn age(&self, now: UtcDateTime) -> Option<u64> {
         let age = self.cache.age(now).filter(|_| self.cache.source().changes())?;
         Some(age.whole_seconds().unsigned_abs())
@@ -148,6 +163,8 @@ impl<T: FromSecret> CachedSecret<T> {
     ) -> Result<Served<T>, SecretError> {
         let error = match read {
             Ok(value) => return Ok(Served { value, freshness: Freshness::Fresh }),
+            // Somebody has withdrawn the secret; using it longer would ignore that.
+            Err(error) if error.is_withdrawal() => return Err(error),
             Err(error) => error,
         };
         let old = self.cache.younger_than(self.ttl.saturating_mul(2), now).ok_or(error)?;

@@ -1,7 +1,8 @@
-//! What must not compile. Each example stands beside a twin that differs only in the forbidden step and does compile.
+//! Code that must not compile. Each example has a twin that differs only in the forbidden step, and
+//! does compile.
 //!
-//! THREAT: a change to the pipeline issues credentials without asking the policy.
-//! PREVENTION: `assume_role` takes a `Grant`, and only the policy can make one.
+//! THREAT: a change to the pipeline issues credentials without asking the policy. PREVENTION:
+//! `assume_role` takes a `Grant`, and only the policy can make one.
 //!
 //! ```
 //! use sentinel_tvm::{Decision, Sts};
@@ -24,8 +25,9 @@
 //! }
 //! ```
 //!
-//! THREAT: credentials end up in a log through a `Debug` or `Display` output, or are compared in variable time.
-//! PREVENTION: the secret parts are a type that prints `[REDACTED]`, and has neither `Display` nor `==`.
+//! THREAT: credentials end up in a log through a `Debug` or `Display` output, or are compared in
+//! variable time. PREVENTION: the secret parts are a type that prints `[REDACTED]`, and has neither
+//! `Display` nor `==`.
 //!
 //! ```
 //! fn compare(issued: &sentinel_tvm::Credentials) -> bool {
@@ -43,8 +45,9 @@
 //! }
 //! ```
 //!
-//! THREAT: a token or secret that the function holds is compared in variable time, printed, or left in memory.
-//! PREVENTION: tokens are kept as digests behind `verify`; secrets are a type without `==` and `Display` that is zeroed on drop.
+//! THREAT: a token or secret that the function holds is compared in variable time, printed, or left
+//! in memory. PREVENTION: tokens are kept as digests behind `verify`; secrets are a type without
+//! `==` and `Display` that is zeroed on drop.
 //!
 //! ```
 //! fn verify(tokens: &sentinel_tvm::ClientTokens) -> bool {

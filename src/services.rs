@@ -5,6 +5,7 @@ mod readings;
 pub(crate) use readings::Reported;
 pub use readings::ServiceReadings;
 
+use crate::caller_proof::CallerProof;
 use crate::client_token::ClientTokenCheck;
 use crate::config::{Config, ConfigError};
 use crate::mdm::DeviceCheck;
@@ -23,6 +24,8 @@ pub struct Services {
     pub policies: PolicyStore,
     /// The rate limiter.
     pub limiter: RateLimiter,
+    /// The optional proof of identity.
+    pub caller_proof: CallerProof,
     /// The optional second factor.
     pub client_tokens: ClientTokenCheck,
     /// The device check.
@@ -32,8 +35,8 @@ pub struct Services {
 }
 
 impl Services {
-    /// The services that `config` asks for, in the region, at the endpoints and with the credentials of `aws`; the policy as it
-    /// is at `now`.
+    /// The services that `config` asks for, in the region, at the endpoints and with the
+    /// credentials of `aws`; the policy as it is at `now`.
     ///
     /// # Errors
     /// Every problem that keeps a service from being made, the policy's included.
@@ -55,14 +58,15 @@ impl Services {
         Ok(Self {
             policies,
             limiter: RateLimiter::new(&config.rate_limit, aws),
+            caller_proof: CallerProof::new(&config.caller_proof, aws),
             client_tokens: ClientTokenCheck::new(&config.client_token, aws),
             devices,
             sts: Sts::new(aws),
         })
     }
 
-    /// Opens the connections and loads the secrets, all at once, so that the first request does not wait for them. Logs each
-    /// failure; the request that needs the service tries again.
+    /// Opens the connections and loads the secrets, all at once, so that the first request does not
+    /// wait for them. Logs each failure; the request that needs the service tries again.
     pub async fn warm(&self, now: UtcDateTime) {
         let all = async {
             tokio::join!(

@@ -1,8 +1,9 @@
 //! One attempt at a time, shared by everyone who needs its result.
 //!
-//! No lock is held while an attempt runs. An attempt older than `abandoned_after` no longer counts: those who waited for it
-//! have given up, or the process was frozen in the middle of it. The next caller then begins another one. Attempts are
-//! numbered, so that the result of an older one never replaces the result of a newer one.
+//! No lock is held while an attempt runs. An attempt older than `abandoned_after` no longer counts:
+//! those who waited for it have given up, or the process was frozen in the middle of it. The next
+//! caller then begins another one. Attempts are numbered, so that the result of an older one never
+//! replaces the result of a newer one.
 
 use crate::clock::age;
 use futures_util::FutureExt;

@@ -1,7 +1,7 @@
 //! Issuing: `sts:AssumeRole` for a grant.
 //!
-//! Invariant: [`Sts::assume_role`] takes a [`Grant`] and nothing else, so no credentials are issued without a decision. STS's
-//! messages are dropped; only its error code is kept.
+//! Invariant: [`Sts::assume_role`] takes a [`Grant`] and nothing else, so no credentials are issued
+//! without a decision. STS's messages are dropped; only its error code is kept.
 
 use crate::policy::Grant;
 use crate::upstream::{CallError, MALFORMED};
@@ -13,9 +13,11 @@ use aws_sdk_sts::primitives::{DateTime, DateTimeFormat};
 use aws_sdk_sts::types::{PolicyDescriptorType, Tag};
 use aws_sdk_sts::{Client, config};
 use secrecy::SecretString;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-/// The time limits of one attempt and of all of them: well below the function's own, so that the caller gets a reply.
+/// The time limits of one attempt and of all of them: well below the function's own, so that the
+/// caller gets a reply.
 const ATTEMPT: Duration = Duration::from_secs(2);
 const ALL_ATTEMPTS: Duration = Duration::from_secs(5);
 const ATTEMPTS: u32 = 2;
@@ -26,7 +28,8 @@ pub enum StsError {
     /// STS refused the request with this code, such as `AccessDenied`.
     #[error("STS refused AssumeRole with {0}{hint}", hint = hint(.0))]
     Refused(String),
-    /// STS did not answer in time, failed, or throttled. Holds an error code or a kind of transport failure.
+    /// STS did not answer in time, failed, or throttled. Holds an error code or a kind of transport
+    /// failure.
     #[error("STS is out of reach: {0}")]
     Unavailable(String),
 }
@@ -61,10 +64,13 @@ pub struct Credentials {
 #[derive(Debug, Clone)]
 pub struct Sts {
     client: Client,
+    /// The function's own account, once STS has returned it.
+    account: Arc<OnceLock<String>>,
 }
 
 impl Sts {
-    /// A client with this program's time limits, in the region, at the endpoint and with the credentials of `config`.
+    /// A client with this program's time limits, in the region, at the endpoint and with the
+    /// credentials of `config`.
     #[must_use]
     pub fn new(config: &aws_config::SdkConfig) -> Self {
         let timeouts = TimeoutConfig::builder()
@@ -75,20 +81,33 @@ impl Sts {
             .timeout_config(timeouts)
             .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
             .build();
-        Self { client: Client::from_conf(config) }
+        Self { client: Client::from_conf(config), account: Arc::default() }
+    }
+
+    /// The function's own account, if STS returned it during the start.
+    pub(crate) fn account(&self) -> Option<&str> {
+        self.account.get().map(String::as_str)
     }
 
     /// Opens a connection, with a call that needs no permission. A failure is only logged.
     pub(crate) async fn warm(&self) {
-        if let Err(error) = Box::pin(self.client.get_caller_identity().send()).await {
-            tracing::warn!(error = %sts_error(&error), "no connection to STS during the start");
+        match Box::pin(self.client.get_caller_identity().send()).await {
+            Ok(identity) => {
+                if let Some(account) = identity.account {
+                    let _ = self.account.set(account);
+                }
+            }
+            Err(error) => {
+                tracing::warn!(error = %sts_error(&error), "no connection to STS during the start");
+            }
         }
     }
 
     /// Issues the credentials that `grant` permits.
     ///
     /// # Errors
-    /// [`StsError::Refused`] if STS refuses; [`StsError::Unavailable`] if it does not answer, fails or throttles.
+    /// [`StsError::Refused`] if STS refuses; [`StsError::Unavailable`] if it does not answer, fails
+    /// or throttles.
     pub async fn assume_role(&self, grant: &Grant) -> Result<Credentials, StsError> {
         let scope = grant.scope();
         let tags =

@@ -1,7 +1,8 @@
 //! The failure of a call to an AWS service, reduced to what may be logged.
 //!
-//! Invariant: a service's messages are dropped, because they name ARNs, tables and hosts. What remains is the error code,
-//! which AWS documents as a short word, or a fixed description of the failed transport.
+//! Invariant: a service's messages are dropped, because they name ARNs, tables and hosts. What
+//! remains is the error code, which AWS documents as a short word, or a fixed description of the
+//! failed transport.
 
 use crate::alphabet::is_word;
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};

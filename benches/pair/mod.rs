@@ -6,8 +6,8 @@ use std::time::Instant;
 
 const ROUNDS: usize = 31;
 
-/// Runs both in turn, `times` each per round, and prints the median time of each and the median ratio of a round. Gives the
-/// medians, in microseconds.
+/// Runs both in turn, `times` each per round, and prints the median time of each and the median
+/// ratio of a round. Gives the medians, in microseconds.
 pub(crate) fn pair(
     title: &str,
     times: u32,

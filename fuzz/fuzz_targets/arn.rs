@@ -5,9 +5,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sentinel_tvm::{Caller, CallerKind, Event, NamedSessionRoles, Unauthenticated};
-use sentinel_tvm_fuzz::{check_caller, event};
-use serde_json::json;
+use sentinel_tvm::{Caller, CallerKind, Event, IamIdentity, NamedSessionRoles, Unauthenticated};
+use sentinel_tvm_fuzz::check_caller;
+use serde_json::{Value, json};
 
 fuzz_target!(|text: &str| {
     let (named, arn) = match text.split_once('\n') {
@@ -19,15 +19,20 @@ fuzz_target!(|text: &str| {
     };
     assert_eq!(NamedSessionRoles::parse(&named.to_string()).as_ref(), Ok(&named));
 
-    let from = |event: &Event| Caller::from_event(event, &named);
-    let principal = |event: &Event| from(event).map(|caller| caller.principal().clone());
-    let function_url = event(arn, None, None);
-    let rest_api = json!({ "requestContext": { "identity": { "userArn": arn } } });
-    assert_eq!(principal(&Event::new(rest_api)), principal(&function_url));
+    let from = |event: Value| Caller::from_event(&Event::read(&event.to_string()), &named);
+    let principal = |event: Value| from(event).map(|caller| caller.principal().clone());
+    let verified = |arn: &str| Caller::verified(&IamIdentity::of_arn(arn), None, &named);
+    let expected = verified(arn).map(|caller| caller.principal().clone());
+    let payload_2 = json!({ "requestContext": { "authorizer": { "iam": { "userArn": arn } } } });
+    let payload_1 = json!({ "requestContext": { "identity": { "userArn": arn } } });
     let both = json!({ "requestContext": { "identity": { "userArn": arn }, "authorizer": { "iam": { "userArn": arn } } } });
-    assert_eq!(principal(&Event::new(both)), Err(Unauthenticated::NoIdentity));
+    if !arn.is_empty() {
+        assert_eq!(principal(payload_2), expected);
+        assert_eq!(principal(payload_1), expected);
+        assert_eq!(principal(both), Err(Unauthenticated::NoIdentity));
+    }
 
-    let Ok(caller) = from(&function_url) else {
+    let Ok(caller) = verified(arn) else {
         return;
     };
     check_caller(&caller);
@@ -37,13 +42,13 @@ fuzz_target!(|text: &str| {
         CallerKind::AssumedRole => caller.session_name().is_some(),
         CallerKind::FederatedUser => false,
     };
-    let with_principal = |suffix: &str| event(&format!("{}{suffix}", caller.principal()), None, None);
+    let with_principal = |suffix: &str| verified(&format!("{}{suffix}", caller.principal()));
     let again = if itself {
         assert_eq!(caller.principal().as_str(), arn);
-        from(&with_principal("")).unwrap()
+        with_principal("").unwrap()
     } else {
-        assert_eq!(principal(&with_principal("")), Err(Unauthenticated::UnknownArn));
-        from(&with_principal("/another")).unwrap()
+        assert_eq!(with_principal("").err(), Some(Unauthenticated::UnknownArn));
+        with_principal("/another").unwrap()
     };
     assert_eq!(again.principal(), caller.principal());
     assert_eq!((again.name(), again.session_name()), (caller.name(), caller.session_name()));

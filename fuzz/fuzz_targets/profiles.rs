@@ -4,7 +4,8 @@
 
 use libfuzzer_sys::fuzz_target;
 use sentinel_tvm::{
-    BundleFiles, Caller, Decision, Device, NamedSessionRoles, Policy, ProfileName, RequestId, SessionDuration, BundleOptions, VendRequest,
+    BundleFiles, BundleOptions, Caller, Decision, Device, NamedSessionRoles, Policy, ProfileName,
+    RequestId, SessionDuration, VendRequest,
 };
 use sentinel_tvm_fuzz::{caller, check_grant, monday_noon};
 use std::sync::LazyLock;
@@ -19,26 +20,39 @@ static CALLERS: LazyLock<[Caller; 3]> = LazyLock::new(|| {
 });
 
 fuzz_target!(|text: &str| {
-    let (profiles, cedar) = text.split_once("\n---\n").unwrap_or((text, "permit (principal, action, resource);"));
-    let parameters = [("profiles", profiles), ("policies/a", cedar)].map(|(name, text)| (name.to_owned(), text.to_owned()));
+    let (profiles, cedar) =
+        text.split_once("\n---\n").unwrap_or((text, "permit (principal, action, resource);"));
+    let parameters = [("profiles", profiles), ("policies/a", cedar)]
+        .map(|(name, text)| (name.to_owned(), text.to_owned()));
     let bundle = BundleFiles::from_parameters(parameters).unwrap();
     if let Ok(parameters) = bundle.parameters() {
         assert_eq!(BundleFiles::from_parameters(parameters).as_ref(), Ok(&bundle));
     }
-    let terms = BundleOptions { default_duration: SessionDuration::MIN, named_session_roles: NamedSessionRoles::default() };
-    let Ok(policy) = Policy::load(&bundle, &terms) else {
+    let options = BundleOptions {
+        default_duration: SessionDuration::MIN,
+        named_session_roles: NamedSessionRoles::default(),
+    };
+    let Ok(policy) = Policy::load(&bundle, &options) else {
         return;
     };
     assert_eq!(policy.digest(), bundle.digest());
     let catalogue: toml::Table = profiles.parse().unwrap();
     assert_eq!(policy.profile_count(), catalogue.len());
-    let names: Vec<ProfileName> = catalogue.keys().map(|name| ProfileName::try_from(name.clone()).unwrap()).collect();
+    let names: Vec<ProfileName> =
+        catalogue.keys().map(|name| ProfileName::try_from(name.clone()).unwrap()).collect();
     for caller in &*CALLERS {
-        let grantable: Vec<ProfileName> =
-            policy.grantable(caller, monday_noon()).into_iter().map(|summary| summary.name).collect();
+        let grantable: Vec<ProfileName> = policy
+            .grantable(caller, monday_noon())
+            .into_iter()
+            .map(|summary| summary.name)
+            .collect();
         for name in &names {
             let request = VendRequest { profile: name.clone(), duration: None, device: None };
-            assert_eq!(decides(&policy, caller, &request, None), grantable.contains(name), "{name}");
+            assert_eq!(
+                decides(&policy, caller, &request, None),
+                grantable.contains(name),
+                "{name}"
+            );
             decides(&policy, caller, &request, Some(&device(caller)));
         }
     }
@@ -50,9 +64,15 @@ fuzz_target!(|text: &str| {
 });
 
 /// Whether the policy permits the request.
-fn decides(policy: &Policy, caller: &Caller, request: &VendRequest, device: Option<&Device>) -> bool {
-    let _ = policy.rehearse(caller, request, device, monday_noon());
-    match policy.decide(caller, request, device, &RequestId::new("0a1b2c3d"), monday_noon()) {
+fn decides(
+    policy: &Policy,
+    caller: &Caller,
+    request: &VendRequest,
+    device: Option<&Device>,
+) -> bool {
+    let (decision, _) =
+        policy.decide(caller, request, device, &RequestId::new("0a1b2c3d"), monday_noon());
+    match decision {
         Decision::Allow(grant) => {
             check_grant(&grant);
             true

@@ -6,10 +6,10 @@
 use libfuzzer_sys::arbitrary::{self, Arbitrary, Unstructured};
 use libfuzzer_sys::fuzz_target;
 use sentinel_tvm::{
-    BundleFiles, Caller, Decision, NamedSessionRoles, Policy, ProfileName, Refusal, RequestId, SessionDuration, SessionScope,
-    BundleOptions, Unscopable, VendRequest,
+    BundleFiles, BundleOptions, Caller, Decision, NamedSessionRoles, Policy, ProfileName, Refusal,
+    RequestId, SessionDuration, SessionScope, Unscopable, VendRequest,
 };
-use sentinel_tvm_fuzz::{are_session_policies, check_grant, event, is_tag_value, monday_noon};
+use sentinel_tvm_fuzz::{are_session_policies, check_grant, is_tag_value, monday_noon, verified};
 use serde_json::{Map, Value, json};
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -153,7 +153,10 @@ impl<'a> Arbitrary<'a> for Bytes<'a> {
 
 impl Bytes<'_> {
     fn of(&self, alphabet: &[u8]) -> String {
-        self.0.iter().map(|byte| char::from(alphabet[usize::from(*byte) % alphabet.len()])).collect()
+        self.0
+            .iter()
+            .map(|byte| char::from(alphabet[usize::from(*byte) % alphabet.len()]))
+            .collect()
     }
 
     /// A name of 2 to 64 characters.
@@ -163,7 +166,10 @@ impl Bytes<'_> {
 
     /// Latin-1, which policies accept, except for one character.
     fn text(&self) -> String {
-        self.0.iter().map(|byte| if *byte == 0xfe { '\u{20ac}' } else { char::from(*byte) }).collect()
+        self.0
+            .iter()
+            .map(|byte| if *byte == 0xfe { '\u{20ac}' } else { char::from(*byte) })
+            .collect()
     }
 }
 
@@ -184,9 +190,15 @@ fn mostly<'a, T: Arbitrary<'a>>(bytes: &mut Unstructured<'a>) -> arbitrary::Resu
 fuzz_target!(|input: Input<'_>| {
     let profiles = toml::to_string(&json!({ "p": input.profile.entry() })).unwrap();
     let parameters = [("profiles", &*profiles), ("policies/a", PERMIT_ALL)];
-    let bundle = BundleFiles::from_parameters(parameters.map(|(name, text)| (name.to_owned(), text.to_owned()))).unwrap();
-    let terms = BundleOptions { default_duration: SessionDuration::MIN, named_session_roles: NamedSessionRoles::default() };
-    let Ok(policy) = Policy::load(&bundle, &terms) else {
+    let bundle = BundleFiles::from_parameters(
+        parameters.map(|(name, text)| (name.to_owned(), text.to_owned())),
+    )
+    .unwrap();
+    let options = BundleOptions {
+        default_duration: SessionDuration::MIN,
+        named_session_roles: NamedSessionRoles::default(),
+    };
+    let Ok(policy) = Policy::load(&bundle, &options) else {
         return;
     };
     for caller in std::iter::once(&input.caller).chain(&input.others).map(Asker::caller) {
@@ -195,18 +207,28 @@ fuzz_target!(|input: Input<'_>| {
 });
 
 fn decide(policy: &Policy, profile: &Profile<'_>, caller: &Caller) {
-    let request = VendRequest { profile: ProfileName::try_from("p".to_owned()).unwrap(), duration: None, device: None };
+    let request = VendRequest {
+        profile: ProfileName::try_from("p".to_owned()).unwrap(),
+        duration: None,
+        device: None,
+    };
     let expected = Expected::new(profile, caller);
-    match policy.decide(caller, &request, None, &RequestId::new("0a1b2c3d"), monday_noon()) {
+    let (decision, _) =
+        policy.decide(caller, &request, None, &RequestId::new("0a1b2c3d"), monday_noon());
+    match decision {
         Decision::Allow(grant) => {
             check_grant(&grant);
             expected.check(grant.scope());
         }
         Decision::Deny(denial) => match denial.refusal() {
             Refusal::Unscopable(Unscopable::Missing(_)) => assert!(expected.missing),
-            Refusal::Unscopable(Unscopable::Tag) => assert!(!expected.tags.values().all(|value| is_tag_value(value))),
+            Refusal::Unscopable(Unscopable::Tag) => {
+                assert!(!expected.tags.values().all(|value| is_tag_value(value)))
+            }
             Refusal::Unscopable(Unscopable::Policy) => assert!(!expected.policies_fit()),
-            Refusal::Unscopable(Unscopable::Address) => assert!(profile.bound && caller.source_ip().is_none()),
+            Refusal::Unscopable(Unscopable::Address) => {
+                assert!(profile.bound && caller.source_ip().is_none())
+            }
             other => panic!("{other:?}"),
         },
     }
@@ -234,7 +256,11 @@ impl Expected {
             other => other.to_string().into(),
         };
         let document = profile.session_policy.as_ref().map(|document| document.json(&in_policy));
-        let tags = profile.tags().into_iter().map(|(key, value)| (key, fill(&value, str::to_owned))).collect();
+        let tags = profile
+            .tags()
+            .into_iter()
+            .map(|(key, value)| (key, fill(&value, str::to_owned)))
+            .collect();
         Self {
             policy: match caller.source_ip().filter(|_| profile.bound) {
                 Some(ip) => Some(bound(document, ip, !profile.managed.is_empty())),
@@ -249,18 +275,22 @@ impl Expected {
 
     fn check(&self, scope: &SessionScope) {
         assert!(!self.missing);
-        let policy = scope.policy.as_deref().map(|policy| serde_json::from_str::<Value>(policy).unwrap());
+        let policy =
+            scope.policy.as_deref().map(|policy| serde_json::from_str::<Value>(policy).unwrap());
         assert_eq!(policy, self.policy);
         assert_eq!(scope.policy_arns, self.policy_arns);
         assert_eq!(scope.transitive_tags, self.transitive_tags);
-        let own =
-            [("SentinelProfile", "p"), ("SentinelRequestId", "0a1b2c3d")].map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let own = [("SentinelProfile", "p"), ("SentinelRequestId", "0a1b2c3d")]
+            .map(|(key, value)| (key.to_owned(), value.to_owned()));
         let tags: Vec<(String, String)> = own.into_iter().chain(self.tags.clone()).collect();
         assert_eq!(scope.tags, tags);
     }
 
     fn policies_fit(&self) -> bool {
-        are_session_policies(self.policy.as_ref().map(Value::to_string).as_deref(), &self.policy_arns)
+        are_session_policies(
+            self.policy.as_ref().map(Value::to_string).as_deref(),
+            &self.policy_arns,
+        )
     }
 }
 
@@ -284,7 +314,10 @@ fn filled(text: &str, caller: &Caller, escape: fn(&str) -> String) -> Option<Str
 
 /// Escapes IAM's wildcards and the sign of its variables, so that IAM reads them as plain text.
 fn escaped(text: &str) -> String {
-    text.split('$').map(|piece| piece.replace('*', "${*}").replace('?', "${?}")).collect::<Vec<_>>().join("${$}")
+    text.split('$')
+        .map(|piece| piece.replace('*', "${*}").replace('?', "${?}"))
+        .collect::<Vec<_>>()
+        .join("${$}")
 }
 
 /// The policy bound to an address. It needs an `Allow`, unless managed policies provide one.
@@ -311,8 +344,8 @@ fn bound(document: Option<Value>, ip: IpAddr, beside_managed: bool) -> Value {
 
 impl Asker<'_> {
     fn caller(&self) -> Caller {
-        let (org, ip) = (self.org.as_ref().map(Bytes::text), self.ip.map(|ip| ip.to_string()));
-        Caller::from_event(&event(&self.who.arn(), org.as_deref(), ip.as_deref()), &NamedSessionRoles::default()).unwrap()
+        let (org, ip) = (self.org.as_ref().map(Bytes::text), self.ip.map(|ip| ip.to_canonical()));
+        verified(&self.who.arn(), org.as_deref(), ip).unwrap()
     }
 }
 
@@ -320,15 +353,20 @@ impl Who<'_> {
     fn arn(&self) -> String {
         match self {
             Self::User { path, name } => {
-                let segments = path.iter().take(6).map(|segment| format!("{:*<1}", segment.of(PATH)));
+                let segments =
+                    path.iter().take(6).map(|segment| format!("{:*<1}", segment.of(PATH)));
                 let path: Vec<String> = segments.chain([name.name()]).collect();
                 format!("arn:aws:iam::123456789012:user/{}", path.join("/"))
             }
             Self::Role { role, session } => {
                 format!("arn:aws:sts::123456789012:assumed-role/{}/{}", role.name(), session.name())
             }
-            Self::Person { name } => format!("arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_x/{}", name.name()),
-            Self::FederatedUser { name } => format!("arn:aws:sts::123456789012:federated-user/{:.32}", name.name()),
+            Self::Person { name } => {
+                format!("arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_x/{}", name.name())
+            }
+            Self::FederatedUser { name } => {
+                format!("arn:aws:sts::123456789012:federated-user/{:.32}", name.name())
+            }
             Self::Root => "arn:aws:iam::123456789012:root".to_owned(),
         }
     }
@@ -356,16 +394,23 @@ impl Profile<'_> {
 
     fn transitive_tags(&self) -> Vec<String> {
         let own = self.own_tag_is_transitive.then(|| "SentinelProfile".to_owned());
-        own.into_iter().chain(self.keyed_tags().filter(|(_, tag)| tag.transitive).map(|(key, _)| key)).collect()
+        own.into_iter()
+            .chain(self.keyed_tags().filter(|(_, tag)| tag.transitive).map(|(key, _)| key))
+            .collect()
     }
 
     /// Keys begin with a number, like those of conditions, so that no two are equal.
     fn keyed_tags(&self) -> impl Iterator<Item = (String, &Tag<'_>)> {
-        self.tags.iter().enumerate().map(|(index, tag)| (format!("{index}{:.120}", tag.key.of(TAG)), tag))
+        self.tags
+            .iter()
+            .enumerate()
+            .map(|(index, tag)| (format!("{index}{:.120}", tag.key.of(TAG)), tag))
     }
 
     fn policy_arns(&self) -> Vec<String> {
-        let arn = |(index, name): (usize, &Bytes<'_>)| format!("arn:aws:iam::aws:policy/{index}{}", name.name());
+        let arn = |(index, name): (usize, &Bytes<'_>)| {
+            format!("arn:aws:iam::aws:policy/{index}{}", name.name())
+        };
         self.managed.iter().enumerate().map(arn).collect()
     }
 }
@@ -373,8 +418,7 @@ impl Profile<'_> {
 impl Document<'_> {
     /// The document as JSON. `change` replaces each value of a resource or condition.
     fn json(&self, change: &dyn Fn(Value) -> Value) -> Value {
-        let mut document =
-            json!({ "Version": "2012-10-17", "Statement": self.statement.json(|statement| statement.json(change)) });
+        let mut document = json!({ "Version": "2012-10-17", "Statement": self.statement.json(|statement| statement.json(change)) });
         if let Some(id) = &self.id {
             document["Id"] = id.text().into();
         }
@@ -385,7 +429,8 @@ impl Document<'_> {
 impl Statement<'_> {
     fn json(&self, change: &dyn Fn(Value) -> Value) -> Value {
         let mut statement = json!({ "Effect": if self.allow { "Allow" } else { "Deny" } });
-        statement[if self.not_action { "NotAction" } else { "Action" }] = self.action.json(|action| action.text().into());
+        statement[if self.not_action { "NotAction" } else { "Action" }] =
+            self.action.json(|action| action.text().into());
         statement[if self.not_resource { "NotResource" } else { "Resource" }] =
             self.resource.json(|resource| change(resource.text().into()));
         if let Some(sid) = self.sid {
@@ -394,7 +439,10 @@ impl Statement<'_> {
         let mut operators: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
         for (index, condition) in self.condition.iter().enumerate() {
             let keys = operators.entry(condition.operator.text()).or_default();
-            keys.insert(format!("aws:{index}{}", condition.key.text()), condition.value.json(|scalar| change(scalar.json())));
+            keys.insert(
+                format!("aws:{index}{}", condition.key.text()),
+                condition.value.json(|scalar| change(scalar.json())),
+            );
         }
         if !operators.is_empty() {
             statement["Condition"] = json!(operators);

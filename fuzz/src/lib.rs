@@ -1,25 +1,29 @@
 //! Shared by the targets: how to make callers, and what STS accepts.
 
-use sentinel_tvm::{Caller, Event, Grant, NamedSessionRoles};
-use serde_json::{Value, json};
+use sentinel_tvm::{Caller, Grant, IamIdentity, NamedSessionRoles, Unauthenticated};
+use serde_json::Value;
 use std::collections::HashSet;
+use std::net::{IpAddr, Ipv4Addr};
 use time::{Duration, UtcDateTime};
 
-/// The event that a Function URL sends for the caller with this ARN.
-#[must_use]
-pub fn event(arn: &str, org: Option<&str>, ip: Option<&str>) -> Event {
-    let iam = json!({ "userArn": arn, "principalOrgId": org });
-    Event::new(json!({ "requestContext": { "authorizer": { "iam": iam }, "http": { "sourceIp": ip } } }))
+/// The caller with this ARN, if it is a caller's.
+pub fn verified(
+    arn: &str,
+    org: Option<&str>,
+    ip: Option<IpAddr>,
+) -> Result<Caller, Unauthenticated> {
+    let identity = IamIdentity { org: org.map(Into::into), ..IamIdentity::of_arn(arn) };
+    Caller::verified(&identity, ip, &NamedSessionRoles::default())
 }
 
-/// The caller with this ARN.
+/// The caller with this ARN, of an organization and with an address.
 ///
 /// # Panics
 ///
 /// If the ARN is not a caller's.
 #[must_use]
 pub fn caller(arn: &str) -> Caller {
-    Caller::from_event(&event(arn, Some("o-example000"), Some("198.51.100.7")), &NamedSessionRoles::default()).unwrap()
+    verified(arn, Some("o-example000"), Some(Ipv4Addr::new(198, 51, 100, 7).into())).unwrap()
 }
 
 /// 2 March 2026, a Monday, 12:00 UTC.
@@ -36,7 +40,10 @@ pub fn monday_noon() -> UtcDateTime {
 pub fn check_caller(caller: &Caller) {
     assert!(is_sts_name(&caller.source_identity()), "{caller:?}");
     assert!(is_sts_name(&caller.session_name_for("01234567")), "{caller:?}");
-    assert!(caller.account().len() == 12 && caller.account().bytes().all(|byte| byte.is_ascii_digit()), "{caller:?}");
+    assert!(
+        caller.account().len() == 12 && caller.account().bytes().all(|byte| byte.is_ascii_digit()),
+        "{caller:?}"
+    );
     assert!(caller.arn().starts_with(caller.principal().as_str()), "{caller:?}");
     assert!(caller.source_ip().is_none_or(|ip| ip == ip.to_canonical()), "{caller:?}");
 }
@@ -52,15 +59,22 @@ pub fn check_grant(grant: &Grant) {
     assert!((900..=3_600).contains(&grant.duration().seconds()), "{grant:?}");
     assert!((20..=2_048).contains(&grant.role_arn().len()), "{grant:?}");
 
-    let keys: HashSet<String> = scope.tags.iter().map(|(key, _)| key.to_ascii_lowercase()).collect();
+    let keys: HashSet<String> =
+        scope.tags.iter().map(|(key, _)| key.to_ascii_lowercase()).collect();
     assert!(scope.tags.len() <= 50 && keys.len() == scope.tags.len(), "{grant:?}");
     for (key, value) in &scope.tags {
-        assert!((1..=128).contains(&key.len()) && is_tag_text(key) && !key.starts_with("aws:"), "{grant:?}");
+        assert!(
+            (1..=128).contains(&key.len()) && is_tag_text(key) && !key.starts_with("aws:"),
+            "{grant:?}"
+        );
         assert!(is_tag_value(value), "{grant:?}");
     }
     let transitive: HashSet<&String> = scope.transitive_tags.iter().collect();
     assert!(transitive.len() == scope.transitive_tags.len(), "{grant:?}");
-    assert!(transitive.iter().all(|key| scope.tags.iter().any(|(known, _)| known == *key)), "{grant:?}");
+    assert!(
+        transitive.iter().all(|key| scope.tags.iter().any(|(known, _)| known == *key)),
+        "{grant:?}"
+    );
 
     assert!(scope.policy_arns.len() <= 10, "{grant:?}");
     assert!(scope.policy_arns.iter().all(|arn| (20..=2_048).contains(&arn.len())), "{grant:?}");
@@ -73,8 +87,12 @@ pub fn check_grant(grant: &Grant) {
 /// Whether STS accepts the characters and the total length of these session policies.
 #[must_use]
 pub fn are_session_policies(inline: Option<&str>, arns: &[String]) -> bool {
-    let length = inline.map_or(0, |policy| policy.chars().count()) + arns.iter().map(String::len).sum::<usize>();
-    length <= 2_048 && inline.is_none_or(|policy| !policy.is_empty() && policy.chars().all(|c| (' '..='\u{ff}').contains(&c)))
+    let length = inline.map_or(0, |policy| policy.chars().count())
+        + arns.iter().map(String::len).sum::<usize>();
+    length <= 2_048
+        && inline.is_none_or(|policy| {
+            !policy.is_empty() && policy.chars().all(|c| (' '..='\u{ff}').contains(&c))
+        })
 }
 
 /// Whether the function accepts the text as the value of a tag. STS would accept letters and digits of any script.
@@ -89,5 +107,6 @@ fn is_tag_text(text: &str) -> bool {
 
 /// Whether the text is a source identity or a role session name: `[\w+=,.@-]{2,64}`.
 fn is_sts_name(text: &str) -> bool {
-    (2..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte))
+    (2..=64).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte))
 }

@@ -34,10 +34,9 @@ impl RequestEntry {
             path: bounded(&event.path()),
             source_ip: event.source_ip(),
             user_agent: event.user_agent().as_deref().map(bounded),
-            caller_arn: identity.as_ref().map(|identity| bounded(&identity.user_arn)),
+            caller_arn: identity.map(|identity| bounded(&identity.user_arn)),
             caller_access_key_id: identity
-                .and_then(|identity| identity.access_key_id)
-                .as_deref()
+                .and_then(|identity| identity.access_key_id.as_deref())
                 .map(bounded),
         }
     }
@@ -48,6 +47,7 @@ pub(super) struct CallerEntry {
     principal: String,
     principal_kind: &'static str,
     account: String,
+    unique_id: Option<String>,
     org: Option<String>,
 }
 
@@ -57,6 +57,7 @@ impl CallerEntry {
             principal: caller.principal().to_string(),
             principal_kind: caller.kind().name(),
             account: caller.account().to_owned(),
+            unique_id: caller.unique_id().map(str::to_owned),
             org: caller.org().map(bounded),
         }
     }

@@ -1,7 +1,8 @@
-//! The metrics in the audit line, in the embedded metric format that CloudWatch Logs extracts by itself.
+//! The metrics in the audit line, in the embedded metric format that CloudWatch Logs extracts by
+//! itself.
 //!
-//! Invariant: dimensions are few and bounded. A caller, an ARN or a profile that does not exist is never a dimension: callers
-//! could create metrics at will, and each one costs money.
+//! Invariant: dimensions are few and bounded. A caller, an ARN or a profile that does not exist is
+//! never a dimension: callers could create metrics at will, and each one costs money.
 //!
 //! Source: "Specification: Embedded metric format" in the CloudWatch user guide.
 

@@ -1,7 +1,7 @@
 //! The ARNs of IAM's callers: users, root users, assumed roles, federated users.
 
 use super::NamedSessionRoles;
-use crate::alphabet::{is_digits, is_printable, is_word};
+use crate::alphabet::{is_account, is_printable, is_word};
 
 /// The parts of a caller's ARN. Borrowed from it.
 pub(super) struct ParsedArn<'a> {
@@ -55,7 +55,8 @@ impl<'a> Identity<'a> {
     }
 }
 
-/// The partition and account of a role's ARN; `None` if `text` is not one with a literal account and name.
+/// The partition and account of a role's ARN; `None` if `text` is not one with a literal account
+/// and name.
 pub(crate) fn role_owner(text: &str) -> Option<(&str, &str)> {
     iam_resource(text, "role/", 64).filter(|(_, account)| is_account(account))
 }
@@ -76,21 +77,36 @@ fn iam_resource<'a>(text: &'a str, kind: &str, longest_name: usize) -> Option<(&
     (known && named).then_some((partition, account))
 }
 
-/// Whether `text` can be a principal; `named` are the roles whose sessions are principals of their own.
+/// Whether `text` can be a principal; `named` are the roles whose sessions are principals of their
+/// own.
 pub(crate) fn is_principal(text: &str, named: &NamedSessionRoles) -> bool {
     match ParsedArn::parse(text).map(|parsed| parsed.identity) {
         Some(Identity::User { .. } | Identity::Root) => true,
-        Some(Identity::AssumedRole { role, .. }) => named.contains(role),
+        Some(Identity::AssumedRole { role, .. }) => named.could_contain(account(text), role),
         Some(Identity::FederatedUser) => false,
         None => match ParsedArn::parse(&format!("{text}/session")).map(|parsed| parsed.identity) {
-            Some(Identity::AssumedRole { role, .. }) => !named.contains(role),
+            Some(Identity::AssumedRole { role, .. }) => !named.could_contain(account(text), role),
             Some(Identity::FederatedUser) => true,
             Some(Identity::User { .. } | Identity::Root) | None => false,
         },
     }
 }
 
-/// The name in `name` or `some/path/name`. A path's segments are printable ASCII, at most 512 characters with all slashes.
+fn account(arn: &str) -> &str {
+    arn.split(':').nth(4).unwrap_or_default()
+}
+
+/// The account in the ARN of a Lambda function; `None` if `text` is not one.
+pub(crate) fn function_owner(text: &str) -> Option<&str> {
+    let mut parts = text.split(':');
+    let [scheme, partition, service] = std::array::from_fn(|_| parts.next().unwrap_or_default());
+    let (_region, account) = (parts.next()?, parts.next()?);
+    let known = scheme == "arn" && is_partition(partition) && service == "lambda";
+    (known && is_account(account)).then_some(account)
+}
+
+/// The name in `name` or `some/path/name`. A path's segments are printable ASCII, at most 512
+/// characters with all slashes.
 fn name_after_path(text: &str, longest_name: usize) -> Option<&str> {
     let name = match text.rsplit_once('/') {
         None => text,
@@ -100,12 +116,29 @@ fn name_after_path(text: &str, longest_name: usize) -> Option<&str> {
     is_name(name, 1..=longest_name).then_some(name)
 }
 
-fn is_partition(text: &str) -> bool {
-    matches!(text, "aws" | "aws-cn" | "aws-us-gov")
+/// AWS's partitions and their DNS suffixes. Source: `partitions.json` in botocore; a test compares
+/// both.
+const PARTITIONS: [(&str, &str); 8] = [
+    ("aws", "amazonaws.com"),
+    ("aws-cn", "amazonaws.com.cn"),
+    ("aws-eusc", "amazonaws.eu"),
+    ("aws-iso", "c2s.ic.gov"),
+    ("aws-iso-b", "sc2s.sgov.gov"),
+    ("aws-iso-e", "cloud.adc-e.uk"),
+    ("aws-iso-f", "csp.hci.ic.gov"),
+    ("aws-us-gov", "amazonaws.com"),
+];
+
+/// The host of STS in `region`, in the partition of `arn`.
+pub(crate) fn sts_host(arn: &str, region: &str) -> String {
+    let partition = arn.split(':').nth(1).unwrap_or_default();
+    let known = PARTITIONS.iter().find(|(name, _)| *name == partition);
+    let (_, suffix) = known.unwrap_or(&PARTITIONS[0]);
+    format!("sts.{region}.{suffix}")
 }
 
-fn is_account(text: &str) -> bool {
-    text.len() == 12 && is_digits(text)
+fn is_partition(text: &str) -> bool {
+    PARTITIONS.iter().any(|(name, _)| *name == text)
 }
 
 /// IAM's alphabet for the names of users, roles and sessions: `[\w+=,.@-]`, ASCII.

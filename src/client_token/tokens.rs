@@ -6,10 +6,14 @@ use sha2::{Digest, Sha256};
 use std::fmt;
 use subtle::{Choice, ConstantTimeEq};
 
+/// The length of the shortest token that is accepted: 128 bits in hexadecimal digits.
+const SHORTEST: usize = 32;
+
 /// The valid tokens: several, so that old and new ones overlap while clients change over.
 ///
-/// Only their SHA-256 digests are kept. [`verify`](Self::verify) compares the presented token's digest with every one of them
-/// in constant time, so that its duration reveals neither how much of a token is right nor which one matched.
+/// Only their SHA-256 digests are kept. [`verify`](Self::verify) compares the presented token's
+/// digest with every one of them in constant time, so that its duration reveals neither how much of
+/// a token is right nor which one matched.
 pub struct ClientTokens(Vec<[u8; 32]>);
 
 /// The request carries no token, or none of the valid ones.
@@ -28,13 +32,16 @@ impl ClientTokens {
 }
 
 impl FromSecret for ClientTokens {
-    /// Comma-separated tokens; blanks around one are dropped.
+    /// Comma-separated tokens of at least 32 characters; blanks around one are dropped.
     fn from_secret(text: &str) -> Result<Self, &'static str> {
         let tokens: Vec<&str> = text.split(',').map(str::trim).collect();
         if text.trim_start().starts_with('{') || !tokens.iter().all(|token| is_printable(token)) {
             return Err(
                 "it is not a comma-separated list of tokens in printable ASCII, none of them empty",
             );
+        }
+        if tokens.iter().any(|token| token.len() < SHORTEST) {
+            return Err("a client token is shorter than 32 characters");
         }
         Ok(Self(tokens.into_iter().map(digest).collect()))
     }
@@ -54,24 +61,30 @@ fn digest(token: &str) -> [u8; 32] {
 mod tests {
     use super::*;
 
+    const OLD: &str = "old-token-0123456789abcdef012345";
+    const NEW: &str = "new-token-0123456789abcdef012345";
+
     #[test]
     fn each_of_several_tokens_is_valid_and_nothing_else() {
-        let tokens = ClientTokens::from_secret("old-token, new-token").unwrap();
-        for valid in ["old-token", "new-token"] {
+        let tokens = ClientTokens::from_secret(&format!("{OLD}, {NEW}")).unwrap();
+        for valid in [OLD, NEW] {
             assert_eq!(tokens.verify(Some(valid)), Ok(()));
         }
-        for wrong in [
-            "",
-            "old-toke",
-            "old-tokenx",
-            "OLD-TOKEN",
-            "old-token,new-token",
-            " old-token",
-            "old-token, new-token",
-        ] {
+        let (both, spaced) = (format!("{OLD},{NEW}"), format!("{OLD}, {NEW}"));
+        let wrong = ["", &OLD[1..], &format!("{OLD}x"), &OLD.to_uppercase(), &both, &spaced];
+        for wrong in wrong {
             assert_eq!(tokens.verify(Some(wrong)), Err(ClientTokenInvalid), "{wrong}");
         }
         assert_eq!(tokens.verify(None), Err(ClientTokenInvalid));
+    }
+
+    /// THREAT: a token that is short enough to guess.
+    /// PREVENTION: a secret with a token below 32 characters is malformed.
+    #[test]
+    fn security_short_tokens_are_no_tokens() {
+        assert!(ClientTokens::from_secret(&OLD[1..]).is_err());
+        assert!(ClientTokens::from_secret(&format!("{OLD},guess")).is_err());
+        assert!(ClientTokens::from_secret(OLD).is_ok());
     }
 
     /// THREAT: an empty secret, or an empty item in it, makes an empty or missing header valid.

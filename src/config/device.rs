@@ -1,5 +1,6 @@
 //! The settings of the device check.
 
+use super::jittered;
 use super::variables::Variables;
 use crate::mdm::{BaseUrl, DeviceSettings, MdmSecret, MdmSettings, Provider};
 use std::time::Duration as Real;
@@ -107,9 +108,4 @@ fn secret(variables: &mut Variables) -> Option<MdmSecret> {
         (None, Some(token)) => Some(MdmSecret::Environment(token.into())),
         (None, None) => None,
     }
-}
-
-/// Up to a twentieth shorter, so that instances that start together do not refresh together.
-fn jittered(ttl: Duration) -> Duration {
-    ttl - ttl * fastrand::i32(0..1_000) / 20_000
 }

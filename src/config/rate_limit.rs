@@ -11,8 +11,9 @@ use std::time::Duration;
 
 pub(super) fn read(variables: &mut Variables) -> RateLimitSettings {
     let limits = Limits {
-        vend: limit(variables, "SENTINEL_RATE_LIMIT"),
-        read: limit(variables, "SENTINEL_RATE_LIMIT_READ"),
+        vend: limit(variables, "SENTINEL_RATE_LIMIT", 100),
+        explain: limit(variables, "SENTINEL_RATE_LIMIT_EXPLAIN", 20),
+        read: limit(variables, "SENTINEL_RATE_LIMIT_READ", 100),
         memory_max_keys: memory_max_keys(variables),
     };
     let shared = SharedSettings {
@@ -31,9 +32,9 @@ pub(super) fn read(variables: &mut Variables) -> RateLimitSettings {
     RateLimitSettings { limits, store }
 }
 
-fn limit(variables: &mut Variables, prefix: &str) -> Limit {
+fn limit(variables: &mut Variables, prefix: &str, default: u32) -> Limit {
     const MOST: u32 = 1_000_000;
-    let requests = variables.number(&format!("{prefix}_REQUESTS"), 0..=MOST, 100);
+    let requests = variables.number(&format!("{prefix}_REQUESTS"), 0..=MOST, default);
     let window = variables.number(&format!("{prefix}_WINDOW"), 1..=86_400, 60);
     let burst = variables.number(&format!("{prefix}_BURST"), 1..=MOST, requests.max(1));
     match (NonZeroU32::new(requests), NonZeroU32::new(window), NonZeroU32::new(burst)) {

@@ -65,7 +65,7 @@ fn every_variable_is_read() {
     ])
     .unwrap();
     assert_eq!(policy_of(&config).default_duration().seconds(), 3_600);
-    assert_eq!(policy_of(&config).profile_count(), 9, "the bundle of tests/api");
+    assert_eq!(policy_of(&config).profile_count(), 12, "the bundle of tests/api");
     assert_eq!(config.rate_limit.limits.vend, quota(5, 10, 2));
     assert_eq!(config.rate_limit.limits.read, Limit::Off);
     assert_eq!(config.rate_limit.limits.memory_max_keys.get(), 7);
@@ -78,7 +78,7 @@ fn a_parameter_path_wins_over_the_directory() {
     let path = ("SENTINEL_POLICY_PARAMETER", "/sentinel/policy");
     let both =
         read(&[path, ("SENTINEL_POLICY_DIR", "/nowhere"), ("SENTINEL_POLICY_TTL", "5")]).unwrap();
-    let PolicySource::Parameters { path, ttl } = both.policy.source else {
+    let PolicySource::Parameters { path, ttl, .. } = both.policy.source else {
         panic!("the path wins")
     };
     assert_eq!((path, ttl.whole_seconds()), (ParameterPath::parse("/sentinel/policy").unwrap(), 5));

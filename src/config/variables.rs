@@ -57,7 +57,8 @@ impl Variables {
         }
     }
 
-    /// Records a problem that follows from other variables, unless the variable's own value is a problem already.
+    /// Records a problem that follows from other variables, unless the variable's own value is a
+    /// problem already.
     pub(super) fn conflict(&mut self, name: &str, problem: &str) {
         let recorded =
             |known: &String| known.strip_prefix(name).is_some_and(|rest| rest.starts_with(' '));

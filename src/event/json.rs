@@ -1,4 +1,5 @@
-//! JSON read member by member, without building a tree. What does not have the expected type counts as absent.
+//! JSON read member by member, without building a tree. What does not have the expected type counts
+//! as absent.
 
 use serde::de::{Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -8,7 +9,8 @@ use std::fmt;
 
 /// The members of a JSON object, their values unread.
 ///
-/// An object in which a name occurs twice reads as empty: two readers could otherwise disagree about which member counts.
+/// An object in which a name occurs twice reads as empty: two readers could otherwise disagree
+/// about which member counts.
 #[derive(Default)]
 pub(super) struct Members<'a>(Vec<(Cow<'a, str>, Raw<'a>)>);
 
@@ -34,6 +36,11 @@ impl<'a> Members<'a> {
     /// The members of the object `name`; none if there is no such object.
     pub(super) fn object(&self, name: &str) -> Self {
         self.get(name).map(|value| Self::of(value.0.get())).unwrap_or_default()
+    }
+
+    /// The members of the object `name`, if there is one that is not empty.
+    pub(super) fn map(&self, name: &str) -> Option<Self> {
+        Some(self.object(name)).filter(|map| !map.0.is_empty())
     }
 
     /// The string `name`.

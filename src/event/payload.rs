@@ -4,10 +4,12 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use std::fmt;
 
-/// The payload of an invocation. Every payload deserializes: one that is not JSON in UTF-8 has an empty text.
+/// The payload of an invocation. Every payload deserializes: one that is not JSON in UTF-8 has an
+/// empty text.
 ///
-/// `lambda_runtime` deserializes the payload before it calls the handler, and answers a failure itself, without an audit line.
-/// A type that never fails keeps that answer in this program's hands.
+/// `lambda_runtime` deserializes the payload before it calls the handler, and answers a failure
+/// itself, without an audit line. A type that never fails keeps that answer in this program's
+/// hands.
 pub struct Payload(Option<Box<RawValue>>);
 
 impl fmt::Debug for Payload {

@@ -1,16 +1,18 @@
-//! Where a device-management system is.
+//! The address of a device-management system.
 
 use reqwest::Url;
 use std::net::IpAddr;
 
-/// The base of a system's API: `https`, or `http` on this machine, so that a token never travels in the clear.
+/// The base of a system's API: `https`, or `http` on this machine, so that a token never travels in
+/// the clear.
 ///
-/// Loopback is `localhost`, `::1` and 127.0.0.0/8. There are no credentials, query or fragment in it.
+/// Loopback is `localhost`, `::1` and 127.0.0.0/8. There are no credentials, query or fragment in
+/// it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BaseUrl(Url);
 
 impl BaseUrl {
-    /// Reads a base URL. A path is kept, a slash at its end is not.
+    /// Reads a base URL. A path is kept, a slash at its end is dropped.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         let mut url = Url::parse(text).map_err(|_| "it is not an absolute URL")?;
         let has_credentials = !url.username().is_empty() || url.password().is_some();
@@ -27,7 +29,7 @@ impl BaseUrl {
         }
     }
 
-    /// Whether it is on this machine.
+    /// Whether it points to this machine.
     pub(super) fn is_loopback(&self) -> bool {
         let address = self.host().trim_matches(['[', ']']).parse::<IpAddr>();
         self.host() == "localhost" || address.is_ok_and(|address| address.is_loopback())
@@ -42,8 +44,8 @@ impl BaseUrl {
         self.0.origin().ascii_serialization()
     }
 
-    /// The URL of a path below the base. Names and values of the query are percent-encoded, blanks as `%20`, which every
-    /// server takes for a blank.
+    /// The URL of a path below the base. Names and values of the query are percent-encoded, blanks
+    /// as `%20`, which every server takes for a blank.
     pub(super) fn at(&self, path: &str, query: &[(&str, &str)]) -> Url {
         let mut url = self.0.clone();
         url.set_path(&format!("{}{path}", self.0.path().trim_end_matches('/')));
@@ -67,8 +69,9 @@ fn encoded(text: &str) -> String {
 mod tests {
     use super::*;
 
-    /// THREAT: the token of the device-management system travels in the clear, or a URL smuggles in another host.
-    /// PREVENTION: only https, or http on this machine, and nothing but an origin and a path.
+    /// THREAT: the token of the device-management system travels in the clear, or a URL smuggles in
+    /// another host. PREVENTION: only https, or http on this machine, and nothing but an origin and
+    /// a path.
     #[test]
     fn security_only_https_or_loopback() {
         for good in [

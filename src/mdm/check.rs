@@ -1,8 +1,9 @@
-//! The device check: looks up the device that a request names, and refuses it where a device is required.
+//! The device check: looks up the device that a request names, and refuses it where a device is
+//! required.
 //!
-//! Invariant: where a device is required, only one that its management system calls managed and compliant passes. Naming none
-//! is a refusal; a system that does not answer is a failure. Where a device is optional, one that could not be looked up counts
-//! as none, and the policies decide.
+//! Invariant: where a device is required, only one that its management system calls managed and
+//! compliant passes. Naming none is a refusal; a system that does not answer is a failure. Where a
+//! device is optional, one that could not be looked up counts as none, and the policies decide.
 
 use super::{Mdm, MdmCredential, MdmSettings, Posture, PostureError};
 use crate::device::{Device, DeviceRefused};
@@ -111,7 +112,8 @@ impl DeviceLookUp {
 }
 
 impl DeviceCheck {
-    /// The check that `settings` ask for, its secret in the region, at the endpoint and with the credentials of `aws`.
+    /// The check that `settings` ask for, its secret in the region, at the endpoint and with the
+    /// credentials of `aws`.
     ///
     /// # Errors
     /// Names the setting that does not work.

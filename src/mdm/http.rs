@@ -1,7 +1,7 @@
 //! HTTP with a device-management system.
 //!
-//! Invariant: only JSON of the expected shape gets past this module; an error is an HTTP status or fixed text. Redirects are
-//! not followed, so a token goes to the configured host and to no other.
+//! Invariant: only JSON of the expected shape gets past this module; an error is an HTTP status or
+//! fixed text. Redirects are not followed, so a token goes to the configured host and to no other.
 
 use super::base_url::BaseUrl;
 use super::posture::PostureError;
@@ -48,8 +48,8 @@ impl From<HttpError> for PostureError {
 pub(super) struct Http(Client);
 
 impl Http {
-    /// A client for the system at `base`. It keeps no idle connections: the process may be frozen between requests, and what
-    /// then looks like a connection may be none.
+    /// A client for the system at `base`. It keeps no idle connections: the process may be frozen
+    /// between requests, and what then looks like a connection may be none.
     pub(super) fn new(base: &BaseUrl) -> Result<Self, &'static str> {
         let client = Client::builder()
             .user_agent(concat!("sentinel-tvm/", env!("CARGO_PKG_VERSION")))

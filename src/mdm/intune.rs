@@ -1,12 +1,16 @@
 //! Microsoft Intune, by Microsoft Graph v1.0.
 //!
-//! Compliant is `complianceState` `compliant` and nothing else: `inGracePeriod` means that the device is not compliant but not
-//! yet blocked, and `configManager` that another system would know. Managed is told by `managementAgent`: one of the channels in
-//! which Intune itself manages the device, and no retirement, wipe or deletion under way. (`managementState`, which would say so
-//! directly, is in the beta API only.) A device that is not managed is not compliant.
+//! - Compliant: `complianceState` is `compliant`. `inGracePeriod` means not compliant but not yet
+//!   blocked; `configManager` means that another system knows.
+//! - Managed: `managementAgent` is a channel through which Intune itself manages the device, and no
+//!   retirement, wipe or deletion is pending. (`managementState` would say so directly, but exists
+//!   only in the beta API.)
 //!
-//! Sources: Microsoft Graph v1.0 reference, `managedDevice`, `complianceState`, `managementAgentType`, `deviceActionResult`;
-//! "Microsoft Graph national cloud deployments" for hosts and scopes.
+//! A device that is not managed is not compliant.
+//!
+//! Sources: Microsoft Graph v1.0 reference, `managedDevice`, `complianceState`,
+//! `managementAgentType`, `deviceActionResult`; "Microsoft Graph national cloud deployments" for
+//! hosts and scopes.
 
 use super::BaseUrl;
 use super::http::{Http, HttpError};
@@ -18,7 +22,8 @@ use serde::Deserialize;
 
 const SELECT: &str = "serialNumber,azureADDeviceId,complianceState,managementAgent,deviceActionResults,userPrincipalName,\
                       lastSyncDateTime,osVersion";
-/// The channels in which Intune manages a device. Exchange, Configuration Manager alone and Jamf are none.
+/// The channels through which Intune manages a device. Exchange, Configuration Manager alone and
+/// Jamf are not among them.
 const MANAGING_AGENTS: [&str; 7] = [
     "mdm",
     "easMdm",
@@ -28,7 +33,7 @@ const MANAGING_AGENTS: [&str; 7] = [
     "configurationManagerClientMdmEas",
     "googleCloudDevicePolicyController",
 ];
-/// What ends the management of a device.
+/// Actions that end the management of a device.
 const ENDING_ACTIONS: [&str; 3] = ["retire", "wipe", "delete"];
 /// Graph and the token service of each cloud.
 const CLOUDS: [(&str, &str); 4] = [
@@ -41,7 +46,7 @@ const CLOUDS: [(&str, &str); 4] = [
 #[derive(Deserialize)]
 struct Devices {
     value: Vec<ManagedDevice>,
-    /// There are more pages.
+    /// Present if there are more pages.
     #[serde(rename = "@odata.nextLink")]
     next_link: Option<String>,
 }
@@ -67,7 +72,7 @@ struct ActionResult {
     action_state: Option<String>,
 }
 
-/// Where a tenant's tokens are had. On loopback it is the stand-in for Graph itself.
+/// The token endpoint of a tenant. On loopback the stand-in for Graph serves it, too.
 pub(super) fn token_endpoint(base: &BaseUrl, tenant: &str) -> Result<TokenEndpoint, &'static str> {
     let is_word = |part: &str| {
         !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
@@ -117,7 +122,8 @@ pub(super) async fn find(
     })
 }
 
-/// A string of a filter. A device identifier has nothing to escape; this holds if it ever has.
+/// A string in a filter. Device identifiers need no escaping today; this keeps a wider alphabet
+/// safe.
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
@@ -167,8 +173,9 @@ mod tests {
         }
     }
 
-    /// THREAT: a client secret goes to a host that is none of Microsoft's, or to another path of it.
-    /// PREVENTION: the token service is one of a fixed list, and a tenant is a GUID or a domain name.
+    /// THREAT: a client secret goes to a host that is none of Microsoft's, or to another path of
+    /// it. PREVENTION: the token service is one of a fixed list, and a tenant is a GUID or a domain
+    /// name.
     #[test]
     fn security_the_secret_goes_only_to_known_token_services() {
         for base in [
@@ -197,8 +204,9 @@ mod tests {
         assert!(endpoint("https://graph.microsoft.com", "example.onmicrosoft.com").is_some());
     }
 
-    /// THREAT: an identifier with a quote in it ends the `OData` string and adds a term that matches another device.
-    /// PREVENTION: identifiers have no such characters, and strings are quoted and escaped all the same.
+    /// THREAT: an identifier with a quote in it ends the `OData` string and adds a term that
+    /// matches another device. PREVENTION: identifiers have no such characters, and strings are
+    /// quoted and escaped all the same.
     #[test]
     fn security_odata_strings_are_escaped() {
         assert_eq!(quoted("5CG1234XYZ"), "'5CG1234XYZ'");

@@ -1,12 +1,16 @@
 //! Jamf Pro.
 //!
-//! Managed is `general.remoteManagement.managed`. Compliant is what Jamf Pro's device compliance has calculated: at least one
-//! record is applicable, and all applicable ones say `COMPLIANT`. Where it has calculated nothing (the feature is not set up,
-//! the device is in no compliance group, the state is `UNKNOWN`), the device is not compliant: that it is managed, or has
-//! checked in lately, says nothing about its disk encryption or its patches.
+//! - Managed: `general.remoteManagement.managed`.
+//! - Compliant: Jamf Pro's device compliance has at least one applicable record, and all applicable
+//!   ones say `COMPLIANT`.
 //!
-//! Sources: Jamf Pro API reference, `computers-inventory` (filter fields, sections), `conditional-access` (compliance records),
-//! "Filtering with RSQL", "Client Credentials", and the changelogs of 11.23 and 11.30 on the versions of the inventory.
+//! Without such records (the feature is not set up, the device is in no compliance group, the state
+//! is `UNKNOWN`) the device is not compliant: neither management nor a recent check-in proves disk
+//! encryption or patches.
+//!
+//! Sources: Jamf Pro API reference, `computers-inventory` (filter fields, sections),
+//! `conditional-access` (compliance records), "Filtering with RSQL", "Client Credentials", and the
+//! changelogs of 11.23 and 11.30 on the versions of the inventory.
 
 use super::BaseUrl;
 use super::http::{Http, HttpError};
@@ -16,7 +20,8 @@ use crate::device::Device;
 use secrecy::SecretString;
 use serde::Deserialize;
 
-/// Version 1 is deprecated since June 2025 and may be gone; a server before 11.23 has no version 3.
+/// Version 1 is deprecated since June 2025 and may disappear; servers before 11.23 have no version
+/// 3.
 const INVENTORIES: [&str; 2] = ["/api/v3/computers-inventory", "/api/v1/computers-inventory"];
 
 #[derive(Deserialize)]
@@ -97,7 +102,8 @@ pub(super) async fn find(
     })
 }
 
-/// The computers whose serial number or UDID this is, by the first version of the inventory that the server has.
+/// The computers with this serial number or UDID, from the newest inventory version that the server
+/// has.
 async fn inventory(
     http: &Http,
     base: &BaseUrl,
@@ -125,7 +131,7 @@ async fn inventory(
     answer
 }
 
-/// An RSQL value. A device identifier has nothing to escape; this holds if it ever has.
+/// An RSQL value. Device identifiers need no escaping today; this keeps a wider alphabet safe.
 fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
@@ -169,8 +175,9 @@ impl Computer {
 mod tests {
     use super::*;
 
-    /// THREAT: an identifier with a quote in it ends the RSQL value and adds a term that matches another device.
-    /// PREVENTION: identifiers have no such characters, and values are quoted and escaped all the same.
+    /// THREAT: an identifier with a quote in it ends the RSQL value and adds a term that matches
+    /// another device. PREVENTION: identifiers have no such characters, and values are quoted and
+    /// escaped all the same.
     #[test]
     fn security_rsql_values_are_escaped() {
         assert_eq!(quoted("C02XL0GTJGH5"), r#""C02XL0GTJGH5""#);

@@ -1,9 +1,13 @@
 //! Kandji, now Iru.
 //!
-//! Its device list has no compliance. Managed is `mdm_enabled` and not `is_removed`. Compliant is managed, not `is_missing`, not
-//! in lost mode, checked in within seven days, and with the agent installed, except on platforms that have none. That says that
-//! Kandji is in a position to enforce its blueprint, not that each item of it has succeeded; policies can demand a later
-//! check-in by `last_seen`.
+//! Its device list does not report compliance. This module defines:
+//!
+//! - managed: `mdm_enabled` and not `is_removed`;
+//! - compliant: managed, not `is_missing`, not in lost mode, checked in within seven days, and with
+//!   the agent installed, except on platforms without an agent.
+//!
+//! So compliant means that Kandji can enforce its blueprint, not that every item of it succeeded.
+//! Policies can demand a more recent check-in through `last_seen`.
 //!
 //! Sources: Kandji API reference, "List Devices", also as MScottBlake/kandji-openapi has it.
 
@@ -17,7 +21,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use time::{Duration, UtcDateTime};
 
-/// A check-in that is older says nothing any more.
+/// An older check-in does not count.
 const RECENT: Duration = Duration::days(7);
 /// The most devices the list returns.
 const LIMIT: &str = "300";
@@ -34,7 +38,7 @@ struct Listed {
     agent_installed: Option<bool>,
     is_missing: Option<bool>,
     is_removed: Option<bool>,
-    /// An object, or an empty string for nobody.
+    /// An object; an empty string if nobody is assigned.
     user: Option<Value>,
 }
 
@@ -45,7 +49,8 @@ pub(super) async fn find(
     id: &str,
     now: UtcDateTime,
 ) -> Result<Device, HttpError> {
-    // The filter finds every device whose serial number contains the text, so what it finds is compared again.
+    // The filter matches every device whose serial number contains the text, so the results are
+    // compared again.
     let url = base.at("/api/v1/devices", &[("serial_number", id), ("limit", LIMIT)]);
     let found: Vec<Listed> = http.get(url, token).await?;
     let device = posture::only(found.into_iter().filter(|device| device.is(id)))?;

@@ -1,7 +1,7 @@
 //! Access tokens by client credentials (RFC 6749, section 4.4).
 //!
-//! Invariant: a token is used until shortly before it expires, and no longer. No lock is held while a token is requested;
-//! requests that find none at the same time each request their own.
+//! Invariant: a token is used until shortly before it expires, and no longer. No lock is held while
+//! a token is requested; requests that find none at the same time each request their own.
 
 use super::http::{Http, HttpError};
 use super::posture::PostureError;
@@ -84,7 +84,8 @@ impl AccessTokens {
     }
 }
 
-/// A wrong client secret is 401, or 400 with some servers (RFC 6749, section 5.2); a fresh one may work.
+/// A wrong client secret is 401, or 400 with some servers (RFC 6749, section 5.2); a fresh one may
+/// work.
 fn rejected(error: HttpError) -> HttpError {
     match error {
         HttpError::Final(PostureError::Upstream { cause }) if cause == "HTTP 400" => {

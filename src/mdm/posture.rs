@@ -1,4 +1,4 @@
-//! What is known of a device, and why nothing is.
+//! The result of a device look-up, and why there is none.
 
 use crate::device::Device;
 use crate::secret::{Freshness, SecretError};
@@ -7,18 +7,18 @@ use std::borrow::Cow;
 use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, UtcDateTime};
 
-/// The longest owner (an e-mail address, RFC 5321) and the longest version that are taken over.
+/// The longest owner (an e-mail address, RFC 5321) and the longest version that are accepted.
 const MAX_OWNER: usize = 254;
 const MAX_VERSION: usize = 64;
 
-/// A device as its management system sees it, and how that came to be known.
+/// A device as its management system describes it, and where that description comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Posture {
-    /// What policies can speak about.
+    /// The device.
     pub device: Device,
-    /// Whether the secret that the system was asked with was current.
+    /// Whether the credential for the look-up was within its TTL.
     pub secret: Freshness,
-    /// Whether the system was asked for this request.
+    /// Where the description comes from.
     pub source: PostureSource,
 }
 
@@ -26,13 +26,13 @@ pub struct Posture {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PostureSource {
-    /// The system, just now.
+    /// A look-up for this request.
     Mdm,
-    /// This process, which asked not long ago.
+    /// The posture cache.
     Cache,
 }
 
-/// Why a device's posture is not known. Never holds the system's words.
+/// Why a device's posture is not known. Never holds the system's own messages.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PostureError {
     /// The system does not know the device.
@@ -41,7 +41,7 @@ pub enum PostureError {
     /// The system knows more than one device of this identifier.
     #[error("more than one device has this identifier")]
     AmbiguousDevice,
-    /// There is nothing to ask the system with.
+    /// There is no credential for the system.
     #[error(transparent)]
     Secret(#[from] SecretError),
     /// The system did not answer as documented.
@@ -65,7 +65,8 @@ pub(super) fn only<T>(matches: impl IntoIterator<Item = T>) -> Result<T, Posture
     if matches.next().is_none() { Ok(first) } else { Err(PostureError::AmbiguousDevice) }
 }
 
-/// An address or principal name, lower-cased in ASCII only: other foldings would make look-alikes equal.
+/// An address or principal name in lower case. Only ASCII is folded: other foldings would make
+/// look-alikes equal.
 pub(super) fn owner(text: Option<String>) -> Option<String> {
     let text = text?.trim().to_ascii_lowercase();
     let is_address = text.contains('@')
@@ -81,7 +82,7 @@ pub(super) fn version(text: Option<String>) -> Option<String> {
     })
 }
 
-/// An RFC 3339 timestamp; a blank for its `T` is taken, too.
+/// An RFC 3339 timestamp; a blank instead of the `T` is accepted.
 pub(super) fn timestamp(text: Option<&str>) -> Option<UtcDateTime> {
     OffsetDateTime::parse(&text?.replacen(' ', "T", 1), &Rfc3339).ok().map(OffsetDateTime::to_utc)
 }
@@ -103,8 +104,8 @@ mod tests {
         );
     }
 
-    /// THREAT: a look-alike of somebody's address, such as one with the Kelvin sign, becomes that address in lower case.
-    /// PREVENTION: only ASCII is folded, and what is no address is no owner.
+    /// THREAT: a look-alike of somebody's address, such as one with the Kelvin sign, becomes that
+    /// address in lower case. PREVENTION: only ASCII is folded, and what is no address is no owner.
     #[test]
     fn security_owners_are_folded_in_ascii_only() {
         let of = |text: &str| owner(Some(text.to_owned()));

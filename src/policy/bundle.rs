@@ -3,7 +3,7 @@
 use super::catalogue::{self, Catalogue};
 use super::references::{self, DanglingReference};
 use super::rules::{Rules, policy_name};
-use super::{BundleFiles, annotations, temporal};
+use super::{BundleFiles, annotations};
 use crate::caller::NamedSessionRoles;
 use cedar_policy::{
     Effect, PolicyId, PolicySet, Schema, ValidationMode, ValidationWarning, Validator,
@@ -13,7 +13,8 @@ use std::collections::HashMap;
 use std::str::FromStr;
 use std::sync::LazyLock;
 
-/// The schema that every policy must satisfy. Inside the program, so that a changed bundle cannot loosen it.
+/// The schema that every policy must satisfy. Inside the program, so that a changed bundle cannot
+/// loosen it.
 static SCHEMA: LazyLock<Result<Schema, String>> = LazyLock::new(|| {
     let text = include_str!("../../policy/sentinel.cedarschema");
     Schema::from_cedarschema_str(text).map(|(schema, _)| schema).map_err(|error| error.to_string())
@@ -31,8 +32,6 @@ pub(super) struct Bundle {
     pub(super) rules: Rules,
     /// The enforced policies and those in shadow mode, if there are any of the latter.
     pub(super) with_shadow: Option<Rules>,
-    /// Whether any policy reads the time.
-    pub(super) reads_time: bool,
     pub(super) warnings: Vec<String>,
 }
 
@@ -71,14 +70,12 @@ impl Bundle {
             return Err(BundleError(problems));
         }
         warnings.extend(references::unused_groups(&policies, &catalogue));
-        let reads_time = policies.policies().any(temporal::is_temporal);
         let has_shadow = policies.policies().any(annotations::is_shadow);
         Ok(Self {
             digest: text.digest().to_owned(),
             catalogue,
             rules: Rules::new(annotations::enforced(&policies)),
             with_shadow: has_shadow.then(|| Rules::new(policies)),
-            reads_time,
             warnings,
         })
     }
@@ -92,7 +89,8 @@ struct Policies<'a> {
 }
 
 impl Policies<'_> {
-    /// A problem of a policy, located at the first `literal` in its file, after the policy's own `@id` if it has one.
+    /// A problem of a policy, located at the first `literal` in its file, after the policy's own
+    /// `@id` if it has one.
     fn at_literal(&self, policy: &PolicyId, literal: &str, problem: &str) -> String {
         let (file, text) = self.file(policy);
         let name = policy_name(policy);
@@ -140,7 +138,8 @@ fn parse_policies<'a>(text: &'a BundleFiles, problems: &mut Vec<String>) -> Poli
     all
 }
 
-/// The place where a policy is nested deeper than people write. Brackets in comments and strings count, too.
+/// The place where a policy is nested deeper than people write. Brackets in comments and strings
+/// count, too.
 fn too_deep(text: &str) -> Option<usize> {
     let mut depth = 0_usize;
     text.char_indices().find_map(|(offset, character)| {

@@ -56,7 +56,7 @@ pub(super) fn parse<'a>(
         match toml::from_str::<BTreeMap<ProfileName, ProfileToml>>(text) {
             Ok(raw) => add(&mut catalogue, raw, file, &mut problems),
             Err(error) => {
-                problems.push(format!("{file}: {}", error.to_string().trim().replace('\n', " ")))
+                problems.push(format!("{file}: {}", error.to_string().trim().replace('\n', " ")));
             }
         }
     }

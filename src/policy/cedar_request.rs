@@ -1,6 +1,8 @@
-//! A request in Cedar's terms: principal, action, resource, context, and the entities with their attributes.
+//! A request in Cedar's terms: principal, action, resource, context, and the entities with their
+//! attributes.
 //!
-//! Every attribute comes from the verified caller, the catalogue, the device management or AWS; clients choose none of them.
+//! Every attribute comes from the verified caller, the catalogue, the device management or AWS;
+//! clients choose none of them.
 
 use super::catalogue::Profile;
 use crate::caller::Caller;
@@ -101,12 +103,14 @@ fn caller_attributes(caller: &Caller) -> HashMap<String, RestrictedExpression> {
         ("kind", Some(caller.kind().name())),
         ("session_name", caller.session_name()),
         ("org", caller.org()),
+        ("unique_id", caller.unique_id()),
     ];
     let text = |value: &str| RestrictedExpression::new_string(value.to_owned());
     named(present.map(|(name, value)| (name, value.map(text)))).collect()
 }
 
-/// `source_ip` is absent if the event has none: a policy that reads it then fails to evaluate, which refuses the request.
+/// `source_ip` is absent if the event has none: a policy that reads it then fails to evaluate,
+/// which refuses the request.
 fn context_attributes(
     caller: &Caller,
     context: RequestContext<'_>,

@@ -36,7 +36,8 @@ impl Decision {
     }
 }
 
-/// What the policies in shadow mode would decide. They are evaluated and audited, and change nothing.
+/// What the policies in shadow mode would decide. They are evaluated and audited, and change
+/// nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Shadow {
     /// None of them would decide.
@@ -49,8 +50,8 @@ pub enum Shadow {
 
 /// The permission to issue one set of credentials: every argument of `AssumeRole`.
 ///
-/// Its fields are private and only the policy constructs one, so code that issues credentials without a decision does not
-/// compile.
+/// Its fields are private and only the policy constructs one, so code that issues credentials
+/// without a decision does not compile.
 #[derive(Debug)]
 pub struct Grant {
     role_arn: String,
@@ -165,10 +166,14 @@ pub enum Refusal {
     /// A policy could not be evaluated on this request.
     #[error("a policy failed to evaluate")]
     EvaluationFailed,
-    /// A policy permits it, but the session cannot be scoped for this caller as the profile demands.
+    /// A policy permits it, but the session cannot be scoped for this caller as the profile
+    /// demands.
     #[error("{0}")]
     Unscopable(Unscopable),
 }
+
+/// The public reason of a refusal without one of its own.
+pub(super) const NO_PERMIT: &str = "No policy permits this.";
 
 /// A refusal, its rules and its public reasons.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -177,11 +182,22 @@ pub struct Denial {
     refusal: Refusal,
     rules: Vec<String>,
     reasons: Vec<String>,
+    is_permitted: bool,
 }
 
 impl Denial {
     pub(super) fn new(refusal: Refusal, rules: Vec<String>, reasons: Vec<String>) -> Self {
-        Self { refusal, rules, reasons }
+        Self { refusal, rules, reasons, is_permitted: false }
+    }
+
+    /// The same denial, with whether a permit matches in spite of it.
+    pub(super) fn in_spite_of_permits(self, is_permitted: bool) -> Self {
+        Self { is_permitted, ..self }
+    }
+
+    /// Whether a permit matches, so that only forbids or the scope stand in the way.
+    pub(super) fn is_permitted(&self) -> bool {
+        self.is_permitted
     }
 
     /// A refusal without rules or reasons.
@@ -192,6 +208,7 @@ impl Denial {
     pub(super) fn unscopable(why: Unscopable, rules: Vec<String>) -> Self {
         let reason = "This profile cannot be given to you as it is set up. Tell your administrators the RequestId.";
         Self::new(Refusal::Unscopable(why), rules, vec![reason.to_owned()])
+            .in_spite_of_permits(true)
     }
 
     /// Why.
@@ -206,14 +223,10 @@ impl Denial {
         &self.reasons
     }
 
-    /// The deciding policies' own `@reason`s. Without any, the message is the same for every refusal, so that nobody learns which
-    /// profiles exist.
+    /// The deciding policies' own `@reason`s. Without any, the message is the same for every
+    /// refusal, so that nobody learns which profiles exist.
     #[must_use]
     pub fn public_message(&self) -> Cow<'static, str> {
-        if self.reasons.is_empty() {
-            "No policy permits this.".into()
-        } else {
-            self.reasons.join(" ").into()
-        }
+        if self.reasons.is_empty() { NO_PERMIT.into() } else { self.reasons.join(" ").into() }
     }
 }

@@ -1,19 +1,20 @@
 //! The caller's own dry run: would a request be granted, and what is missing if not.
 //!
-//! What is missing is found by evaluating the request again: with a compliant device of the caller's own, at other hours of the
-//! coming week, and with both. Invariant: the answer holds only public reasons, durations and kinds of missing things. It holds
-//! no rule's name or text, and a profile that does not exist looks like one that nothing permits.
+//! What is missing is found by evaluating the request again: with a compliant device of the caller's
+//! own, at the times of the coming week at which a policy can change its answer, and with both.
+//! Invariant: the answer holds only public reasons, durations and kinds of missing things. It holds
+//! no rule's name or text. A profile that does not exist looks like one that nothing permits.
 
-use super::cedar_request::RequestContext;
-use super::{Clamp, Policy};
+use super::cedar_request::{CedarRequest, RequestContext};
+use super::decision::NO_PERMIT;
+use super::temporal::Boundaries;
+use super::{Clamp, Denial, Permission, Policy, Profile};
 use crate::caller::Caller;
 use crate::device::Device;
 use crate::request::{ProfileName, SessionDuration, VendRequest};
 use serde::Serialize;
-use time::{Duration, UtcDateTime};
-
-/// The hours of a week.
-const WEEK: i64 = 7 * 24;
+use std::collections::BTreeSet;
+use time::UtcDateTime;
 
 /// The result that a request for credentials would have.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -22,7 +23,7 @@ pub struct Explanation {
     pub profile: ProfileName,
     /// Whether it would be granted.
     pub allowed: bool,
-    /// Why not: the policies' own `@reason`s.
+    /// Why not: the policies' own `@reason`s, or that no policy permits it.
     pub reasons: Vec<String>,
     /// How long the session would last, if the request would be granted.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -30,8 +31,11 @@ pub struct Explanation {
     /// What would make the session shorter than requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clamped_by: Option<Clamp>,
-    /// What would turn the refusal into a grant.
+    /// What would suffice: with all of these the request would be granted.
     pub missing: Vec<Factor>,
+    /// What would still stand in the way with a device and at another time: the `@reason`s of the
+    /// policies that would refuse even then.
+    pub obstacles: Vec<String>,
 }
 
 /// Something that a request lacks.
@@ -54,66 +58,130 @@ impl Explanation {
         Self {
             profile,
             allowed: false,
-            reasons: Vec::new(),
+            reasons: vec![NO_PERMIT.to_owned()],
             duration: None,
             clamped_by: None,
             missing: Vec::new(),
+            obstacles: Vec::new(),
         }
     }
 }
 
 impl Policy {
     /// The result that a request at `now` would have, with `device` if it is known.
-    #[must_use]
-    pub fn explain(
+    ///
+    /// Awaits `between` after each evaluation, so that a time limit can end a long search.
+    pub async fn explain(
         &self,
         caller: &Caller,
         request: &VendRequest,
         device: Option<&Device>,
         now: UtcDateTime,
+        between: impl AsyncFn(),
     ) -> Explanation {
         let denied = Explanation::denied(request.profile.clone());
         let Some(profile) = self.bundle.catalogue.get(&request.profile) else {
             return denied;
         };
         let (duration, clamped_by) = self.requested(request, profile);
-        let at = |device: Option<&Device>, now| {
-            self.permission(caller, profile, RequestContext { duration, device, now })
-        };
-        match at(device, now) {
+        let mut dry_run =
+            DryRun { policy: self, caller, profile, duration, device, permitted: None };
+        match dry_run.evaluate(WithDevice::AsGiven, now) {
             Ok(permission) => {
                 let (duration, clamped_by) = permission.clamp(duration, clamped_by);
-                Explanation { allowed: true, duration: Some(duration), clamped_by, ..denied }
+                let duration = Some(duration);
+                Explanation { allowed: true, reasons: Vec::new(), duration, clamped_by, ..denied }
             }
             Err(denial) => {
-                let granted = |with_device: bool, now| {
-                    let own = with_device.then(|| compliant(caller, now));
-                    at(own.as_ref().or(device), now).is_ok()
-                };
-                let hours = if self.bundle.reads_time { WEEK } else { 0 };
-                let missing = missing(granted, now, hours);
-                Explanation { reasons: denial.reasons().to_vec(), missing, ..denied }
+                let missing = dry_run.missing(now, between).await;
+                let reasons = denial.reasons().to_vec();
+                match (missing, dry_run.permitted) {
+                    (missing @ [_, ..], _) if reasons.is_empty() => {
+                        Explanation { missing: missing.to_vec(), ..denied }
+                    }
+                    (missing @ [_, ..], _) => {
+                        Explanation { reasons, missing: missing.to_vec(), ..denied }
+                    }
+                    ([], Some(obstacles)) => Explanation { reasons, obstacles, ..denied },
+                    ([], None) => denied,
+                }
             }
         }
     }
 }
 
-/// The fewest things that would turn the refusal into a grant.
-fn missing(
-    granted: impl Fn(bool, UtcDateTime) -> bool,
-    now: UtcDateTime,
-    hours: i64,
-) -> Vec<Factor> {
-    let sometime =
-        |with_device| (1..=hours).any(|hour| granted(with_device, now + Duration::hours(hour)));
-    if granted(true, now) {
-        vec![Factor::Device]
-    } else if sometime(false) {
-        vec![Factor::Time]
-    } else if sometime(true) {
-        vec![Factor::Device, Factor::Time]
-    } else {
-        Vec::new()
+/// Evaluations of one request under different circumstances.
+struct DryRun<'a> {
+    policy: &'a Policy,
+    caller: &'a Caller,
+    profile: &'a Profile,
+    duration: SessionDuration,
+    device: Option<&'a Device>,
+    /// The reasons of the newest refusal in spite of a matching permit; `None` if no permit ever
+    /// matched.
+    permitted: Option<Vec<String>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum WithDevice {
+    AsGiven,
+    Compliant,
+}
+
+impl DryRun<'_> {
+    /// The fewest things that would turn the refusal into a grant.
+    async fn missing(&mut self, now: UtcDateTime, between: impl AsyncFn()) -> &'static [Factor] {
+        let times = self.boundaries(now, &between).await.in_the_week_after(now);
+        if self.is_granted_at(WithDevice::Compliant, &BTreeSet::from([now]), &between).await {
+            &[Factor::Device]
+        } else if self.is_granted_at(WithDevice::AsGiven, &times, &between).await {
+            &[Factor::Time]
+        } else if self.is_granted_at(WithDevice::Compliant, &times, &between).await {
+            &[Factor::Device, Factor::Time]
+        } else {
+            &[]
+        }
+    }
+
+    async fn is_granted_at(
+        &mut self,
+        device: WithDevice,
+        times: &BTreeSet<UtcDateTime>,
+        between: &impl AsyncFn(),
+    ) -> bool {
+        for now in times {
+            if self.evaluate(device, *now).is_ok() {
+                return true;
+            }
+            between().await;
+        }
+        false
+    }
+
+    fn evaluate(&mut self, device: WithDevice, now: UtcDateTime) -> Result<Permission, Denial> {
+        let compliant = (device == WithDevice::Compliant).then(|| compliant(self.caller, now));
+        let device = compliant.as_ref().or(self.device);
+        let context = RequestContext { duration: self.duration, device, now };
+        let result = self.policy.permission(self.caller, self.profile, context);
+        if let Err(denial) = &result
+            && denial.is_permitted()
+        {
+            self.permitted = Some(denial.reasons().to_vec());
+        }
+        result
+    }
+
+    /// The times at which the policies that can apply to this request change their answers.
+    async fn boundaries(&self, now: UtcDateTime, between: &impl AsyncFn()) -> Boundaries {
+        let mut boundaries = Boundaries::default();
+        let context = RequestContext { duration: self.duration, device: None, now };
+        if let Some(request) = CedarRequest::new(self.caller, self.profile, context) {
+            for policy in self.policy.bundle.rules.applicable(&request) {
+                boundaries.add(policy);
+                between().await;
+            }
+        }
+        boundaries
     }
 }
 

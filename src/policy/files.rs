@@ -6,8 +6,8 @@
 //! | `NAME.cedar` | `policies/NAME` | policies |
 //! | – | `digest` | the digest of all other files (optional) |
 //!
-//! Invariant: a bundle is read as a whole or not at all. Parameters are written one by one, so a reader may see some old and some
-//! new ones; with a `digest`, such a mixture is refused.
+//! Invariant: a bundle is read as a whole or not at all. Parameters are written one by one, so a
+//! reader may see some old and some new ones; with a `digest`, such a mixture is refused.
 
 use super::BundleError;
 use crate::alphabet::is_word;
@@ -19,7 +19,8 @@ use std::path::Path;
 const CATALOGUE: &str = "profiles";
 const DIGEST: &str = "digest";
 const MIXTURE: &str = "digest: is not that of the other parameters: a change is under way, or was made by hand (then delete `digest`)";
-/// The bytes of an advanced parameter. Source: "Managing parameter tiers" in the Systems Manager user guide.
+/// The bytes of an advanced parameter. Source: "Managing parameter tiers" in the Systems Manager
+/// user guide.
 const LONGEST_PARAMETER: usize = 8 * 1024;
 
 impl BundleError {
@@ -82,7 +83,8 @@ impl BundleFiles {
         if problems.is_empty() { Ok(bundle) } else { Err(BundleError(problems)) }
     }
 
-    /// The parameters that hold this bundle, by their names without the path; `digest` is among them.
+    /// The parameters that hold this bundle, by their names without the path; `digest` is among
+    /// them.
     ///
     /// # Errors
     /// What Parameter Store would reject, or would not return as the same bundle.
@@ -98,7 +100,8 @@ impl BundleFiles {
         if problems.is_empty() { Ok(parameters) } else { Err(BundleError(problems)) }
     }
 
-    /// SHA-256, in hexadecimal, of the files as a compact JSON object of names and texts, sorted by name.
+    /// SHA-256, in hexadecimal, of the files as a compact JSON object of names and texts, sorted by
+    /// name.
     #[must_use]
     pub fn digest(&self) -> &str {
         &self.digest
@@ -137,7 +140,8 @@ fn file_name(parameter: &str) -> Option<String> {
     }
 }
 
-/// Why Parameter Store would reject a file. Source: the SSM API reference on `PutParameter`, as in the aws-sdk-ssm model.
+/// Why Parameter Store would reject a file. Source: the SSM API reference on `PutParameter`, as in
+/// the aws-sdk-ssm model.
 fn unfit(file: &str, text: &str) -> Option<String> {
     if !is_word(file, 1..=usize::MAX, b"_.-/") {
         Some(format!("{file}: the name is not of A-Z a-z 0-9 _ . - alone"))
@@ -303,9 +307,9 @@ mod tests {
         fs::remove_dir_all(&directory).unwrap();
     }
 
-    /// THREAT: a reload falls between two writes of an update, and takes the new permit without the new forbid; or a misspelt
-    /// name hides a forbid.
-    /// PREVENTION: a digest that is not that of the rest, and a parameter of an unknown name, keep the bundle from loading.
+    /// THREAT: a reload falls between two writes of an update, and takes the new permit without the
+    /// new forbid; or a misspelt name hides a forbid. PREVENTION: a digest that is not that of the
+    /// rest, and a parameter of an unknown name, keep the bundle from loading.
     #[test]
     fn security_a_mixture_and_an_unknown_parameter_do_not_load() {
         let mut mixed = parameters(&[("profiles", "a"), ("policies/access", "c")])

@@ -1,7 +1,7 @@
 //! References to entities that do not exist.
 //!
-//! A `permit` that names one permits nothing, which is worth a warning. A `forbid` that names one forbids nothing, which is a
-//! hole in the fence: the bundle does not load.
+//! A `permit` that names one permits nothing, which is worth a warning. A `forbid` that names one
+//! forbids nothing, which is a hole in the fence: the bundle does not load.
 
 use super::catalogue::Catalogue;
 use crate::caller::{NamedSessionRoles, is_principal};

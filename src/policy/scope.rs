@@ -1,11 +1,14 @@
-//! The scope of a session beyond its role: session policies, tags, and the address that it is bound to.
+//! The scope of a session beyond its role: session policies, tags, and the address that it is bound
+//! to.
 //!
-//! Invariant: STS never receives a scope that it would reject for its form. Values that depend on the caller are checked twice:
-//! with the longest possible attributes when the profile is loaded, and with the caller's own before the call. If a session cannot
-//! be scoped as the profile demands, the request is refused.
+//! Invariant: STS never receives a scope that it would reject for its form. Values that depend on
+//! the caller are checked twice: with the longest possible attributes when the profile is loaded,
+//! and with the caller's own before the call. If a session cannot be scoped as the profile demands,
+//! the request is refused.
 //!
-//! Limits: the STS API reference on `AssumeRole` and `Tag`, as in the aws-sdk-sts model. It does not say clearly whether the
-//! 2 048 characters of "both inline and managed session policies" apply to their sum; this module assumes so.
+//! Limits: the STS API reference on `AssumeRole` and `Tag`, as in the aws-sdk-sts model. It does
+//! not say clearly whether the 2 048 characters of "both inline and managed session policies" apply
+//! to their sum; this module assumes so.
 
 use super::session_policy::{Beside, SessionPolicy};
 use super::template::{Attribute, Lookup, Template};
@@ -110,7 +113,7 @@ impl ScopeSettings {
             parsed
                 .map_err(|found| {
                     problems
-                        .extend(found.into_iter().map(|found| format!("session_policy: {found}")))
+                        .extend(found.into_iter().map(|found| format!("session_policy: {found}")));
                 })
                 .ok()
         });
@@ -190,8 +193,9 @@ fn missing(attribute: Attribute) -> Unscopable {
     Unscopable::Missing(attribute.name())
 }
 
-/// STS's limits on session tags: 50 tags, keys of 1 to 128 and values of 0 to 256 characters, keys unique without regard to
-/// case and not beginning with `aws:`. STS accepts letters and digits of any script, this function ASCII only.
+/// STS's limits on session tags: 50 tags, keys of 1 to 128 and values of 0 to 256 characters, keys
+/// unique without regard to case and not beginning with `aws:`. STS accepts letters and digits of
+/// any script, this function ASCII only.
 fn tag_keys(tags: &BTreeMap<String, String>) -> Vec<String> {
     let mut problems = Vec::new();
     let mut seen = vec![PROFILE_TAG.to_ascii_lowercase(), REQUEST_TAG.to_ascii_lowercase()];

@@ -1,11 +1,13 @@
 //! Session policies: IAM policies that narrow the role's permissions for one session.
 //!
-//! A template is checked as a whole when it is loaded, against IAM's grammar of identity-based policies. Placeholders may occur
-//! in resources and in the values of conditions, nowhere else. Invariant: a caller's attribute can change neither the JSON,
-//! which is serialized anew, nor its meaning: IAM's wildcards and variables in the attribute are escaped.
+//! A template is checked as a whole when it is loaded, against IAM's grammar of identity-based
+//! policies. Placeholders may occur in resources and in the values of conditions, nowhere else.
+//! Invariant: a caller's attribute can change neither the JSON, which is serialized anew, nor its
+//! meaning: IAM's wildcards and variables in the attribute are escaped.
 //!
-//! Source: "IAM JSON policy elements reference" and "Grammar of the IAM JSON policy language" in the IAM user guide; `${*}`,
-//! `${?}` and `${$}` mean the characters themselves in policies of the version 2012-10-17.
+//! Source: "IAM JSON policy elements reference" and "Grammar of the IAM JSON policy language" in
+//! the IAM user guide; `${*}`, `${?}` and `${$}` mean the characters themselves in policies of the
+//! version 2012-10-17.
 
 use super::iam_json::OneOrMany;
 use super::template::{Attribute, Lookup, Template};
@@ -35,7 +37,8 @@ enum Version {
 /// Values by condition key by condition operator.
 type Condition<T> = BTreeMap<String, BTreeMap<String, OneOrMany<T>>>;
 
-/// A name that occurs twice in a condition is an error: `serde_json` alone would silently drop the first of the two.
+/// A name that occurs twice in a condition is an error: `serde_json` alone would silently drop the
+/// first of the two.
 #[serde_as]
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "PascalCase", bound(deserialize = "T: Deserialize<'de>"))]
@@ -75,7 +78,8 @@ impl SessionPolicy {
         if problems.is_empty() { Ok(Self(document)) } else { Err(problems) }
     }
 
-    /// The policy as JSON, its placeholders filled by `lookup`, and bound to `source_ip` if there is one.
+    /// The policy as JSON, its placeholders filled by `lookup`, and bound to `source_ip` if there
+    /// is one.
     pub(super) fn fill(
         &self,
         lookup: Lookup<'_>,
@@ -91,8 +95,9 @@ impl SessionPolicy {
 
     /// A policy that only binds the session to `source_ip`.
     ///
-    /// A session may do what both its role and its session policies allow. So this policy must allow everything if it is the
-    /// only one, and nothing if managed policies beside it allow something.
+    /// A session may do what both its role and its session policies allow. So this policy must
+    /// allow everything if it is the only one, and nothing if managed policies beside it allow
+    /// something.
     pub(super) fn only_from(source_ip: IpAddr, beside: Beside) -> String {
         let allow_all = match beside {
             Beside::Nothing => Some(Statement::everything(Effect::Allow, None)),
@@ -133,8 +138,9 @@ impl Statement<String> {
     }
 }
 
-/// Denies requests from other addresses, except those that AWS services make for the session (`aws:ViaAWSService`). A request
-/// without `aws:SourceIp`, as through a VPC end point, is denied: a negated operator matches an absent key.
+/// Denies requests from other addresses, except those that AWS services make for the session
+/// (`aws:ViaAWSService`). A request without `aws:SourceIp`, as through a VPC end point, is denied:
+/// a negated operator matches an absent key.
 fn deny_elsewhere(source_ip: IpAddr) -> Statement<String> {
     let length = if source_ip.is_ipv4() { 32 } else { 128 };
     let one = |key: &str, value: String| BTreeMap::from([(key.to_owned(), OneOrMany::One(value))]);

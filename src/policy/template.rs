@@ -1,9 +1,10 @@
 //! Text with placeholders for the verified caller: `home/<<caller.name>>`.
 //!
-//! The brackets mean nothing to IAM, which uses `${…}`, or to Parameter Store, which rejects values with `{{…}}`.
+//! The brackets mean nothing to IAM, which uses `${…}`, or to Parameter Store, which rejects values
+//! with `{{…}}`.
 //!
-//! Invariant: a text with an unknown placeholder does not load. Filling fails for a caller without the attribute; it never puts
-//! an empty text in its place.
+//! Invariant: a text with an unknown placeholder does not load. Filling fails for a caller without
+//! the attribute; it never puts an empty text in its place.
 
 use crate::caller::Caller;
 use serde::Deserialize;
@@ -56,7 +57,8 @@ impl Attribute {
         Some(text.to_owned())
     }
 
-    /// A value of the greatest length, for checks at load time. ARNs vary too much for that: the shortest one.
+    /// A value of the greatest length, for checks at load time. ARNs vary too much for that: the
+    /// shortest one.
     pub(super) fn longest(self) -> String {
         let length = match self {
             Self::Arn => "arn:aws:iam::123456789012:root".len(),

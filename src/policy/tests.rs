@@ -145,8 +145,9 @@ fn each_error_has_its_place() {
     problem(PROFILES, "permit (principal, action, resource)", "a.cedar:1:37: ");
 }
 
-/// THREAT: a policy so deeply nested that the parser's stack overflows ends the process, and with it the last good policy.
-/// PREVENTION: such a policy is refused before it is parsed; and loading has a large stack of its own.
+/// THREAT: a policy so deeply nested that the parser's stack overflows ends the process, and with
+/// it the last good policy. PREVENTION: such a policy is refused before it is parsed; and loading
+/// has a large stack of its own.
 #[test]
 fn security_a_deeply_nested_policy_is_refused() {
     let nested = |depth: usize| {
@@ -348,7 +349,9 @@ fn policy(profiles: &str, cedar: &str) -> Policy {
 fn caller(arn: &str) -> Caller {
     let identity = IamIdentity { org: Some("o-1".into()), ..IamIdentity::of_arn(arn) };
     let source_ip = Some("2001:db8::1".parse().unwrap());
-    Caller::verified(&identity, source_ip, &NamedSessionRoles::default()).unwrap()
+    let named = NamedSessionRoles::default();
+    let named = named.of_function_in(Some("123456789012"));
+    Caller::verified(&identity, source_ip, named).unwrap()
 }
 
 fn decide(policy: &Policy, arn: &str, profile: &str, now: UtcDateTime) -> Decision {

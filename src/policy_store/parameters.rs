@@ -35,7 +35,8 @@ pub struct ParameterPath(String);
 pub struct InvalidPath;
 
 impl ParameterPath {
-    /// Checks a path: at most 1011 of `[A-Za-z0-9_.-/]`, at most 13 levels, so that `policies/NAME` fits below it.
+    /// Checks a path: at most 1011 of `[A-Za-z0-9_.-/]`, at most 13 levels, so that `policies/NAME`
+    /// fits below it.
     pub fn parse(text: &str) -> Result<Self, InvalidPath> {
         let levels: Vec<&str> = text.strip_prefix('/').ok_or(InvalidPath)?.split('/').collect();
         let first = levels[0].to_ascii_lowercase();
@@ -96,7 +97,8 @@ impl Parameters {
         Some((below.to_owned(), parameter.value?))
     }
 
-    /// Loads the files as a policy. A large bundle takes a while, so it happens beside the async threads.
+    /// Loads the files as a policy. A large bundle takes a while, so it happens beside the async
+    /// threads.
     async fn load(&self, files: BundleFiles) -> Outcome<Self> {
         let options = self.options.clone();
         let load = move || Policy::load(&files, &options);
@@ -148,8 +150,8 @@ impl Source for Parameters {
     }
 }
 
-/// The first policy. In the middle of a change, or while many starts are throttled, a second read may succeed; Lambda gives a
-/// start ten seconds.
+/// The first policy. In the middle of a change, or while many starts are throttled, a second read
+/// may succeed; Lambda gives a start ten seconds.
 pub(super) async fn first_policy(parameters: &Parameters) -> Outcome<Parameters> {
     let mut read = parameters.read(None).await;
     for _ in 0..START_RETRIES {

@@ -13,16 +13,22 @@ use std::num::NonZeroUsize;
 pub enum Tier {
     /// Requests for credentials.
     Vend,
-    /// All other requests: profiles, explain, health, paths that do not exist.
+    /// Dry runs: each evaluates the policy many times, and may ask the device management.
+    Explain,
+    /// All other requests: profiles, health, paths that do not exist.
     Read,
 }
 
 impl Tier {
+    /// Every tier.
+    pub const ALL: [Self; 3] = [Self::Vend, Self::Explain, Self::Read];
+
     /// The tier's name in keys, headers and logs.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Vend => "vend",
+            Self::Explain => "explain",
             Self::Read => "read",
         }
     }
@@ -37,11 +43,13 @@ pub enum Limit {
     Off,
 }
 
-/// The limits of both tiers, and the bound of the local store.
+/// The limits of all tiers, and the bound of the local store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// The limit of [`Tier::Vend`].
     pub vend: Limit,
+    /// The limit of [`Tier::Explain`].
+    pub explain: Limit,
     /// The limit of [`Tier::Read`].
     pub read: Limit,
     /// How many budgets (a principal and a tier) the local store remembers.
@@ -54,6 +62,7 @@ impl Limits {
     pub fn of(&self, tier: Tier) -> Limit {
         match tier {
             Tier::Vend => self.vend,
+            Tier::Explain => self.explain,
             Tier::Read => self.read,
         }
     }
@@ -133,8 +142,9 @@ pub enum Degraded {
 }
 
 impl Degraded {
-    /// Who decides instead: in an outage, the configured mode. Throttling is not an outage, and a caller can cause it by a flood.
-    /// It must neither open the door for that caller (`open`) nor close it for others on the same partition (`closed`).
+    /// Who decides instead: in an outage, the configured mode. Throttling is not an outage, and a
+    /// caller can cause it by a flood. It must neither open the door for that caller (`open`) nor
+    /// close it for others on the same partition (`closed`).
     pub(super) fn mode(&self, configured: FailureMode) -> FailureMode {
         match self {
             Self::Store(StoreError::Throttled(_) | StoreError::Contended) => FailureMode::Memory,
@@ -204,5 +214,7 @@ pub enum Backend {
         breaker: BreakerState,
         /// Changes of that state since the start.
         transitions: u64,
+        /// Who decides while the table is out of reach.
+        failure_mode: FailureMode,
     },
 }

@@ -1,8 +1,9 @@
 //! The shared table in DynamoDB: `UpdateItem` with a condition, and no other operation.
 //!
-//! An item is `PK` (S, the key), `TAT` (N, microseconds since the Unix epoch) and `TTL` (N, seconds; the table's TTL attribute).
-//! DynamoDB's documented error codes classify its failures; its messages are dropped.
-//! Source: the DynamoDB API reference on `UpdateItem`, as in the aws-sdk-dynamodb model.
+//! An item is `PK` (S, the key), `TAT` (N, microseconds since the Unix epoch) and `TTL` (N,
+//! seconds; the table's TTL attribute). DynamoDB's documented error codes classify its failures;
+//! its messages are dropped. Source: the DynamoDB API reference on `UpdateItem`, as in the
+//! aws-sdk-dynamodb model.
 
 use super::table::{Charge, Charged, Form, StoreError, Table};
 use crate::upstream::{CallError, MALFORMED};
@@ -15,7 +16,8 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditi
 use std::collections::HashMap;
 use std::time::Duration;
 
-/// If a connection died while the process was frozen, the first attempt fails and the second opens a new one.
+/// If a connection died while the process was frozen, the first attempt fails and the second opens
+/// a new one.
 const ATTEMPTS: u32 = 2;
 const FIRST_BACKOFF: Duration = Duration::from_millis(10);
 
@@ -27,8 +29,8 @@ pub struct DynamoTable {
 }
 
 impl DynamoTable {
-    /// The table of this name, in the region, at the endpoint and with the credentials of `config`. One attempt takes at most
-    /// half of `timeout`, so that there is time for a second one.
+    /// The table of this name, in the region, at the endpoint and with the credentials of `config`.
+    /// One attempt takes at most half of `timeout`, so that there is time for a second one.
     #[must_use]
     pub fn new(config: &aws_config::SdkConfig, name: &str, timeout: Duration) -> Self {
         let config = aws_sdk_dynamodb::config::Builder::from(config)

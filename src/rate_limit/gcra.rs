@@ -1,9 +1,10 @@
 //! The arithmetic of the quota: the generic cell rate algorithm, a leaky bucket kept as one number.
 //!
-//! For each principal only the *theoretical arrival time* (TAT) is kept: the moment at which its bucket would be empty.
-//! Every admitted request moves it one interval into the future; a request is admitted while the TAT is at most the burst
-//! tolerance ahead of `now`. Invariant: over any span, at most `burst + span / interval` requests are admitted.
-//! Pure: no clock, no I/O, no state, nothing that can fail. All times are microseconds, absolute ones since the Unix epoch.
+//! The only state of a principal is its *theoretical arrival time* (TAT): the moment at which its
+//! bucket will be empty. Every admitted request moves it one interval into the future. A request is
+//! admitted if the TAT is at most the burst tolerance ahead of `now`. Invariant: over any span, at
+//! most `burst + span / interval` requests are admitted. Pure: no clock, no I/O, no state, nothing
+//! that can fail. All times are microseconds, absolute ones since the Unix epoch.
 //!
 //! Source: ITU-T I.371, annex A (the virtual scheduling form).
 
@@ -44,12 +45,13 @@ impl Quota {
         self.burst.get()
     }
 
-    /// The latest TAT with which a request at `now` is admitted.
+    /// The latest TAT that still admits a request at `now`.
     pub(super) fn latest(&self, now: u64) -> u64 {
         now + self.tolerance()
     }
 
-    /// Microseconds between two requests at the sustained rate, rounded up so that rounding never admits more.
+    /// Microseconds between two requests at the sustained rate, rounded up so that rounding never
+    /// admits more.
     pub(super) fn interval(&self) -> u64 {
         (u64::from(self.window_seconds()) * MICROS_PER_SECOND).div_ceil(u64::from(self.requests()))
     }
@@ -59,8 +61,8 @@ impl Quota {
         u64::from(self.burst() - 1) * self.interval()
     }
 
-    /// Judges one request: the new TAT if it is admitted, else the microseconds to wait before it would be.
-    /// `tat` is the principal's last TAT, 0 for one never seen.
+    /// Judges one request: the new TAT if it is admitted, else the microseconds to wait before it
+    /// would be. `tat` is the principal's last TAT, 0 for one never seen.
     pub(super) fn judge(&self, tat: u64, now: u64) -> Result<u64, u64> {
         let start = tat.max(now);
         let latest = self.latest(now);

@@ -1,14 +1,17 @@
 //! The local store: each principal's TAT as this process knows it, in a least-recently-used map.
 //!
-//! Without a shared table it is the whole limiter. Beside one, it mirrors every TAT that this process has seen there, and serves
-//! three purposes: it suggests which form of write to try first; it refuses without a write, because a TAT in the table only
-//! grows; and it decides when the table is out of reach.
+//! Without a shared table it is the whole limiter. Beside one, it mirrors every TAT that this
+//! process has seen there, and serves three purposes: it suggests which form of write to try first;
+//! it refuses without a write, because a TAT in the table only grows; and it decides when the table
+//! is out of reach.
 //!
-//! It keeps two numbers per principal: `table`, the TAT last seen in the table, and `local`, the TAT that includes the requests
-//! this process has admitted since without the table. Their difference is *owed*: the next write adds it. So an outage neither
-//! gives anyone a new budget nor charges anyone twice. Owed time drains like the rest of the bucket.
+//! It keeps two numbers per principal: `table`, the TAT last seen in the table, and `local`, the
+//! TAT that includes the requests this process has admitted since without the table. Their
+//! difference is *owed*: the next write adds it. So an outage neither gives anyone a new budget nor
+//! charges anyone twice. Owed time drains like the rest of the bucket.
 //!
-//! Invariant: never more than `max_keys` entries. The principal idle longest is forgotten first, and starts with a full budget.
+//! Invariant: never more than `max_keys` entries. The principal idle longest is forgotten first,
+//! and starts with a full budget.
 
 use super::gcra::Quota;
 use crate::lock::lock;
@@ -61,18 +64,21 @@ pub struct Usage {
 pub(super) enum Known {
     /// Over the quota until this TAT has drained, whatever the table holds.
     Refused { tat: u64 },
-    /// The table must decide. The caller takes `owed`, and must write it to the table or give it back.
+    /// The table must decide. The caller takes `owed`, and must write it to the table or give it
+    /// back.
     Open { table: u64, owed: u64 },
 }
 
 impl LocalStore {
     pub(super) fn new(max_keys: NonZeroUsize) -> Self {
-        // Not `LruCache::new(max_keys)`: that would allocate the whole table before the first request.
+        // Not `LruCache::new(max_keys)`: that would allocate the whole table before the first
+        // request.
         let inner = Inner { budgets: LruCache::unbounded(), evictions: 0, warned: false };
         Self { inner: Mutex::new(inner), max_keys }
     }
 
-    /// Decides one request by local knowledge alone, and records it. Returns the new TAT, or the microseconds to wait.
+    /// Decides one request by local knowledge alone, and records it. Returns the new TAT, or the
+    /// microseconds to wait.
     pub(super) fn admit(&self, key: &str, quota: &Quota, now: u64) -> Result<u64, u64> {
         self.update(key, |budget| {
             budget.local = quota.judge(budget.local, now)?;
@@ -101,7 +107,8 @@ impl LocalStore {
         });
     }
 
-    /// Takes back the owed time that `consult` handed out and no write charged. Returns the resulting TAT.
+    /// Takes back the owed time that `consult` handed out and no write charged. Returns the
+    /// resulting TAT.
     pub(super) fn give_back(&self, key: &str, owed: u64, now: u64) -> u64 {
         self.update(key, |budget| {
             let all = budget.local.saturating_sub(budget.table.max(now)).saturating_add(owed);

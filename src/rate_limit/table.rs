@@ -1,33 +1,37 @@
-//! The shared table: what the limiter needs of it, and how it decides with conditional writes alone, never a read.
+//! The shared table: what the limiter needs of it, and how it decides with conditional writes
+//! alone, never a read.
 //!
 //! The table holds one number per principal, its TAT (see `gcra`). Two forms of write change it:
 //!
 //! - *ahead* (TAT > now): add a step, if `now < TAT <= latest`;
 //! - *idle* (no item, or TAT <= now): set it to `now + step`, if there is no item or `TAT <= now`.
 //!
-//! A failed condition returns the item. It shows whether the other form applies, or the principal is over its quota, and for how
-//! long. Each write is atomic, so no interleaving of instances admits more than one table-wide bucket would.
+//! A failed condition returns the item. It shows whether the other form applies, or the principal
+//! is over its quota, and for how long. Each write is atomic, so no interleaving of instances
+//! admits more than one table-wide bucket would.
 //!
 //! # Why three writes are enough
 //!
-//! A TAT never shrinks, and `now` is the same in all writes of one decision. If *ahead* fails because the principal is idle,
-//! *idle* is next. If *idle* fails because another instance charged the principal in between, the TAT stays past `now`, and the
-//! second *ahead* either succeeds or shows that the principal is over its quota. A decision that starts with *idle* needs one
-//! write less. (DynamoDB's TTL deletes only items that have been idle for an hour. A race with it ends in
+//! A TAT never shrinks, and `now` is the same in all writes of one decision. If *ahead* fails
+//! because the principal is idle, *idle* is next. If *idle* fails because another instance charged
+//! the principal in between, the TAT stays past `now`, and the second *ahead* either succeeds or
+//! shows that the principal is over its quota. A decision that starts with *idle* needs one write
+//! less. (DynamoDB's TTL deletes only items that have been idle for an hour. A race with it ends in
 //! [`StoreError::Contended`], and the local store decides.)
 //!
 //! # Clocks
 //!
-//! Each instance uses its own clock. A clock that is `s` ahead sees the bucket `s` emptier. So clocks that differ by at most `s`
-//! admit at most `s / interval` requests more than one clock would: once, not per window. Lambda's clocks differ by milliseconds.
+//! Each instance uses its own clock. A clock that is `s` ahead sees the bucket `s` emptier. So
+//! clocks that differ by at most `s` admit at most `s / interval` requests more than one clock
+//! would: once, not per window. Lambda's clocks differ by milliseconds.
 
 use super::gcra::Quota;
 
 /// How long an idle item stays, in seconds, so that no slow clock still needs a deleted item.
 const GRACE_SECONDS: u64 = 3_600;
 
-/// A table of TATs that can be changed by conditional writes. Implemented by [`DynamoTable`](super::DynamoTable), and by
-/// simulations.
+/// A table of TATs that can be changed by conditional writes. Implemented by
+/// [`DynamoTable`](super::DynamoTable), and by simulations.
 pub trait Table: Send + Sync {
     /// Tries one write.
     fn charge(
@@ -57,7 +61,8 @@ pub struct Charge {
     pub step: u64,
     /// The latest TAT that still admits the request.
     pub latest: u64,
-    /// When DynamoDB may delete the item, in seconds since the Unix epoch: at least an hour after it is idle.
+    /// When DynamoDB may delete the item, in seconds since the Unix epoch: at least an hour after
+    /// it is idle.
     pub expires: u64,
 }
 
@@ -109,7 +114,8 @@ pub(super) struct Request<'a> {
 }
 
 impl Request<'_> {
-    /// Decides in the table, usually with one write. `writes` counts the attempts, even if the caller gives up waiting.
+    /// Decides in the table, usually with one write. `writes` counts the attempts, even if the
+    /// caller gives up waiting.
     pub(super) async fn decide<T: Table>(
         &self,
         table: &T,

@@ -32,12 +32,13 @@ pub(crate) struct Reported {
 }
 
 impl Services {
-    /// The readings at `now`, and every event that is not in `reported` yet. Each event is reported once.
+    /// The readings at `now`, and every event that is not in `reported` yet. Each event is reported
+    /// once.
     pub(crate) fn readings(&self, reported: &Reported, now: UtcDateTime) -> ServiceReadings {
         let health = self.limiter.health();
         let (breaker_open, transitions) = match health.backend {
             Backend::Memory => (None, 0),
-            Backend::Shared { breaker, transitions } => {
+            Backend::Shared { breaker, transitions, .. } => {
                 (Some(breaker != BreakerState::Closed), transitions)
             }
         };

@@ -51,7 +51,7 @@ async fn a_posted_duration_may_be_a_number_or_text() {
 }
 
 #[tokio::test]
-async fn sts_failures_are_told_apart() {
+async fn sts_refusals_and_outages_have_different_codes() {
     for (status, sts_code, expected, detail) in [
         (
             403,
@@ -69,13 +69,13 @@ async fn sts_failures_are_told_apart() {
         api.sts.refuse(status, sts_code).await;
         let answer = api.send(Call::get("/?profile=development")).await;
         assert_eq!(answer.outcome(), (expected.0, expected.1.to_owned()), "{sts_code}");
-        let told = answer.audit["detail"].as_str().unwrap();
-        assert!(told.contains(detail), "{told}");
+        let logged = answer.audit["detail"].as_str().unwrap();
+        assert!(logged.contains(detail), "{logged}");
     }
 }
 
 #[tokio::test]
-async fn what_sts_must_be_allowed_is_in_the_log_only() {
+async fn the_permissions_that_sts_needs_are_in_the_log_only() {
     let api = Api::start().await;
     api.sts.refuse(403, "AccessDenied").await;
     let answer = api.send(Call::get("/?profile=development")).await;
@@ -101,7 +101,7 @@ async fn a_malformed_or_missing_sts_reply_is_unavailable() {
 }
 
 #[tokio::test]
-async fn an_sts_that_hangs_is_given_up() {
+async fn a_hanging_sts_times_out() {
     let api = Api::start().await;
     api.sts.hang().await;
     let answer = api.send(Call::get("/?profile=development")).await;
@@ -110,7 +110,7 @@ async fn an_sts_that_hangs_is_given_up() {
 }
 
 #[tokio::test]
-async fn what_takes_longer_than_lambda_allows_is_given_up_in_time_for_its_audit_line() {
+async fn a_request_near_lambdas_time_out_is_aborted_in_time_for_its_audit_line() {
     let mut api = Api::start().await;
     api.sts.hang().await;
     api.time_left = std::time::Duration::from_secs(2);
@@ -118,6 +118,6 @@ async fn what_takes_longer_than_lambda_allows_is_given_up_in_time_for_its_audit_
     assert_eq!(answer.outcome(), (503, "SERVICE_UNAVAILABLE".to_owned()));
     assert_eq!(
         answer.audit["source_identity"], "sentinel-alice@example.com",
-        "what STS was asked for is on record"
+        "the audit line has what the function sent to STS"
     );
 }

@@ -28,7 +28,7 @@ fn outcome(status: u16, code: &str) -> (u16, String) {
 }
 
 #[tokio::test]
-async fn what_is_known_of_the_device_is_in_the_audit_line() {
+async fn the_audit_line_has_the_device_posture() {
     let jamf = FakeJamf::believing(TOKEN).await;
     let api = api(&jamf, false, &[]).await;
     let known = json!({
@@ -59,17 +59,17 @@ async fn policies_see_the_device() {
     assert_eq!(
         api.send(bob.target("GET", "/?profile=own-device&device_id=GOOD")).await.status(),
         403,
-        "it is not bob's"
+        "the device belongs to alice"
     );
 }
 
 #[tokio::test]
-async fn an_optional_device_that_cannot_be_looked_up_is_no_device() {
+async fn a_failed_look_up_of_an_optional_device_counts_as_no_device() {
     let jamf = FakeJamf::believing(TOKEN).await;
     let api = api(&jamf, false, &[]).await;
     jamf.answer(500, "{}").await;
     let open = api.send(on("GOOD")).await;
-    assert_eq!(open.status(), 200, "no rule asks for a device here");
+    assert_eq!(open.status(), 200, "no rule needs a device here");
     assert_eq!(
         open.audit["device"]["failure"],
         "the device-management system did not answer: HTTP 500"
@@ -105,7 +105,7 @@ async fn a_rotation_needs_no_restart_and_loses_no_request() {
 }
 
 #[tokio::test]
-async fn compliant_devices_are_remembered_for_a_minute_and_others_not_at_all() {
+async fn compliant_devices_are_cached_for_a_minute_and_others_never() {
     let jamf = FakeJamf::believing(TOKEN).await;
     let mut api = api(&jamf, true, &[]).await;
     for (device, status, requests) in [("GOOD", 200, 2), ("BAD", 403, 4)] {
@@ -122,7 +122,7 @@ async fn compliant_devices_are_remembered_for_a_minute_and_others_not_at_all() {
 }
 
 #[tokio::test]
-async fn explain_tells_that_a_required_device_is_missing() {
+async fn explain_reports_a_missing_required_device() {
     let jamf = FakeJamf::believing(TOKEN).await;
     let api = api(&jamf, true, &[]).await;
     for (query, allowed) in [
@@ -140,11 +140,11 @@ async fn explain_tells_that_a_required_device_is_missing() {
     assert_eq!(down.outcome(), outcome(503, "SERVICE_UNAVAILABLE"));
 }
 
-/// THREAT: leaving the device out, spelling it oddly, or naming one that is not in order gets round the requirement.
-/// PREVENTION: with `SENTINEL_REQUIRE_DEVICE` only a device that the management knows as managed and compliant passes, for every
-/// profile, whatever the policies say.
+/// THREAT: a caller omits the device, misspells the parameter, or names a device that is not compliant, and still passes.
+/// PREVENTION: with `SENTINEL_REQUIRE_DEVICE` a request passes only with a device that is managed and compliant, for every profile
+/// and whatever the policies permit.
 #[tokio::test]
-async fn security_a_required_device_cannot_be_got_round() {
+async fn security_a_required_device_cannot_be_bypassed() {
     let jamf = FakeJamf::believing(TOKEN).await;
     let api = api(&jamf, true, &[]).await;
     for (call, status, code) in [
@@ -172,9 +172,9 @@ async fn security_a_required_device_cannot_be_got_round() {
     assert_eq!(api.send(on("GOOD")).await.status(), 200);
 }
 
-/// THREAT: when the device management is down, slow or talks nonsense, or its secret cannot be had, the check is skipped, or
-/// what it says reaches the caller.
-/// PREVENTION: no posture, no credentials; the answer has fixed words.
+/// THREAT: when the device management is down or slow or sends malformed replies, the function skips the check, or passes its
+/// messages on to the caller.
+/// PREVENTION: without a posture there are no credentials; the reply has fixed texts.
 #[tokio::test]
 async fn security_without_a_posture_nobody_passes() {
     let jamf = FakeJamf::believing(TOKEN).await;
@@ -207,10 +207,10 @@ async fn security_without_a_posture_nobody_passes() {
     assert!(api.sts.requests().await.is_empty());
 }
 
-/// THREAT: a secret that cannot be had, or is not one, makes the function ask without a token and take the answer.
-/// PREVENTION: without a secret nothing is asked.
+/// THREAT: when the secret is unavailable or malformed, the function looks devices up without a token and accepts the reply.
+/// PREVENTION: without a secret the function sends no look-up.
 #[tokio::test]
-async fn security_without_the_secret_nothing_is_asked() {
+async fn security_without_the_secret_no_device_is_looked_up() {
     let jamf = FakeJamf::believing(TOKEN).await;
     let mut api = api(&jamf, true, &[]).await;
     api.secrets.fail(400, "AccessDeniedException").await;

@@ -1,4 +1,4 @@
-//! Bad input: each is told by its code, and none reaches STS.
+//! Bad input: each kind has its own code, and none reaches STS.
 
 use crate::support::{Api, Call};
 use serde_json::Value;
@@ -136,8 +136,8 @@ async fn unknown_paths_and_methods() {
 }
 
 #[tokio::test]
-async fn a_presigned_requests_own_parameters_are_not_ours() {
-    let query = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature=00&profile=development";
+async fn parameters_of_a_signature_are_not_ours() {
+    let query = "X-Amz-Algorithm=AWS4-HMAC-SHA256&profile=development";
     let answer = Api::start().await.send(Call::get(&format!("/v1/credentials?{query}"))).await;
     assert_eq!(answer.status(), 200);
 }

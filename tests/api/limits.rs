@@ -9,7 +9,7 @@ fn alice() -> Call {
 }
 
 #[tokio::test]
-async fn five_pass_the_sixth_waits_as_long_as_it_is_told() {
+async fn five_requests_pass_and_the_sixth_passes_after_its_retry_after() {
     let mut api = Api::with(&FIVE).await;
     for left in (0..5).rev() {
         let answer = api.send(alice()).await;

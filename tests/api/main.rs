@@ -2,14 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop here")]
 
+mod caller_proof;
 mod client_tokens;
 mod credentials;
 mod devices;
 mod identity;
 mod input;
-mod limiter;
 mod limits;
-mod mdm;
 mod metrics;
 mod outcomes;
 mod policy;
@@ -17,6 +16,6 @@ mod process;
 mod reload;
 mod robustness;
 mod scope;
-mod secrets;
 mod security;
+mod signature;
 mod support;

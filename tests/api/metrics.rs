@@ -14,7 +14,7 @@ fn value(answer: &Answer, name: &str) -> Value {
 }
 
 #[tokio::test]
-async fn outcomes_go_by_code_and_by_profile() {
+async fn outcomes_are_counted_by_code_and_by_profile() {
     let api = Api::with(&[("AWS_LAMBDA_FUNCTION_NAME", "vending")]).await;
     let granted = vend(&api, "development").await;
     let by_code_and_profile = json!([["function", "code"], ["function", "profile", "code"]]);
@@ -29,12 +29,16 @@ async fn outcomes_go_by_code_and_by_profile() {
     }
     let refused = vend(&api, "nobody").await;
     assert_eq!(metric(&refused.audit, "Requests").unwrap().0, &by_code_and_profile);
-    assert_eq!(value(&refused, "AssumeRoleLatency"), Value::Null, "it did not come so far");
+    assert_eq!(
+        value(&refused, "AssumeRoleLatency"),
+        Value::Null,
+        "the request ended before that stage"
+    );
 }
 
-/// THREAT: a caller who asks for ever new profiles, or from ever new sessions, makes ever new metrics, which cost the operator money
-/// and name people in a place that many read.
-/// PREVENTION: dimensions are the function, the code, who decided, the posture, and profiles of the catalogue; nothing else.
+/// THREAT: a caller requests many invented profiles, or uses many sessions, and each makes a new metric, which costs the operator
+/// money and shows people's names to everyone who reads metrics.
+/// PREVENTION: the only dimensions are the function, the code, the limiter that decided, the posture, and profiles of the catalogue.
 #[tokio::test]
 async fn security_callers_cannot_make_metrics() {
     let api = Api::start().await;
@@ -49,15 +53,15 @@ async fn security_callers_cannot_make_metrics() {
 }
 
 #[tokio::test]
-async fn who_decides_and_what_the_breaker_does_are_told_once() {
+async fn each_limiter_decision_and_breaker_transition_is_counted_once() {
     let dynamo = Dynamo::start().await;
     let api = Api::with_table(&dynamo, &[("SENTINEL_BREAKER_FAILURE_THRESHOLD", "2")]).await;
-    let told = |answer: &Answer| {
+    let reported = |answer: &Answer| {
         ["LimiterDegraded", "BreakerOpen", "BreakerTransitions"].map(|name| value(answer, name))
     };
     let well = vend(&api, "development").await;
     assert_eq!(
-        (&well.audit["limiter"], told(&well)),
+        (&well.audit["limiter"], reported(&well)),
         (&json!("dynamodb"), [json!(0), json!(0), Value::Null])
     );
     assert_eq!(
@@ -65,13 +69,13 @@ async fn who_decides_and_what_the_breaker_does_are_told_once() {
         Some((&json!([["function", "limiter"]]), &json!(1)))
     );
     dynamo.fail(500, "InternalServerError");
-    assert_eq!(told(&vend(&api, "development").await), [json!(1), json!(0), Value::Null]);
+    assert_eq!(reported(&vend(&api, "development").await), [json!(1), json!(0), Value::Null]);
     let opening = vend(&api, "development").await;
     assert_eq!(
-        (&opening.audit["limiter"], told(&opening)),
+        (&opening.audit["limiter"], reported(&opening)),
         (&json!("memory"), [json!(1), json!(1), json!(1)])
     );
-    assert_eq!(told(&vend(&api, "development").await), [json!(1), json!(1), Value::Null]);
+    assert_eq!(reported(&vend(&api, "development").await), [json!(1), json!(1), Value::Null]);
 }
 
 #[tokio::test]
@@ -81,16 +85,19 @@ async fn refusals_and_evictions_of_the_local_store_are_counted() {
         ("SENTINEL_RATE_LIMIT_MEMORY_MAX_KEYS", "1"),
     ])
     .await;
-    let told =
+    let reported =
         |answer: &Answer| ["LocalRefusals", "StoreEvictions"].map(|name| value(answer, name));
-    assert_eq!(told(&vend(&api, "development").await), [Value::Null, Value::Null]);
-    assert_eq!(told(&vend(&api, "development").await), [json!(1), Value::Null]);
-    assert_eq!(told(&api.send(Call::event("function-url-user")).await), [Value::Null, json!(1)]);
-    assert_eq!(told(&api.send(Call::event("function-url-user")).await)[1], Value::Null);
+    assert_eq!(reported(&vend(&api, "development").await), [Value::Null, Value::Null]);
+    assert_eq!(reported(&vend(&api, "development").await), [json!(1), Value::Null]);
+    assert_eq!(
+        reported(&api.send(Call::event("function-url-user")).await),
+        [Value::Null, json!(1)]
+    );
+    assert_eq!(reported(&api.send(Call::event("function-url-user")).await)[1], Value::Null);
 }
 
 #[tokio::test]
-async fn devices_and_the_secret_are_told() {
+async fn devices_and_the_secrets_age_are_metrics() {
     let jamf = FakeJamf::believing("CANARY-mdm-token").await;
     let uri = jamf.uri();
     let settings = [
@@ -131,7 +138,7 @@ async fn devices_and_the_secret_are_told() {
 }
 
 #[tokio::test]
-async fn what_a_shadow_policy_would_refuse_is_counted() {
+async fn shadow_denials_are_counted() {
     let api = Api::start().await;
     let rehearsed = vend(&api, "rehearsed").await;
     assert_eq!((rehearsed.status(), value(&rehearsed, "ShadowDenials")), (200, json!(1)));
@@ -143,7 +150,7 @@ async fn what_a_shadow_policy_would_refuse_is_counted() {
 }
 
 #[tokio::test]
-async fn the_policys_age_is_that_of_what_decided() {
+async fn the_policy_age_is_that_of_the_bundle_that_decided() {
     let profiles = "[development]\nrole_arn = \"arn:aws:iam::222222222222:role/vended\"";
     let store = FakeParameters::holding(&[
         ("profiles", profiles),
@@ -151,16 +158,16 @@ async fn the_policys_age_is_that_of_what_decided() {
     ])
     .await;
     let mut api = Api::with_parameters(&store, &[]).await;
-    let told =
+    let reported =
         |answer: &Answer| ["PolicyAge", "PolicyReloadFailures"].map(|name| value(answer, name));
     api.wait(3_600);
     let idle = api.send(Call::get("/v1/health")).await;
-    assert_eq!(told(&idle)[0], Value::Null, "health decides nothing");
-    assert_eq!(told(&vend(&api, "development").await), [json!(0), Value::Null]);
+    assert_eq!(reported(&idle)[0], Value::Null, "health decides nothing");
+    assert_eq!(reported(&vend(&api, "development").await), [json!(0), Value::Null]);
     store.put(&[("policies/a", "permit")]);
     api.wait(40);
-    assert_eq!(told(&vend(&api, "development").await), [json!(40), json!(1)]);
-    assert_eq!(told(&vend(&api, "development").await), [json!(40), Value::Null]);
+    assert_eq!(reported(&vend(&api, "development").await), [json!(40), json!(1)]);
+    assert_eq!(reported(&vend(&api, "development").await), [json!(40), Value::Null]);
     let directory = Api::start().await;
-    assert_eq!(told(&vend(&directory, "development").await), [Value::Null, Value::Null]);
+    assert_eq!(reported(&vend(&directory, "development").await), [Value::Null, Value::Null]);
 }

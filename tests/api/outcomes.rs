@@ -1,4 +1,4 @@
-//! Every event shape against every outcome. What a caller is told must not depend on how the request came in.
+//! Every outcome for every event shape. The reply must not depend on the shape of the event.
 
 use crate::support::{Answer, Api, Call, EVENTS};
 

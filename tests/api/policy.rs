@@ -1,5 +1,6 @@
 //! Decisions as callers and operators see them.
 
+use crate::support::parameters::FakeParameters;
 use crate::support::{Answer, Api, Call};
 use serde_json::json;
 use time::Duration;
@@ -21,7 +22,7 @@ async fn working_hours_open_and_close_on_the_minute() {
 }
 
 #[tokio::test]
-async fn a_forbids_reason_reaches_the_caller_and_its_name_the_log_only() {
+async fn the_reason_of_a_forbid_reaches_the_caller_and_its_id_only_the_log() {
     let mut api = Api::start().await;
     api.now += Duration::days(3) + Duration::hours(10);
     let answer = api.send(Call::get("/?profile=hours")).await;
@@ -105,27 +106,28 @@ async fn explained(api: &Api, query: &str) -> serde_json::Value {
 }
 
 #[tokio::test]
-async fn explain_tells_what_would_be_granted_without_granting_it() {
+async fn explain_reports_the_grant_without_granting_it() {
     let api = Api::start().await;
     assert_eq!(
         explained(&api, "profile=development").await,
-        json!({ "allowed": true, "reasons": [], "duration": 900, "missing": [] })
+        json!({ "allowed": true, "reasons": [], "duration": 900, "missing": [], "obstacles": [] })
     );
-    let capped = json!({ "allowed": true, "reasons": [], "duration": 1_200, "clamped_by": "profile", "missing": [] });
+    let capped = json!({ "allowed": true, "reasons": [], "duration": 1_200, "clamped_by": "profile", "missing": [], "obstacles": [] });
     assert_eq!(explained(&api, "profile=capped&duration=3600").await, capped);
     assert!(api.sts.requests().await.is_empty());
 }
 
 #[tokio::test]
-async fn explain_tells_what_is_missing() {
+async fn explain_reports_what_is_missing() {
+    const NOTHING: &[&str] = &["No policy permits this."];
     let mut api = Api::start().await;
-    let refused = |reasons: &[&str], missing: &[&str]| json!({ "allowed": false, "reasons": reasons, "missing": missing });
-    assert_eq!(explained(&api, "profile=own-device").await, refused(&[], &["device"]));
-    assert_eq!(explained(&api, "profile=nobody").await, refused(&[], &[]));
+    let refused = |reasons: &[&str], missing: &[&str]| json!({ "allowed": false, "reasons": reasons, "missing": missing, "obstacles": [] });
+    assert_eq!(explained(&api, "profile=own-device").await, refused(NOTHING, &["device"]));
+    assert_eq!(explained(&api, "profile=nobody").await, refused(NOTHING, &[]));
     assert_eq!(
         explained(&api, "profile=no-such-profile").await,
-        refused(&[], &[]),
-        "existence is not told"
+        refused(NOTHING, &[]),
+        "the reply does not show whether a profile exists"
     );
     api.now += Duration::hours(10);
     assert_eq!(
@@ -135,11 +137,14 @@ async fn explain_tells_what_is_missing() {
 }
 
 #[tokio::test]
-async fn explain_is_a_read_with_strict_parameters() {
+async fn explain_has_a_quota_of_its_own_and_strict_parameters() {
     let api = Api::with(&[("SENTINEL_RATE_LIMIT_REQUESTS", "1")]).await;
     for _ in 0..5 {
         let answer = api.send(Call::get("/v1/explain?profile=development")).await;
-        assert_eq!((answer.status(), &answer.audit["rate_limit"]["tier"]), (200, &json!("read")));
+        assert_eq!(
+            (answer.status(), &answer.audit["rate_limit"]["tier"]),
+            (200, &json!("explain"))
+        );
         assert_eq!(answer.audit["profile"], "development");
     }
     assert_eq!(
@@ -148,4 +153,49 @@ async fn explain_is_a_read_with_strict_parameters() {
     );
     let post = Call::event("function-url-user").target("POST", "/v1/explain");
     assert_eq!(api.send(post).await.outcome(), (405, "METHOD_NOT_ALLOWED".to_owned()));
+}
+
+#[tokio::test]
+async fn explain_separates_what_would_suffice_from_what_also_stands_in_the_way() {
+    let api = Api::start().await;
+    let closed = explained(&api, "profile=closed").await;
+    assert_eq!(
+        (&closed["reasons"], &closed["missing"], &closed["obstacles"]),
+        (&json!(["Closed for good."]), &json!([]), &json!(["Closed for good."]))
+    );
+}
+
+/// THREAT: the reason of a forbid tells a caller whom nothing permits that a profile exists.
+/// PREVENTION: a profile that nothing permits looks like one that does not exist.
+#[tokio::test]
+async fn security_explain_does_not_tell_which_profiles_exist() {
+    let api = Api::start().await;
+    let unknown = explained(&api, "profile=no-such-profile").await;
+    assert_eq!(unknown["reasons"], json!(["No policy permits this."]));
+    for existing in ["nobody", "closed-to-all", "by-unique-id"] {
+        assert_eq!(explained(&api, &format!("profile={existing}")).await, unknown, "{existing}");
+    }
+}
+
+/// THREAT: a dry run of many policies outlives the deadline, and Lambda ends the process before its
+/// audit line.
+/// PREVENTION: dry runs yield between evaluations, so that the deadline ends them.
+#[tokio::test]
+async fn security_a_long_dry_run_ends_with_its_audit_line() {
+    let profile = |n| format!("[p{n}]\nrole_arn = \"arn:aws:iam::222222222222:role/r\"\n");
+    let forbid = |n| {
+        let time = format!("context.now.toTime() < duration(\"{n}m\")");
+        format!("forbid (principal, action, resource) when {{ {time} || true }};\n")
+    };
+    let profiles: String = (0..300).map(profile).collect();
+    let forbids: String = (0..300).map(forbid).collect();
+    let rules = format!("{forbids} permit (principal, action, resource);");
+    let bundle = [("profiles", profiles.as_str()), ("policies/rules", rules.as_str())];
+    let store = FakeParameters::holding(&bundle).await;
+    let mut api = Api::with_parameters(&store, &[]).await;
+    api.time_left = std::time::Duration::from_millis(300);
+    for path in ["/v1/explain?profile=p1", "/v1/profiles"] {
+        let answer = api.send(Call::get(path)).await;
+        assert_eq!(answer.outcome(), (503, "SERVICE_UNAVAILABLE".to_owned()), "{path}");
+    }
 }

@@ -115,3 +115,15 @@ async fn events_without_a_request_context_have_no_identity() {
         );
     }
 }
+
+/// THREAT: credentials go out although their audit line is lost: a full disk, a closed pipe.
+/// PREVENTION: the line is written before the reply; if that fails, the reply holds no credentials.
+#[tokio::test]
+async fn security_no_credentials_without_an_audit_line() {
+    let api = Api::start().await;
+    api.log_works.store(false, std::sync::atomic::Ordering::Relaxed);
+    let answer = api.send(Call::get("/?profile=development")).await;
+    assert_eq!((answer.status(), &answer.body()["Code"]), (503, &"SERVICE_UNAVAILABLE".into()));
+    assert!(!answer.response.body.contains("AccessKeyId"), "{}", answer.response.body);
+    assert_eq!(answer.header("X-Sentinel-Granted-Seconds"), None);
+}

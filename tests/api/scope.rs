@@ -38,7 +38,7 @@ async fn a_profile_without_a_scope_sends_none() {
 }
 
 #[tokio::test]
-async fn a_caller_whom_it_does_not_fit_is_refused_and_told_so_but_not_why() {
+async fn a_caller_without_an_address_is_refused_a_bound_profile_with_the_cause_in_the_log_only() {
     let api = Api::start().await;
     let call = Call::get("/?profile=scoped").without("/requestContext/http/sourceIp");
     let answer = api.send(call.clone()).await;

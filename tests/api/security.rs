@@ -43,7 +43,7 @@ async fn no_iam_context_no_credentials() {
 /// THREAT: two identities in one event make the function take the more powerful one.
 /// PREVENTION: AWS never sends both, so an event with both has no caller.
 #[tokio::test]
-async fn two_identities_are_none() {
+async fn an_event_with_two_identities_has_none() {
     let api = Api::start().await;
     let both = Call::get("/?profile=development").set(
         "/requestContext/identity",
@@ -52,7 +52,7 @@ async fn two_identities_are_none() {
     assert_eq!(api.send(both).await.outcome(), (403, "IAM_AUTH_REQUIRED".to_owned()));
 }
 
-/// THREAT: behind an API whose own authorizer fills `authorizer`, a caller's claims are taken for an IAM identity.
+/// THREAT: the API has its own authorizer, which writes a caller's claims to `authorizer`, and they count as an IAM identity.
 /// PREVENTION: `authorizer.iam` counts in payload 2.0 only, where no authorizer but IAM writes it.
 #[tokio::test]
 async fn an_authorizer_of_another_payload_is_no_identity() {
@@ -67,7 +67,7 @@ async fn an_authorizer_of_another_payload_is_no_identity() {
     );
 }
 
-/// THREAT: a caller names another identity, or an address inside the office, in a header, and is believed.
+/// THREAT: a caller names another identity, or an address inside the office, in a header, and the function believes it.
 /// PREVENTION: no header is read for identity or address.
 #[tokio::test]
 async fn identity_in_headers_is_ignored() {
@@ -115,11 +115,12 @@ async fn identity_and_role_in_parameters_are_refused() {
     assert!(api.sts.requests().await.is_empty());
 }
 
-/// THREAT: whoever may assume a shared role names the session after somebody else, to get that person's profiles and leave
-/// that person's trace, or names each session anew to get a fresh quota.
-/// PREVENTION: only sessions of roles whose names an identity provider gives count as persons; any other session is its role.
+/// THREAT: a caller who may assume a shared role names the session after another person, to get that person's profiles and to
+/// appear as that person in the logs; or gives each session a new name, to get a new quota.
+/// PREVENTION: session names identify people only for listed roles, whose session names an identity provider sets. Any other
+/// session counts as its role.
 #[tokio::test]
-async fn session_names_of_ordinary_roles_count_for_nothing() {
+async fn session_names_of_unlisted_roles_are_ignored() {
     let api = Api::with(&[("SENTINEL_RATE_LIMIT_REQUESTS", "4")]).await;
     let session = |name: &str| format!("arn:aws:sts::123456789012:assumed-role/ci-runner/{name}");
     let alice_only = api
@@ -128,7 +129,7 @@ async fn session_names_of_ordinary_roles_count_for_nothing() {
     assert_eq!(alice_only.status(), 403);
     for name in ["alice@example.com", "AWSReservedSSO_Developer", "other"] {
         let answer = api.send(Call::by(&session(name))).await;
-        assert_eq!(answer.audit["source_identity"], "sentinel-ci-runner");
+        assert_eq!(answer.audit["source_identity"], "sentinel-ci-runner=ef713d7af44d1c0d");
         assert_eq!(answer.audit["session_name"], "ci-runner-0a1b2c3d");
     }
     assert_eq!(api.send(Call::by(&session("a-fresh-name"))).await.status(), 429);
@@ -136,11 +137,10 @@ async fn session_names_of_ordinary_roles_count_for_nothing() {
     assert_eq!(api.send(alice).await.status(), 200);
 }
 
-/// THREAT: two callers share a SourceIdentity, so that one's deeds are laid at the other's door.
-/// PREVENTION: a name too long for STS is cut and ends in a digest of the whole principal, and no real name passes for such a
-/// digest.
+/// THREAT: two callers share a SourceIdentity, so that the log blames one for what the other did.
+/// PREVENTION: a name too long for STS is cut and ends in a digest of the whole principal, and no real name can end like that.
 #[tokio::test]
-async fn long_names_do_not_collide() {
+async fn long_names_do_not_share_a_source_identity() {
     let api = Api::start().await;
     let user = |account: &str, name: &str| Call::by(&format!("arn:aws:iam::{account}:user/{name}"));
     let common = "x".repeat(63);
@@ -160,8 +160,8 @@ async fn long_names_do_not_collide() {
     assert!(!seen.contains(answer.audit["source_identity"].as_str().unwrap()));
 }
 
-/// THREAT: an error's body or headers tell AWS's words, ARNs or the caller's own input back.
-/// PREVENTION: public messages are fixed text; of a service's answer only the error code goes on, to the log.
+/// THREAT: an error's body or headers repeat AWS's messages, ARNs or the caller's own input.
+/// PREVENTION: public messages are fixed text; only the error code of a service's reply is kept, in the log.
 #[tokio::test]
 async fn nothing_internal_leaks_on_any_failure() {
     let api = Api::with(&[("SENTINEL_RATE_LIMIT_REQUESTS", "0")]).await;
@@ -232,7 +232,7 @@ async fn audit_lines_cannot_be_forged_or_flooded() {
 /// THREAT: a forbid that fails to evaluate is skipped, as Cedar does by default, and the permit beside it wins.
 /// PREVENTION: any policy that fails to evaluate refuses the request.
 #[tokio::test]
-async fn a_failing_rule_never_opens_the_door() {
+async fn a_rule_that_fails_to_evaluate_refuses_the_request() {
     let call = Call::get("/?profile=office").without("/requestContext/http/sourceIp");
     let answer = Api::start().await.send(call).await;
     assert_eq!(answer.outcome(), (403, "POLICY_DENY".to_owned()));

@@ -67,6 +67,7 @@ STATUSES = {
     "INVALID_REQUEST": 400,
     "CLIENT_TOKEN_INVALID": 401,
     "IAM_AUTH_REQUIRED": 403,
+    "CALLER_PROOF_INVALID": 403,
     "DEVICE_REQUIRED": 403,
     "DEVICE_VERIFICATION_FAILED": 403,
     "POLICY_DENY": 403,
@@ -223,6 +224,11 @@ def grants(parsed):
         yield from unconditioned(policy["PolicyDocument"]["Statement"])
 
 
+def allows(parsed):
+    """Statements of every identity policy that allow."""
+    return [statement for statement in grants(parsed) if statement["Effect"] == "Allow"]
+
+
 def trusts(parsed):
     """Statements of every trust policy."""
     for role in of_type(parsed, "AWS::IAM::Role").values():
@@ -268,6 +274,7 @@ def test_security_nobody_is_let_in_by_the_function_itself():
         "AWS::Lambda::LayerVersion",
         "AWS::Lambda::Url",
         "AWS::Logs::LogGroup",
+        "AWS::Logs::MetricFilter",
         "AWS::Logs::QueryDefinition",
     }
     # This test would see what SAM adds.
@@ -278,9 +285,11 @@ def test_security_nobody_is_let_in_by_the_function_itself():
 @pytest.mark.parametrize("path", TEMPLATES)
 def test_security_no_policy_of_stars(path):
     """THREAT: a wildcard grants actions or resources that nobody thought of; so do the Not... elements.
-    PREVENTION: every action by its name; no star in a resource but the one that a parameter brings, at its end."""
+    PREVENTION: a statement that allows has every action by its name; no star in a resource but the one that a parameter
+    brings, at its end."""
     parsed = template(path)
-    for statement in [*grants(parsed), *trusts(parsed)]:
+    assert {statement["Effect"] for statement in trusts(parsed)} == {"Allow"}
+    for statement in [*allows(parsed), *trusts(parsed)]:
         assert not {"NotAction", "NotResource", "NotPrincipal"} & statement.keys()
         assert "*" not in json.dumps([statement["Action"], statement.get("Resource"), statement.get("Principal")])
 
@@ -294,7 +303,8 @@ def test_security_function_may_do_what_it_does_and_no_more(path):
     role = only(of_type(template(path), "AWS::IAM::Role"))
     assert "ManagedPolicyArns" not in role
     (policy,) = role["Policies"]
-    granted = {s["Sid"]: (s["Action"], s["Resource"]) for s in unconditioned(policy["PolicyDocument"]["Statement"])}
+    statements = list(unconditioned(policy["PolicyDocument"]["Statement"]))
+    granted = {s["Sid"]: (s["Action"], s["Resource"]) for s in statements if s["Effect"] == "Allow"}
     here = {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:role/${ProtectedRolePattern}"}
     assert granted == {
         "WriteOwnLog": (["logs:CreateLogStream", "logs:PutLogEvents"], {"Fn::GetAtt": ["LogGroup", "Arn"]}),
@@ -313,12 +323,36 @@ def test_security_function_may_do_what_it_does_and_no_more(path):
 @pytest.mark.parametrize("path", STACKS)
 def test_security_only_this_function_gets_to_protected_roles_and_secrets(path):
     """THREAT: somebody with iam:PassRole gives the function's role to a function of their own, which then assumes protected
-    roles without asking any policy, or reads the secrets or the policy.
-    PREVENTION: each statement that lets the role do so demands that this very function asks."""
-    condition = {"ArnEquals": {"lambda:SourceFunctionArn": function_arn(path)}}
+    roles without asking any policy, reads the secrets or the policy, or empties budgets. An Allow with a condition does not
+    stop it: the trust policies of protected roles in the same account name the role, and need no Allow.
+    PREVENTION: the role denies each such service unless Lambda says that this very function asks; without the key, too. What
+    that does, tests/iam evaluates."""
+    arn = function_arn(path)
     services = ("sts:", "secretsmanager:", "ssm:")
-    valuable = [s for s in grants(template(path)) if listed(s["Action"])[0].startswith(services)]
-    assert [s["Condition"] for s in valuable] == [condition] * 5
+    valuable = [s for s in allows(template(path)) if listed(s["Action"])[0].startswith(services)]
+    assert [s["Condition"] for s in valuable] == [{"ArnEquals": {"lambda:SourceFunctionArn": arn}}] * 5
+    fence, *_ = denies = [s for s in grants(template(path)) if s["Effect"] == "Deny"]
+    assert [s["Sid"] for s in denies] == ["OnlyAsThisFunction", "OnlyProtectedRoles"]
+    assert fence["Condition"] == {"ArnNotEquals": {"lambda:SourceFunctionArn": arn}}
+    assert (fence["Resource"], fence["Action"]) == ("*", ["dynamodb:*", "secretsmanager:*", "ssm:*", *ASSUME])
+
+
+@pytest.mark.parametrize("path", STACKS)
+def test_security_other_roles_stay_closed_whatever_they_trust(path):
+    """THREAT: some other role of the account names the function's role, or its account, in its trust policy, and a flaw in the
+    function becomes what that role may do.
+    PREVENTION: the function's role denies to assume any role that its parameters do not name."""
+    here = {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:role/${ProtectedRolePattern}"}
+
+    def closed(**parameters):
+        (statement,) = [s for s in grants(deployed(path, **parameters)) if s["Sid"] == "OnlyProtectedRoles"]
+        assert (statement["Effect"], statement["Action"]) == ("Deny", ASSUME)
+        assert "Condition" not in statement
+        return statement["NotResource"]
+
+    assert closed() == here
+    joined = {"Fn::Join": [",", [here, {"Fn::Join": [",", {"Ref": "ProtectedRolesElsewhere"}]}]]}
+    assert closed(ProtectedRolesElsewhere="arn:aws:iam::444455556666:role/vended-*") == {"Fn::Split": [",", joined]}
 
 
 @pytest.mark.parametrize("path", STACKS)
@@ -340,7 +374,7 @@ def test_security_secrets_and_their_key_only_as_far_as_given(path, secrets, read
     PREVENTION: a statement for each secret that is given; the key only if given, only through Secrets Manager, only for
     these secrets."""
     parsed = deployed(path, **secrets)
-    statements = [s for s in grants(parsed) if "secret" in json.dumps(s).lower()]
+    statements = [s for s in allows(parsed) if "secret" in json.dumps(s).lower()]
     assert {s["Resource"]["Ref"] for s in statements} == readable
     assert {s["Action"] for s in statements} <= {"secretsmanager:GetSecretValue"}
     assert not [s for s in grants(parsed) if "kms:" in json.dumps(s)]
@@ -370,8 +404,8 @@ def test_security_policy_and_its_key_only_as_far_as_given(path):
     """THREAT: a flaw in the function reads other people's parameters, or decrypts them with a key that others share.
     PREVENTION: nothing unless a path is given; then that path alone; the key only if given, only through Parameter Store,
     only for what is below the path."""
-    assert not [s for s in grants(deployed(path)) if re.search("ssm|kms", json.dumps(s))]
-    (read,) = [s for s in grants(deployed(path, PolicyParameter=POLICY_PATH)) if re.search("ssm|kms", json.dumps(s))]
+    assert not [s for s in allows(deployed(path)) if re.search("ssm|kms", json.dumps(s))]
+    (read,) = [s for s in allows(deployed(path, PolicyParameter=POLICY_PATH)) if re.search("ssm|kms", json.dumps(s))]
     assert (read["Action"], read["Resource"]) == ("ssm:GetParametersByPath", POLICY_ARN)
     parameters = {"PolicyParameter": POLICY_PATH, "PolicyKeyArn": KEY_ARN}
     (statement,) = [s for s in grants(deployed(path, **parameters)) if "kms:" in json.dumps(s)]
@@ -421,13 +455,14 @@ def test_security_the_path_of_the_policy_is_one_path(path):
     ("parameters", "expected"),
     [
         ({}, {"SENTINEL_POLICY_DIR": "/opt"}),
-        ({"PolicyTtl": "60"}, {"SENTINEL_POLICY_DIR": "/opt"}),
+        ({"PolicyTtl": "60", "PolicyMaxAge": "600"}, {"SENTINEL_POLICY_DIR": "/opt"}),
         (
             {"PolicyParameter": POLICY_PATH, "PolicyTtl": "60"},
             {
                 "SENTINEL_POLICY_DIR": "/opt",
                 "SENTINEL_POLICY_PARAMETER": POLICY_PATH,
                 "SENTINEL_POLICY_TTL": "60",
+                "SENTINEL_POLICY_MAX_AGE": "3600",
             },
         ),
     ],
@@ -745,11 +780,49 @@ def test_security_protected_roles_cannot_be_all_roles(path, parameter, fine, too
 
 
 def test_security_not_every_session_name_is_believed():
-    """THREAT: with `*` as NamedSessionRoles any caller picks a session name, and is the person of that name.
+    """THREAT: with `*` as NamedSessionRoles, or in every account, any caller picks a session name, and is the person of that
+    name.
     PREVENTION: CloudFormation refuses the parameter (the function would too, but only once it is deployed)."""
     definition = source("template.yaml")["Parameters"]["NamedSessionRoles"]
-    takes(definition, [definition["Default"], "AWSReservedSSO_Developer_*,Okta-People"])
-    refuses(definition, ["", "*", "**", "AWSReservedSSO_*,*", "*_Developer", "a,,b"])
+    takes(definition, [
+        definition["Default"],
+        "AWSReservedSSO_Developer_*,Okta-People",
+        "AWSReservedSSO_*,444455556666:AWSReservedSSO_Developer_*",
+    ])
+    refuses(definition, ["", "*", "**", "AWSReservedSSO_*,*", "*_Developer", "a,,b", "*:a", "123:a", "444455556666:*", ":a"])
+
+
+def test_security_a_proof_is_demanded_as_asked_for():
+    """THREAT: somebody asks for caller proofs at deployment, and the function never hears of it; or the audience is a URL,
+    which no proof names.
+    PREVENTION: each parameter is the function's setting of that name; CloudFormation refuses what is no host."""
+    assert settings()["SENTINEL_CALLER_PROOF"] == "accepted"
+    # An empty value would stop the start.
+    assert "SENTINEL_CALLER_PROOF_AUDIENCE" not in settings()
+    host = "urlid123.lambda-url.eu-central-1.on.aws"
+    variables = settings(CallerProof="required", CallerProofAudience=host)
+    assert variables["SENTINEL_CALLER_PROOF"] == "required"
+    assert variables["SENTINEL_CALLER_PROOF_AUDIENCE"] == host
+    parameters = source("template.yaml")["Parameters"]
+    # Without quotation marks `off` would be a boolean of YAML.
+    assert parameters["CallerProof"]["AllowedValues"] == ["off", "accepted", "required"]
+    takes(parameters["CallerProofAudience"], ["", host, "api.example.com:8443"])
+    refuses(parameters["CallerProofAudience"], [f"https://{host}/", f"{host}/", "*", "a b", f"{host},b"])
+
+
+def test_security_the_age_of_the_policy_is_an_alarm_before_it_is_an_outage():
+    """THREAT: reloads fail, nobody hears of it, and at the maximum age the service stops; or a withdrawn permission works
+    until then.
+    PREVENTION: an alarm at a third of that age, whatever the parameter; but none at an age that PolicyTtl allows."""
+    text = settings(PolicyParameter=POLICY_PATH, PolicyMaxAge="7200")["SENTINEL_POLICY_MAX_AGE"]
+    assert text == "7200"
+    alarm = alarms(PolicyParameter=POLICY_PATH)["PolicyAgeAlarm"]
+    share, age = alarm["Metrics"]
+    assert share["Expression"] == {"Fn::Sub": "IF(age > ${PolicyTtl}, 100 * age / ${PolicyMaxAge}, 0)"}
+    assert (age["Id"], age["MetricStat"]["Stat"], age["ReturnData"]) == ("age", "Maximum", False)
+    assert alarm["Threshold"] == 33
+    parameter = source("template.yaml")["Parameters"]["PolicyMaxAge"]
+    assert [parameter[key] for key in ["Default", "MinValue", "MaxValue"]] == [3600, 60, 604800]
 
 
 @pytest.mark.parametrize("path", STACKS)
@@ -836,7 +909,8 @@ def widgets(**parameters):
     return json.loads(substituted(body, parsed, parameters))["widgets"]
 
 
-POLICY_SOURCES = [{}, {"PolicyParameter": POLICY_PATH}]
+TRAIL = {"TrailLogGroupName": "organization-trail"}
+OPTIONS = [{}, {"PolicyParameter": POLICY_PATH}, TRAIL]
 
 
 def test_codes_are_those_of_the_documentation():
@@ -862,13 +936,68 @@ def test_alarms_are_there_for_each_kind_of_trouble():
         "LimiterDegradedAlarm": {"LimiterDegraded"},
         "SecretRefreshAlarm": {"SecretRefreshFailures"},
     }
-    of_parameters = {"PolicyReloadAlarm": {"PolicyReloadFailures"}, "PolicyAgeAlarm": {"PolicyAge"}}
+    of_policy = {"PolicyReloadAlarm": {"PolicyReloadFailures"}, "PolicyAgeAlarm": {"PolicyAge"}}
 
     def metrics(**parameters):
-        return {name: {metric for _, metric, _ in watched(alarm)} for name, alarm in alarms(**parameters).items()}
+        found = alarms(**parameters)
+        found.pop("DirectInvocationAlarm", None)
+        return {name: {metric for _, metric, _ in watched(alarm)} for name, alarm in found.items()}
 
-    assert metrics() == always
-    assert metrics(PolicyParameter=POLICY_PATH) == always | of_parameters
+    assert metrics() == metrics(**TRAIL) == always
+    assert metrics(PolicyParameter=POLICY_PATH) == always | of_policy
+    assert alarms(**TRAIL).keys() - alarms().keys() == {"DirectInvocationAlarm"}
+
+
+def matches(pattern, event):
+    """Whether a filter pattern of CloudWatch Logs matches a JSON event: comparisons with a star at the end, && and ||."""
+
+    def compare(match):
+        value = event
+        for name, index in re.findall(r"(\w+)|\[(\d+)\]", match["path"]):
+            value = value[int(index)] if index else value[name]
+        equal = re.fullmatch(re.escape(match["text"]).replace(r"\*", ".*"), value) is not None
+        return str(equal == (match["operator"] == "="))
+
+    logic = re.sub(r'\$\.(?P<path>[\w.\[\]]+) (?P<operator>!?=) "(?P<text>[^"]*)"', compare, pattern.strip("{} "))
+    assert re.fullmatch(r"(True|False|&&|\|\||[() ])+", logic), logic
+    return eval(logic.replace("&&", " and ").replace("||", " or "))
+
+
+@pytest.mark.parametrize(
+    ("name", "function", "counted"),
+    [
+        ("Invoke", "FUNCTION", True),
+        ("Invoke", "FUNCTION:live", True),
+        ("InvokeAsync", "FUNCTION", True),
+        ("InvokeWithResponseStream", "FUNCTION", True),
+        ("InvokeFunctionUrl", "FUNCTION", False),
+        ("Invoke", "FUNCTION-2", False),
+        ("Invoke", "another", False),
+        ("UpdateFunctionCode20150331v2", "FUNCTION", False),
+    ],
+)
+def test_security_a_direct_invocation_is_an_alarm(name, function, counted):
+    """THREAT: whoever may invoke the function directly writes the identity of the caller, and nobody hears of it.
+    PREVENTION: on request, each invocation that the trail names and that is none of the URL is counted, and one is an
+    alarm. Without a trail there is neither."""
+    filters = {"AWS::Logs::MetricFilter"}
+    assert not [r for r in deployed("template.yaml")["Resources"].values() if r["Type"] in filters]
+    parsed = deployed("template.yaml", **TRAIL)
+    counting = only(of_type(parsed, "AWS::Logs::MetricFilter"))
+    assert counting["LogGroupName"] == {"Ref": "TrailLogGroupName"}
+    text, names = counting["FilterPattern"]["Fn::Sub"]
+    assert names == {"Arn": {"Fn::GetAtt": ["Function", "Arn"]}}
+    arn = "arn:aws:lambda:eu-central-1:123456789012:function:"
+    event = {
+        "eventSource": "lambda.amazonaws.com",
+        "eventName": name,
+        "resources": [{"type": "AWS::Lambda::Function", "ARN": arn + function.replace("FUNCTION", "sentinel-tvm")}],
+    }
+    assert matches(text.replace("${Arn}", f"{arn}sentinel-tvm"), event) is counted
+    (transformation,) = counting["MetricTransformations"]
+    alarm = alarms(**TRAIL)["DirectInvocationAlarm"]
+    assert (transformation["MetricNamespace"], transformation["MetricName"]) == (alarm["Namespace"], alarm["MetricName"])
+    assert (transformation["MetricValue"], alarm["Statistic"], alarm["Threshold"]) == ("1", "Sum", 0)
 
 
 @pytest.mark.parametrize(
@@ -892,7 +1021,7 @@ def test_alarms_on_answers_sum_every_code(name, statuses, threshold):
     assert alarm["Threshold"] == threshold
 
 
-@pytest.mark.parametrize("parameters", POLICY_SOURCES)
+@pytest.mark.parametrize("parameters", OPTIONS)
 def test_alarms_tell_the_topic_and_what_to_do(parameters):
     for name, alarm in alarms(**parameters).items():
         assert not {"AlarmActions", "OKActions", "InsufficientDataActions"} & alarm.keys(), name
@@ -915,7 +1044,7 @@ def test_dashboard_can_be_left_out():
     assert widgets()
 
 
-@pytest.mark.parametrize("parameters", POLICY_SOURCES)
+@pytest.mark.parametrize("parameters", OPTIONS)
 def test_dashboard_shows_every_alarm(parameters):
     (widget,) = [w for w in widgets(**parameters) if w["type"] == "alarm"]
     assert sorted(widget["properties"]["alarms"]) == sorted(f"{name}.Arn" for name in alarms(**parameters))
@@ -1015,11 +1144,17 @@ def cargo():
     return tomllib.loads((ROOT / "Cargo.toml").read_text())
 
 
+def cargo_lambda():
+    """The settings of cargo-lambda. In a workspace, it reads those of a package only if a command names the package."""
+    assert "metadata" not in cargo()["package"]
+    return cargo()["workspace"]["metadata"]["lambda"]
+
+
 def test_security_cargo_lambda_makes_no_url():
     """THREAT: `cargo lambda deploy` with enable_function_url makes a URL with AuthType NONE and grants both invoke
     actions to everyone.
     PREVENTION: Cargo.toml does not enable it; the URL is made by its own command, with AWS_IAM."""
-    assert "enable_function_url" not in cargo()["package"]["metadata"]["lambda"]["deploy"]
+    assert "enable_function_url" not in cargo_lambda()["deploy"]
 
 
 def test_security_a_panic_is_a_reply():
@@ -1030,7 +1165,7 @@ def test_security_a_panic_is_a_reply():
 
 
 def test_cargo_lambda_and_sam_deploy_the_same_function():
-    metadata = cargo()["package"]["metadata"]["lambda"]
+    metadata = cargo_lambda()
     function = only(of_type(template("template.yaml"), "AWS::Lambda::Function"))
     assert (metadata["deploy"]["memory"], metadata["deploy"]["timeout"]) == (function["MemorySize"], function["Timeout"])
     layer = source("template.yaml")["Resources"]["PolicyLayer"]["Properties"]

@@ -1,5 +1,5 @@
-# The function with Terraform, for those who have neither SAM nor cargo lambda. `make build` makes the zip, the policy directory
-# in it. What template.yaml has besides (alarms, dashboard, saved queries) is not here.
+# The function with Terraform, without SAM and without cargo lambda. `make build` makes the zip, with the policy directory in it.
+# The alarms, the dashboard and the saved queries of template.yaml are not here.
 
 terraform {
   required_version = ">= 1.5"
@@ -17,9 +17,15 @@ variable "function_name" {
 }
 
 variable "protected_roles" {
-  description = "Roles that the function may assume: ARNs, with one star at the end at most."
+  description = "Roles that the function may assume: at least one ARN, each with at most one star, at its end."
   type        = list(string)
-  default     = []
+
+  validation {
+    condition = length(var.protected_roles) > 0 && alltrue([
+      for arn in var.protected_roles : can(regex("^arn:aws[a-z-]*:iam::\\d{12}:role/[\\w+=,.@/-]{3,}\\*?$", arn))
+    ])
+    error_message = "Give at least one role ARN: a 12-digit account, three characters of a name, one star at most, at the end."
+  }
 }
 
 variable "settings" {
@@ -33,7 +39,7 @@ data "aws_partition" "current" {}
 data "aws_region" "current" {}
 
 locals {
-  # Spelt out, because the role is needed before the function.
+  # Written out, because the function needs the role first.
   function_arn = join(":", [
     "arn", data.aws_partition.current.partition, "lambda", data.aws_region.current.name,
     data.aws_caller_identity.current.account_id, "function", var.function_name,
@@ -62,31 +68,43 @@ resource "aws_iam_role_policy" "vend" {
   role = aws_iam_role.function.id
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = concat(
-      [
-        {
-          Sid      = "WriteOwnLog"
-          Effect   = "Allow"
-          Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
-          Resource = "${aws_cloudwatch_log_group.trail.arn}:*"
-        },
-        {
-          Sid      = "CountRequests"
-          Effect   = "Allow"
-          Action   = "dynamodb:UpdateItem"
-          Resource = aws_dynamodb_table.rate_limit.arn
-        },
-      ],
-      length(var.protected_roles) == 0 ? [] : [
-        {
-          Sid       = "AssumeProtectedRoles"
-          Effect    = "Allow"
-          Action    = ["sts:AssumeRole", "sts:SetSourceIdentity", "sts:TagSession"]
-          Resource  = var.protected_roles
-          Condition = { ArnEquals = { "lambda:SourceFunctionArn" = local.function_arn } }
-        },
-      ],
-    )
+    Statement = [
+      {
+        Sid      = "WriteOwnLog"
+        Effect   = "Allow"
+        Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+        Resource = "${aws_cloudwatch_log_group.trail.arn}:*"
+      },
+      {
+        Sid      = "CountRequests"
+        Effect   = "Allow"
+        Action   = "dynamodb:UpdateItem"
+        Resource = aws_dynamodb_table.rate_limit.arn
+      },
+      {
+        Sid       = "AssumeProtectedRoles"
+        Effect    = "Allow"
+        Action    = ["sts:AssumeRole", "sts:SetSourceIdentity", "sts:TagSession"]
+        Resource  = var.protected_roles
+        Condition = { ArnEquals = { "lambda:SourceFunctionArn" = local.function_arn } }
+      },
+      # These two statements are the fence; template.yaml says why the Allow above is not enough.
+      {
+        Sid    = "OnlyAsThisFunction"
+        Effect = "Deny"
+        Action = [
+          "dynamodb:*", "secretsmanager:*", "ssm:*", "sts:AssumeRole", "sts:SetSourceIdentity", "sts:TagSession",
+        ]
+        Resource  = "*"
+        Condition = { ArnNotEquals = { "lambda:SourceFunctionArn" = local.function_arn } }
+      },
+      {
+        Sid         = "OnlyProtectedRoles"
+        Effect      = "Deny"
+        Action      = ["sts:AssumeRole", "sts:SetSourceIdentity", "sts:TagSession"]
+        NotResource = var.protected_roles
+      },
+    ]
   })
 }
 
@@ -122,7 +140,8 @@ resource "aws_lambda_function_url" "sentinel" {
   authorization_type = "AWS_IAM"
 }
 
-# Both statements are needed, each held to the URL. Never grant lambda:InvokeFunction without its condition.
+# Callers need both statements; each has a condition that limits it to the URL. Never grant lambda:InvokeFunction without its
+# condition.
 resource "aws_iam_policy" "callers" {
   name = "${var.function_name}-callers"
   policy = jsonencode({

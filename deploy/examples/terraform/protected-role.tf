@@ -1,9 +1,10 @@
-# A protected role, as in deploy/protected-role.yaml. In another account, give it the ARN of the function's role there.
+# A protected role, as in deploy/protected-role.yaml. If the role is in another account than the function, write the ARN of the
+# function's role instead of the references.
 
 resource "aws_iam_role" "vended_development" {
   name                 = "vended-development"
   max_session_duration = 3600
-  # One statement for each action, because each knows its own condition keys. All three are checked for one AssumeRole.
+  # One statement for each action, because each has its own condition keys. AWS checks all three for one AssumeRole call.
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [

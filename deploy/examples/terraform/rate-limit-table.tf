@@ -1,4 +1,4 @@
-# The table that counts requests for all instances, and what encrypts it.
+# The table that counts requests for all instances, and the key that encrypts it.
 
 variable "rate_limit_table_key" {
   description = "aws-owned, aws-managed, or the ARN of a customer managed key: symmetric, and of this region."
@@ -32,7 +32,7 @@ resource "aws_dynamodb_table" "rate_limit" {
   }
 }
 
-# With a customer managed key, DynamoDB opens the table with kms:Decrypt in the function's name.
+# With a customer managed key, DynamoDB calls kms:Decrypt in the name of the function.
 resource "aws_iam_role_policy" "open_the_table" {
   count = local.table_has_customer_key ? 1 : 0
   name  = "open-the-table"

@@ -1,5 +1,5 @@
-# The secret with which the device management is asked. Its value is not here, because it would be in Terraform's state: put it
-# in with `aws secretsmanager put-secret-value`.
+# The secret that authenticates to the device management. Its value is not here, because it would be in Terraform's state: set it
+# with `aws secretsmanager put-secret-value`.
 
 variable "mdm_provider" {
   description = "jamf, intune or kandji; none for no device management."
@@ -14,7 +14,7 @@ variable "mdm_base_url" {
 
 locals {
   asks_mdm = var.mdm_provider != "none"
-  # Nothing is set to an empty value: the function would not start.
+  # No empty values: the function would not start.
   device_settings = local.asks_mdm ? merge(
     {
       SENTINEL_MDM_PROVIDER   = var.mdm_provider

@@ -52,7 +52,7 @@ fn policies() -> impl Strategy<Value = String> {
 
 fn caller(arn: &str) -> Caller {
     let named = NamedSessionRoles::default();
-    Caller::verified(&IamIdentity::of_arn(arn), None, &named).unwrap()
+    Caller::verified(&IamIdentity::of_arn(arn), None, named.of_function_in(None)).unwrap()
 }
 
 proptest! {
@@ -77,7 +77,7 @@ proptest! {
                 };
                 deciding.sort();
                 prop_assert_eq!(&evaluation.deciding, &deciding);
-                let allowed = whole.decision() == Decision::Allow && whole.diagnostics().errors().next().is_none();
+                let allowed = whole.decision() == cedar_policy::Decision::Allow && whole.diagnostics().errors().next().is_none();
                 prop_assert_eq!(evaluation.refusal.is_none(), allowed);
             }
         }

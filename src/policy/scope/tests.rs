@@ -50,7 +50,9 @@ fn problem(settings: ScopeSettings, words: &str) {
 fn caller(arn: &str, org: Option<&str>, ip: Option<&str>) -> Option<Caller> {
     let identity = IamIdentity { org: org.map(Into::into), ..IamIdentity::of_arn(arn) };
     let source_ip = ip.map(|ip| ip.parse().unwrap());
-    Caller::verified(&identity, source_ip, &NamedSessionRoles::default()).ok()
+    let named = NamedSessionRoles::default();
+    let named = named.of_function_in(Some("123456789012"));
+    Caller::verified(&identity, source_ip, named).ok()
 }
 
 fn alice() -> Caller {
@@ -105,8 +107,9 @@ fn tags_are_filled_and_those_of_every_session_come_first() {
     assert_eq!(session.transitive_tags, ["Owner", "SentinelProfile"]);
 }
 
-/// THREAT: credentials are stolen and used from elsewhere; or the policy that binds them widens what managed policies narrowed.
-/// PREVENTION: a Deny for every other address, added to what narrows the session; an Allow only where nothing else allows.
+/// THREAT: credentials are stolen and used from elsewhere; or the policy that binds them widens
+/// what managed policies narrowed. PREVENTION: a Deny for every other address, added to what
+/// narrows the session; an Allow only where nothing else allows.
 #[test]
 fn security_a_bound_session_works_only_from_the_callers_address() {
     let deny = json!({
@@ -137,9 +140,9 @@ fn security_a_bound_session_works_only_from_the_callers_address() {
     assert_eq!(scope(bound()).narrow(&nowhere), Err(Unscopable::Address));
 }
 
-/// THREAT: a caller without an attribute gets a policy or tag in which it is empty, such as `homes//*`; or one whose attribute STS
-/// does not take gets another one's tag.
-/// PREVENTION: such a caller is refused.
+/// THREAT: a caller without an attribute gets a policy or tag in which it is empty, such as
+/// `homes//*`; or one whose attribute STS does not take gets another one's tag. PREVENTION: such a
+/// caller is refused.
 #[test]
 fn security_a_caller_whom_a_template_does_not_fit_is_refused() {
     let bob = caller("arn:aws:iam::123456789012:user/b,o,b", None, None).unwrap();
@@ -262,7 +265,8 @@ fn unescaped(text: &str) -> String {
     text.replace("${*}", "*").replace("${?}", "?").replace("${$}", "$")
 }
 
-/// STS's own patterns, as in the aws-sdk-sts model: `[\p{L}\p{Z}\p{N}_.:/=+\-@]*` for tags, `[ -\xff]+` for policies.
+/// STS's own patterns, as in the aws-sdk-sts model: `[\p{L}\p{Z}\p{N}_.:/=+\-@]*` for tags,
+/// `[ -\xff]+` for policies.
 fn sts_takes(session: &SessionScope) {
     let tag = |text: &str| text.chars().all(|c| c.is_alphanumeric() || " _.:/=+-@".contains(c));
     assert!(session.tags.len() <= 50);
@@ -347,10 +351,10 @@ proptest! {
     // Most of what is tried does not load; these are enough that some hundreds do.
     #![proptest_config(ProptestConfig::with_cases(4_000))]
 
-    /// THREAT: an attribute of a caller, or an odd text in the catalogue, breaks out of the JSON of a session policy, acts as a
-    /// wildcard in it, or makes STS refuse the request for its form.
-    /// PREVENTION: it is refused when the profile is loaded or the caller asks; else it is in the policy as it is, escaped, in its
-    /// place, and STS takes it.
+    /// THREAT: an attribute of a caller, or an odd text in the catalogue, breaks out of the JSON of
+    /// a session policy, acts as a wildcard in it, or makes STS refuse the request for its form.
+    /// PREVENTION: it is refused when the profile is loaded or the caller asks; else it is in the
+    /// policy as it is, escaped, in its place, and STS takes it.
     #[test]
     fn security_nothing_alters_the_json_or_makes_sts_refuse_its_form(
         caller in callers(), resource in templates(), value in templates(), tag_value in tag_templates(), bound in any::<bool>(),

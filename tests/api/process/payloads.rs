@@ -34,7 +34,11 @@ async fn security_every_payload_gets_a_reply_and_an_audit_line() {
     let deep_member: Value = serde_json::from_str(&deep(100)).unwrap();
     let event = Call::get("/v1/credentials?profile=development").set("/deep", deep_member);
     let event = Value::from(event).to_string().replace(&deep(100), &deep(200));
-    assert_eq!(instance.invoke_with(event).await["statusCode"], 200, "nobody reads that member");
+    assert_eq!(
+        instance.invoke_with(event).await["statusCode"],
+        200,
+        "the function does not read that member"
+    );
     let [output, _] = instance.end();
     assert_eq!(
         output.lines().filter(|line| line.contains("\"type\":\"audit\"")).count(),

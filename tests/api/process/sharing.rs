@@ -21,7 +21,7 @@ async fn ask(instance: &mut Instance) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn five_requests_pass_over_two_instances_and_the_sixth_waits_as_told() {
+async fn five_requests_pass_over_two_instances_and_the_sixth_passes_after_its_retry_after() {
     let (sts, dynamo) = (FakeSts::start().await, Dynamo::start().await);
     let quota = [("SENTINEL_RATE_LIMIT_REQUESTS", "5"), ("SENTINEL_RATE_LIMIT_WINDOW", "20")];
     let mut one = instance(&sts, &dynamo, &quota).await;
@@ -39,11 +39,15 @@ async fn five_requests_pass_over_two_instances_and_the_sixth_waits_as_told() {
         ask(&mut one).await["headers"]["Retry-After"].as_str().unwrap().parse().unwrap();
     assert!((1..=4).contains(&wait), "one interval of four seconds at most: {wait}");
     tokio::time::sleep(Duration::from_secs(wait)).await;
-    assert_eq!(ask(&mut other).await["statusCode"], 200, "whoever waits as told is admitted");
+    assert_eq!(
+        ask(&mut other).await["statusCode"],
+        200,
+        "a caller that waits for the Retry-After is admitted"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_outage_is_bridged_with_warnings_and_resets_nobody() {
+async fn an_outage_of_the_table_warns_and_resets_no_quota() {
     let (sts, mut dynamo) = (FakeSts::start().await, Dynamo::start().await);
     let settings = [
         ("SENTINEL_RATE_LIMIT_REQUESTS", "10"),
@@ -58,7 +62,7 @@ async fn an_outage_is_bridged_with_warnings_and_resets_nobody() {
     }
     dynamo.stop();
     for _ in 0..4 {
-        assert_eq!(ask(&mut one).await["statusCode"], 200, "requests go on without the table");
+        assert_eq!(ask(&mut one).await["statusCode"], 200, "requests pass without the table");
     }
     dynamo.restart().await;
     tokio::time::sleep(Duration::from_millis(3_100)).await;
@@ -97,7 +101,7 @@ async fn an_outage_is_bridged_with_warnings_and_resets_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_table_that_cannot_be_used_is_told_at_the_start() {
+async fn an_unusable_table_is_an_error_in_the_log_at_the_start() {
     let (sts, dynamo) = (FakeSts::start().await, Dynamo::start().await);
     dynamo.fail(400, "ResourceNotFoundException");
     let mut instance = instance(&sts, &dynamo, &[]).await;

@@ -11,7 +11,7 @@ fn json_lines(text: &str) -> Vec<Value> {
 }
 
 #[test]
-fn a_bad_start_names_every_problem_once_and_serves_nothing() {
+fn a_start_with_bad_settings_names_every_problem_once_and_exits() {
     let output = program(&[
         ("SENTINEL_RATE_LIMIT_REQUESTS", "many"),
         ("SENTINEL_DEFAULT_DURATION", "60"),

@@ -12,7 +12,7 @@ const COMPUTERS: [(&str, bool, &str); 3] =
 pub(crate) struct FakeJamf(MockServer);
 
 impl FakeJamf {
-    /// One that believes this token.
+    /// A server that accepts this token.
     pub(crate) async fn believing(token: &str) -> Self {
         let jamf = Self(MockServer::start().await);
         jamf.believe(token).await;
@@ -23,7 +23,7 @@ impl FakeJamf {
         self.0.uri()
     }
 
-    /// From now on only this token is believed.
+    /// From now on only this token is accepted.
     pub(crate) async fn believe(&self, token: &str) {
         self.0.reset().await;
         let bearer = format!("Bearer {token}");
@@ -73,7 +73,7 @@ impl FakeJamf {
             .await;
     }
 
-    /// How often it has been asked since its last change.
+    /// The number of requests since the last change.
     pub(crate) async fn asked(&self) -> usize {
         self.0.received_requests().await.unwrap().len()
     }

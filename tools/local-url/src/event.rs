@@ -93,7 +93,8 @@ impl Verified<'_> {
         })
     }
 
-    /// Names in lower case, the values of a repeated header joined, and AWS's own `x-forwarded-for` over the caller's.
+    /// Names in lower case, the values of a repeated header joined, and AWS's own `x-forwarded-for`
+    /// over the caller's.
     fn headers(&self) -> BTreeMap<&str, String> {
         let mut headers = BTreeMap::new();
         for (name, value) in &self.request.headers {

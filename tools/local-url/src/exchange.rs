@@ -1,7 +1,8 @@
 //! One HTTP/1.1 request and its response on one connection, which then closes.
 //!
-//! Why not hyper's server: its feature `server` is off in the function. If it were on here, cargo would compile hyper, and the
-//! AWS SDK above it, once for the function and once more for this program.
+//! Why not hyper's server: its feature `server` is off in the function. If it were on here, cargo
+//! would compile hyper, and the AWS SDK above it, once for the function and once more for this
+//! program.
 
 use std::time::Duration;
 
@@ -140,7 +141,8 @@ where
     }
     stream.write_all(&bytes).await?;
     stream.shutdown().await?;
-    // To close while the client still sends would reset the connection, and the client might lose the response.
+    // To close while the client still sends would reset the connection, and the client might lose
+    // the response.
     let _ = timeout(CLOSE_TIMEOUT, copy(stream, &mut sink())).await;
     Ok(())
 }

@@ -23,7 +23,8 @@ use crate::start::StartLog;
 /// `cargo lambda watch` takes the request id of an invocation from this header.
 const REQUEST_ID: &str = "lambda-runtime-aws-request-id";
 
-/// How long an answer may take: longer than the function's own time-out, so that a restart in between is waited for.
+/// How long an answer may take: longer than the function's own time-out, so that a restart in
+/// between is waited for.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// How often the log is read while an answer is awaited.
@@ -72,7 +73,8 @@ struct ProxyResponse {
 }
 
 impl Function {
-    /// The function that is invoked by a POST to `invoke_url`, and reports in `start` why it does not run.
+    /// The function that is invoked by a POST to `invoke_url`, and reports in `start` why it does
+    /// not run.
     pub(crate) fn new(invoke_url: Uri, start: StartLog) -> Self {
         let client = Client::builder(TokioExecutor::new()).build_http();
         Self { client, invoke_url, start: Arc::new(start) }
@@ -99,8 +101,8 @@ impl Function {
 
     /// Sends an invocation and waits for its answer, but only while the function may still run.
     ///
-    /// An invocation of a function that does not run is not sent: it would be kept, and decided once the function runs
-    /// again, for a caller who has long been answered.
+    /// An invocation of a function that does not run is not sent: it would be kept, and decided
+    /// once the function runs again, for a caller who has long been answered.
     async fn answer(
         &self,
         request: Request<Full<Bytes>>,

@@ -1,8 +1,9 @@
 //! A Lambda Function URL with `AuthType: AWS_IAM`, on this machine.
 //!
-//! The `SigV4` signature of each request is verified against the keys of a local file. A request that verifies becomes the
-//! payload-2.0 event AWS would send; the function is invoked with it, and its answer becomes the HTTP response. A
-//! request that does not verify is a 403 and never reaches the function.
+//! The `SigV4` signature of each request is verified against the keys of a local file. A request
+//! that verifies becomes the payload-2.0 event AWS would send; the function is invoked with it, and
+//! its answer becomes the HTTP response. A request that does not verify is a 403 and never reaches
+//! the function.
 //!
 //! Settings, all from the environment:
 //!

@@ -1,9 +1,11 @@
 //! Verification of AWS Signature Version 4 in the `Authorization` header.
 //!
-//! The request is signed again with the secret we know, over exactly the headers its caller signed, and the two
-//! signatures are compared in constant time. Nothing of a request may be believed before [`verify`] returned its signer.
+//! The request is signed again with the secret we know, over exactly the headers its caller signed,
+//! and the two signatures are compared in constant time. Nothing of a request may be believed
+//! before [`verify`] returned its signer.
 //!
-//! Rules: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>
+//! Rules:
+//! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>
 
 use std::time::{Duration, SystemTime};
 
@@ -23,7 +25,8 @@ const CLOCK_SKEW: Duration = Duration::from_mins(5);
 const DATE: &str = "x-amz-date";
 const TOKEN: &str = "x-amz-security-token";
 
-/// Why a request is not believed. For this server's log: the caller learns only that it is forbidden.
+/// Why a request is not believed. For this server's log: the caller learns only that it is
+/// forbidden.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub(crate) enum Refusal {
     #[error(
@@ -47,8 +50,9 @@ pub(crate) enum Refusal {
     #[error("the signature is not that of this request")]
     WrongSignature,
     #[error(
-        "the signature is not that of this request. Its query is not in alphabetical order: AWS sorts the query, and some \
-         clients sign it unsorted (curl 7.88 does). Send the parameters in alphabetical order"
+        "the signature is not that of this request. Its query is not in alphabetical order: AWS \
+         sorts the query, and some clients sign it unsorted (curl 7.88 does). Send the parameters \
+         in alphabetical order"
     )]
     UnsortedQuery,
 }
@@ -168,7 +172,8 @@ fn check_token(
     if same(expected, presented) { Ok(()) } else { Err(Refusal::WrongToken) }
 }
 
-/// The signature this request would have if `signer` signed it; `None` if it cannot be signed at all.
+/// The signature this request would have if `signer` signed it; `None` if it cannot be signed at
+/// all.
 fn signature(
     request: &Parts,
     body: &[u8],

@@ -1,7 +1,8 @@
 //! What the function's log reports about its start.
 //!
-//! `cargo lambda watch` keeps invocations of a function that does not run, and answers none of them. Only its log says why:
-//! the function's own line, cargo's errors, or its own line that the process has ended.
+//! `cargo lambda watch` keeps invocations of a function that does not run, and answers none of
+//! them. Only its log says why: the function's own line, cargo's errors, or its own line that the
+//! process has ended.
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
@@ -47,7 +48,8 @@ impl StartLog {
         Self { path, read: Mutex::default() }
     }
 
-    /// Why the function does not run; `None` if it runs, if it is being built, or if the log cannot be read.
+    /// Why the function does not run; `None` if it runs, if it is being built, or if the log cannot
+    /// be read.
     pub(crate) fn failure(&self) -> Option<String> {
         let mut reading = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         if let Ok(added) = reading.read_on(&self.path) {

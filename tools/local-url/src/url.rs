@@ -86,7 +86,8 @@ impl FunctionUrl {
         let verified =
             Verified { request: &request, body: &body, signer, source_ip, request_id, received_at };
         self.function.invoke(&verified.event(), request_id).await.map_err(|error| {
-            // AWS says no more than this. Here the caller is the developer, who has to know the reason.
+            // AWS says no more than this. Here the caller is the developer, who has to know the
+            // reason.
             let message = match &error {
                 FunctionError::DoesNotStart(_) => error.to_string(),
                 _ => "Internal Server Error".to_owned(),

@@ -3,6 +3,7 @@
 //! ```toml
 //! named_session_roles = "AWSReservedSSO_*"   # as the function has them; these are the defaults
 //! default_duration = 900
+//! account = "123456789012"                   # the function's own; by default that of each caller
 //!
 //! [[test]]
 //! name = "operators get production on a working day"
@@ -35,6 +36,9 @@ use time::format_description::well_known::Rfc3339;
 pub(crate) struct Expectations {
     #[serde(default)]
     named_session_roles: Option<String>,
+    /// The function's own account.
+    #[serde(default)]
+    account: Option<String>,
     #[serde(default)]
     default_duration: Option<u32>,
     #[serde(default, rename = "test")]
@@ -115,7 +119,9 @@ impl Expectations {
     pub(crate) fn run(&self, policy: &Policy) -> impl Iterator<Item = (&str, Check)> {
         let roles = self.roles();
         self.tests.iter().map(move |test| {
-            let result = test.decide(policy, &roles).and_then(|decision| test.compare(decision));
+            let result = test
+                .decide(policy, &roles, self.account.as_deref())
+                .and_then(|decision| test.compare(decision));
             (test.name.as_str(), result.map_or_else(Check::Failed, |()| Check::Passed))
         })
     }
@@ -135,7 +141,12 @@ impl Expectations {
 }
 
 impl Expectation {
-    fn decide(&self, policy: &Policy, roles: &NamedSessionRoles) -> Result<Decision, String> {
+    fn decide(
+        &self,
+        policy: &Policy,
+        roles: &NamedSessionRoles,
+        account: Option<&str>,
+    ) -> Result<Decision, String> {
         let duration = match self.duration {
             Some(seconds) => Some(
                 SessionDuration::from_seconds(seconds)
@@ -149,15 +160,18 @@ impl Expectation {
         let now = self.now.as_ref().map_or(Ok(MONDAY_NOON), moment)?;
         let request = VendRequest { profile, duration, device: None };
         let id = RequestId::new("00000000-0000-0000-0000-000000000000");
-        Ok(policy.decide(&self.caller(roles)?, &request, device.as_ref(), &id, now).0)
+        Ok(policy.decide(&self.caller(roles, account)?, &request, device.as_ref(), &id, now).0)
     }
 
-    fn caller(&self, roles: &NamedSessionRoles) -> Result<Caller, String> {
+    fn caller(&self, roles: &NamedSessionRoles, account: Option<&str>) -> Result<Caller, String> {
         let source_ip = self.source_ip.as_deref().map(str::parse::<IpAddr>).transpose();
         let source_ip = source_ip.map_err(|_| "source_ip is not an address")?;
         let org = self.org.as_deref().map(Into::into);
         let identity = IamIdentity { org, ..IamIdentity::of_arn(&self.caller) };
-        Caller::verified(&identity, source_ip, roles).map_err(|error| format!("caller: {error}"))
+        // Without an account of its own, the function counts as being in the caller's.
+        let own = account.or_else(|| self.caller.split(':').nth(4));
+        let named = roles.of_function_in(own);
+        Caller::verified(&identity, source_ip, named).map_err(|error| format!("caller: {error}"))
     }
 
     fn compare(&self, decision: Decision) -> Result<(), String> {
@@ -170,7 +184,7 @@ impl Expectation {
             }
             (Ok(grant), Outcome::Allow) => self.compare_grant(&grant)?,
             (Err(denial), Outcome::Deny) => {
-                same("reason", self.reason.as_deref(), &denial.public_message().into_owned())?
+                same("reason", self.reason.as_deref(), &denial.public_message().into_owned())?;
             }
         }
         same("rules", self.rules.as_ref(), &rules)

@@ -1,4 +1,5 @@
-//! The worked examples of `docs/policy.md`: each loads without a warning and does what its own expectations say.
+//! The worked examples of `docs/policy.md`: each loads without a warning and does what its own
+//! expectations say.
 
 use super::*;
 use crate::expectations::Outcome;
@@ -64,7 +65,7 @@ fn each_worked_example_does_what_it_says() {
 fn an_expectation_that_is_not_met_says_why() {
     let profiles = "[a]\nrole_arn = \"arn:aws:iam::123456789012:role/a\"".to_owned();
     let permit = "@id(\"p\") permit (principal, action, resource);".to_owned();
-    let text = BundleFiles::from_parameters([
+    let files = BundleFiles::from_parameters([
         ("profiles".to_owned(), profiles),
         ("policies/x".to_owned(), permit),
     ])
@@ -72,7 +73,7 @@ fn an_expectation_that_is_not_met_says_why() {
     let verdict = |lines: &str| {
         let test = format!("[[test]]\nname = \"t\"\nprofile = \"a\"\n{lines}");
         let expectations = Expectations::parse(&test).unwrap();
-        let policy = Policy::load(&text, &expectations.options()).unwrap();
+        let policy = Policy::load(&files, &expectations.options()).unwrap();
         expectations.run(&policy).next().unwrap().1
     };
     let by =

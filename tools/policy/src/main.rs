@@ -1,9 +1,11 @@
-//! A policy bundle, checked with the code that the function itself loads and decides with; nothing leaves this machine.
+//! A policy bundle, checked with the code that the function itself loads and decides with; nothing
+//! leaves this machine.
 //!
-//! - `policy check DIRECTORY` tells every problem with its file, line and column, and runs the expectations in the directory's
-//!   `tests.toml`, which says of callers, profiles and circumstances what is to be decided.
-//! - `policy parameters DIRECTORY PATH` checks both, and prints the bundle as the parameters that hold it below PATH in Parameter
-//!   Store: a JSON object of names, without the path, and texts.
+//! - `policy check DIRECTORY` tells every problem with its file, line and column, and runs the
+//!   expectations in the directory's `tests.toml`, which says of callers, profiles and
+//!   circumstances what is to be decided.
+//! - `policy parameters DIRECTORY PATH` checks both, and prints the bundle as the parameters that
+//!   hold it below PATH in Parameter Store: a JSON object of names, without the path, and texts.
 //!
 //! `make policy-check` and `make policy-push` run it. It ends with 1 if anything is wrong.
 

@@ -1,14 +1,18 @@
-//! What the limiter does over many instances, skewed clocks and an unreliable table, in simulated hours.
+//! What the limiter does over many instances, skewed clocks and an unreliable table, in simulated
+//! hours.
 //!
-//! The limiter is the real one; simulated are the table (a map that applies the same conditions), the clocks and the callers.
-//! Nothing sleeps, and the seed makes every run the same: `make simulate`.
+//! The limiter is the real one; simulated are the table (a map that applies the same conditions),
+//! the clocks and the callers. Nothing sleeps, and the seed makes every run the same:
+//! `make simulate`.
 //!
-//! It is run twice: once every request reaches any instance, which is the worst case for what instances can know by themselves;
-//! once each principal's requests reach eight of them, as a platform does that reuses warm instances.
+//! It is run twice: once every request reaches any instance, which is the worst case for what
+//! instances can know by themselves; once each principal's requests reach eight of them, as a
+//! platform does that reuses warm instances.
 //!
-//! A bucket that knows the true time judges each principal, anew in each phase. *Most over* is how many requests more than
-//! `burst + elapsed / interval` any principal was ever admitted; *least of its due* how much of `elapsed / interval` the worst
-//! served of those who asked for more than that got.
+//! A bucket that knows the true time judges each principal, anew in each phase. *Most over* is how
+//! many requests more than `burst + elapsed / interval` any principal was ever admitted; *least of
+//! its due* how much of `elapsed / interval` the worst served of those who asked for more than that
+//! got.
 
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a program for the terminal")]
 #![expect(clippy::cast_precision_loss, reason = "ratios for people")]
@@ -200,7 +204,8 @@ impl Simulation {
     }
 }
 
-/// Most callers are far below the quota, some near it, and one in a hundred floods with ten times its quota.
+/// Most callers are far below the quota, some near it, and one in a hundred floods with ten times
+/// its quota.
 fn rate(index: usize) -> u64 {
     match index % 100 {
         0 => 10_000,
@@ -212,8 +217,12 @@ fn rate(index: usize) -> u64 {
 fn limiter(table: SimulatedTable) -> RateLimiter<SimulatedTable> {
     let whole = |number| NonZeroU32::new(number).unwrap();
     let limit = Limit::Quota(Quota::new(whole(REQUESTS), whole(60), whole(REQUESTS)));
-    let limits =
-        Limits { vend: limit, read: limit, memory_max_keys: NonZeroUsize::new(2_000).unwrap() };
+    let limits = Limits {
+        vend: limit,
+        explain: limit,
+        read: limit,
+        memory_max_keys: NonZeroUsize::new(2_000).unwrap(),
+    };
     let breaker =
         BreakerSettings { failure_threshold: 5, reset_seconds: 30, half_open_requests: 3 };
     let settings = SharedSettings {
@@ -227,7 +236,10 @@ fn limiter(table: SimulatedTable) -> RateLimiter<SimulatedTable> {
 fn principal(index: usize) -> Principal {
     let arn = format!("arn:aws:iam::123456789012:user/caller-{index}");
     let named = NamedSessionRoles::default();
-    Caller::verified(&IamIdentity::of_arn(&arn), None, &named).unwrap().principal().clone()
+    Caller::verified(&IamIdentity::of_arn(&arn), None, named.of_function_in(None))
+        .unwrap()
+        .principal()
+        .clone()
 }
 
 fn at(micros: u64) -> UtcDateTime {

@@ -1,4 +1,5 @@
-//! The signatures were made by botocore and curl, so the verification is held to another implementation than its own.
+//! The signatures were made by botocore and curl, so the verification is held to another
+//! implementation than its own.
 
 use hyper::Request;
 
