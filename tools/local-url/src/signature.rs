@@ -50,8 +50,9 @@ pub(crate) enum Refusal {
     #[error("the signature is not that of this request")]
     WrongSignature,
     #[error(
-        "the signature is not that of this request. Its query is not in alphabetical order: AWS sorts the query, and some \
-         clients sign it unsorted (curl 7.88 does). Send the parameters in alphabetical order"
+        "the signature is not that of this request. Its query is not in alphabetical order: AWS \
+         sorts the query, and some clients sign it unsorted (curl 7.88 does). Send the parameters \
+         in alphabetical order"
     )]
     UnsortedQuery,
 }
