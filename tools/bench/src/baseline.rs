@@ -13,7 +13,8 @@ use std::path::PathBuf;
 const TOLERANCE: f64 = 1.05;
 const FURTHER_REQUESTS: u64 = 100;
 
-/// For each variant of the function, its instructions divided by those of the bare program, both without TLS.
+/// For each variant of the function, its instructions divided by those of the bare program without TLS. (With TLS, the bare
+/// program collects entropy, and no two counts are the same.)
 #[derive(Debug, Serialize, Deserialize)]
 struct Baseline(BTreeMap<String, Ratios>);
 
@@ -21,20 +22,26 @@ struct Baseline(BTreeMap<String, Ratios>);
 struct Ratios {
     start_to_first_reply: f64,
     further_request: f64,
+    tls_start_to_first_reply: f64,
+    tls_further_request: f64,
 }
 
 impl Ratios {
-    fn of(function: Instructions, bare: Instructions) -> Self {
+    fn of(plain: Instructions, tls: Instructions, bare: Instructions) -> Self {
         Self {
-            start_to_first_reply: rounded(function.start / bare.start),
-            further_request: rounded(function.request / bare.request),
+            start_to_first_reply: rounded(plain.start / bare.start),
+            further_request: rounded(plain.request / bare.request),
+            tls_start_to_first_reply: rounded(tls.start / bare.start),
+            tls_further_request: rounded(tls.request / bare.request),
         }
     }
 
-    fn named(self) -> [(&'static str, f64); 2] {
+    fn named(self) -> [(&'static str, f64); 4] {
         [
             ("start to first reply", self.start_to_first_reply),
             ("further request", self.further_request),
+            ("start to first reply, TLS", self.tls_start_to_first_reply),
+            ("further request, TLS", self.tls_further_request),
         ]
     }
 }
@@ -53,7 +60,10 @@ pub(crate) fn record(results: &Results, paths: &Paths) -> Result<()> {
     let bare = bare.ok_or("no instructions were counted: install valgrind to record a baseline")?;
     let functions = results.programs.iter().filter(|program| program.name.starts_with("function"));
     let ratios = functions.filter_map(|program| {
-        Some((program.name.to_owned(), Ratios::of(program.plain.instructions?, bare)))
+        Some((
+            program.name.to_owned(),
+            Ratios::of(program.plain.instructions?, program.tls.instructions?, bare),
+        ))
     });
     let text = serde_json::to_string_pretty(&Baseline(ratios.collect()))?;
     Ok(fs::write(path(paths), text + "\n")?)
@@ -76,8 +86,9 @@ pub(crate) async fn check(paths: &Paths) -> Result<()> {
     for (name, committed) in baseline.0 {
         let program = programs.iter().find(|program| program.name == name);
         let program = program.ok_or_else(|| format!("no program {name}"))?;
-        let counted = bench.instructions(program, &bench.plain, FURTHER_REQUESTS).await?;
-        let ratios = Ratios::of(counted, bare).named();
+        let plain = bench.instructions(program, &bench.plain, FURTHER_REQUESTS).await?;
+        let tls = bench.instructions(program, &bench.tls, FURTHER_REQUESTS).await?;
+        let ratios = Ratios::of(plain, tls, bare).named();
         for ((what, was), (_, is)) in committed.named().into_iter().zip(ratios) {
             say(&format!("{name}, {what}: {is:.3} times the bare program; committed {was:.3}"));
             if is > was * TOLERANCE {

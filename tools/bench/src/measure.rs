@@ -82,6 +82,7 @@ impl Bench {
         self.output.join(format!("{}.log", program.name))
     }
 
+    /// Variables in `more` replace those of the program; an empty one removes it.
     async fn start(
         &self,
         program: &Program,
@@ -91,8 +92,9 @@ impl Bench {
     ) -> Result<Instance> {
         let command = [before, &program.command].concat();
         let mut variables = program.settings.variables(upstreams, &self.authority);
-        variables
-            .extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        variables.retain(|(name, _)| !more.iter().any(|(other, _)| name == other));
+        let more = more.iter().filter(|(_, value)| !value.is_empty());
+        variables.extend(more.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         Instance::start(&command, &variables, &program.directory, &self.log(program)).await
     }
 
@@ -192,18 +194,30 @@ impl Bench {
         upstreams: &Upstreams,
         more: u64,
     ) -> Result<Instructions> {
-        let start = self.callgrind(program, upstreams, 1).await?;
-        let all = self.callgrind(program, upstreams, 1 + more).await?;
+        let start = self.callgrind(program, upstreams, 1, &[]).await?;
+        let all = self.callgrind(program, upstreams, 1 + more, &[]).await?;
         Ok(Instructions { start, request: (all - start) / number(more) })
     }
 
-    async fn callgrind(&self, program: &Program, upstreams: &Upstreams, count: u64) -> Result<f64> {
+    /// Millions of instructions from the start to the first reply, without TLS, where the program reads the root certificates of
+    /// this machine instead of the bench's.
+    pub(crate) async fn with_machine_roots(&self, program: &Program) -> Result<f64> {
+        self.callgrind(program, &self.plain, 1, &[("SSL_CERT_FILE", "")]).await
+    }
+
+    async fn callgrind(
+        &self,
+        program: &Program,
+        upstreams: &Upstreams,
+        count: u64,
+        more: &[(&str, &str)],
+    ) -> Result<f64> {
         let scheme = if upstreams.uses_tls() { "tls" } else { "plain" };
         let profile = self.output.join(format!("{}-{scheme}-{count}.callgrind", program.name));
         let _ = fs::remove_file(&profile);
         let file = format!("--callgrind-out-file={}", profile.display());
         let valgrind = ["valgrind", "--tool=callgrind", &file].map(str::to_owned);
-        let mut instance = self.start(program, upstreams, &valgrind, &[]).await?;
+        let mut instance = self.start(program, upstreams, &valgrind, more).await?;
         let before = upstreams.counts();
         instance.drive(count, 1, |number| program.events.event(number)).await?;
         let calls = upstreams.counts().since(&before).calls;

@@ -50,6 +50,8 @@ pub(crate) struct Measured {
     pub(crate) label: &'static str,
     pub(crate) name: &'static str,
     pub(crate) zip_mb: f64,
+    /// Millions, from the start to the first reply, with the root certificates of this machine; absent without valgrind.
+    pub(crate) machine_roots: Option<f64>,
     pub(crate) tls: Side,
     pub(crate) plain: Side,
 }
@@ -147,15 +149,16 @@ impl Run<'_> {
     async fn programs(&self, programs: &[Program]) -> Result<Vec<Measured>> {
         let tls = self.side(programs, &self.bench.tls).await?;
         let plain = self.side(programs, &self.bench.plain).await?;
-        let sides = tls.into_iter().zip(plain);
-        programs
-            .iter()
-            .zip(sides)
-            .map(|(program, (tls, plain))| {
-                let zip_mb = zip_mb(&program.zipped)?;
-                Ok(Measured { label: program.label, name: program.name, zip_mb, tls, plain })
-            })
-            .collect()
+        let mut all = Vec::new();
+        for (program, (tls, plain)) in programs.iter().zip(tls.into_iter().zip(plain)) {
+            let machine_roots = match self.valgrind {
+                true => Some(self.bench.with_machine_roots(program).await?),
+                false => None,
+            };
+            let (label, name, zip_mb) = (program.label, program.name, zip_mb(&program.zipped)?);
+            all.push(Measured { label, name, zip_mb, machine_roots, tls, plain });
+        }
+        Ok(all)
     }
 
     /// Cold starts take turns, so that a busy moment of the machine meets all programs.
