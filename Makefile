@@ -19,6 +19,8 @@ export REQUEST ?=
 export ROLES ?=
 export YES ?=
 FUZZ_SECONDS ?= 60
+FUNCTION ?=
+BENCH_OPTIONS ?=
 
 CARGO_AUDIT := 0.22.2
 CARGO_DENY := 0.20.2
@@ -49,6 +51,8 @@ help:
 	@echo '                     revoke, unrevoke: whose sessions, of which roles; YES=1 does not ask'
 	@echo '  POLICY=policy      policy-check, policy-push: the directory of the bundle'
 	@echo '  PARAMETER=/a/path  policy-push: the path, as in SENTINEL_POLICY_PARAMETER; KEY=alias/... encrypts it'
+	@echo '  FUNCTION=file      bench-start, bench-check: another build of the function'
+	@echo '  BENCH_OPTIONS=     bench-start: see docs/performance.md'
 	@echo '  FUZZ_SECONDS=60    fuzz: seconds for each fuzz target'
 	@echo '  EVENT=NAME         invoke: the event tests/events/NAME.json'
 	@echo '  URL=https://...    limits: a deployed Function URL; needs AWS credentials in the environment'
@@ -94,6 +98,24 @@ simulate: cargo ## Simulate hours of the limiter, with 500 instances and 10 000 
 bench: cargo ## Run the benches, each beside something to compare with
 	cargo bench --locked --bench '*'
 
+# The comparison programs are a workspace of their own and have the settings of the SDK: with the entropy source that this
+# repository turns off, for one (see .cargo/config.toml).
+BENCH_BUILT := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
+BENCH_OTHERS := $(BENCH_BUILT)/bench
+BENCH_BUILD := --locked --manifest-path tools/bench/Cargo.toml --target-dir $(BENCH_OTHERS)
+BENCH_PROGRAMS = --function $(or $(FUNCTION),$(BENCH_BUILT)/release/sentinel-tvm) --others $(BENCH_OTHERS)/release \
+	--output $(BENCH_OTHERS)/output
+
+.PHONY: bench-start
+bench-start: bench-programs .venv/bench/bin/.installed ## Measure start, requests, memory and cost beside other programs
+	cargo run $(BENCH_BUILD) --profile harness -- start $(BENCH_PROGRAMS) --python .venv/bench/bin/python $(BENCH_OPTIONS)
+
+.PHONY: bench-programs
+bench-programs: cargo
+	$(if $(FUNCTION),,cargo build --locked --release)
+	AWS_LC_SYS_NO_JITTER_ENTROPY=0 cargo build $(BENCH_BUILD) --release --package bare
+	cargo build $(BENCH_BUILD) --release --package empty
+
 ##@ Checks and tests
 
 .PHONY: check
@@ -122,6 +144,16 @@ cargo-test: cargo
 .PHONY: policy-check
 policy-check: cargo ## Check that the policy loads, and decides as its tests.toml expects
 	$(POLICY_CHECK) "$$POLICY"
+
+# Instructions, never time: they are the same on a busy machine.
+.PHONY: bench-check
+ifneq ($(shell command -v valgrind),)
+bench-check: bench-programs ## Check that instructions grew by 5 % at most; skipped without valgrind
+	cargo run $(BENCH_BUILD) --profile harness -- check $(BENCH_PROGRAMS)
+else
+bench-check: ## Check that instructions grew by 5 % at most; skipped without valgrind
+	@echo 'SKIPPED bench-check: valgrind is not installed, so instructions cannot be counted (Debian: apt-get install valgrind).'
+endif
 
 .PHONY: deny
 deny: cargo-deny ## Check licences, bans and sources of all dependencies
