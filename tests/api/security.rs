@@ -237,3 +237,21 @@ async fn a_rule_that_fails_to_evaluate_refuses_the_request() {
     let answer = Api::start().await.send(call).await;
     assert_eq!(answer.outcome(), (403, "POLICY_DENY".to_owned()));
 }
+
+/// THREAT: a name that occurs twice makes two readers of the event disagree: about who calls, or
+/// about which header counts.
+/// PREVENTION: such an event has no members, and so no identity.
+#[tokio::test]
+async fn security_an_event_with_a_repeated_name_is_refused() {
+    let api = Api::start().await;
+    let event = serde_json::Value::from(Call::event("function-url-identity-center")).to_string();
+    for (member, twice) in [
+        ("\"iam\":{", "\"iam\":{\"userArn\":\"arn:aws:iam::123456789012:user/mallory\","),
+        ("\"requestContext\":{", "\"requestContext\":{\"http\":{},"),
+        ("\"headers\":{", "\"headers\":{\"host\":\"x\","),
+        ("\"version\":", "\"version\":\"1.0\",\"version\":"),
+    ] {
+        let event = event.replacen(member, twice, 1);
+        assert_eq!(api.send_text(&event).await.outcome(), (403, "IAM_AUTH_REQUIRED".to_owned()));
+    }
+}
