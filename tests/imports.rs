@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The top modules in the documented order: a module may import only those that stand after its own line. Modules on one line
-/// do not import each other.
+/// The top modules in the documented order: a module may import only those that stand after its own
+/// line. Modules on one line do not import each other.
 const LAYERS: [&[&str]; 19] = [
     &["app"],
     &["response", "audit"],
@@ -136,8 +136,8 @@ fn identifier(text: &str) -> String {
     text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
 }
 
-/// The modules of the same top module that a submodule imports with `super::`. A parent may import its children; children
-/// import each other, and their parent's own types are not tracked.
+/// The modules of the same top module that a submodule imports with `super::`. A parent may import
+/// its children; children import each other, and their parent's own types are not tracked.
 fn siblings(module: &str, text: &str) -> impl Iterator<Item = String> {
     let parent = module.rsplit_once("::").map(|(parent, _)| parent.to_owned());
     let code = code(text);

@@ -1,4 +1,5 @@
-//! Arbitrary text as the caller's ARN. It is refused, or the principal is the ARN without the part that the caller can choose.
+//! Arbitrary text as the caller's ARN. It is refused, or the principal is the ARN without the part
+//! that the caller can choose.
 //!
 //! An optional first line lists the roles whose session names identify people.
 

@@ -1,4 +1,5 @@
-//! Arbitrary bytes as an invocation's payload. Reading never fails, and every value that it returns is valid.
+//! Arbitrary bytes as an invocation's payload. Reading never fails, and every value that it returns
+//! is valid.
 
 #![no_main]
 

@@ -1,4 +1,5 @@
-//! Arbitrary text as `profiles.toml` and, after a line of `---`, as a policy file: the bundle is rejected, or it decides.
+//! Arbitrary text as `profiles.toml` and, after a line of `---`, as a policy file: the bundle is
+//! rejected, or it decides.
 
 #![no_main]
 

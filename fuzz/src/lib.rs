@@ -113,7 +113,8 @@ pub fn are_session_policies(inline: Option<&str>, arns: &[String]) -> bool {
         })
 }
 
-/// Whether the function accepts the text as the value of a tag. STS would accept letters and digits of any script.
+/// Whether the function accepts the text as the value of a tag. STS would accept letters and digits
+/// of any script.
 #[must_use]
 pub fn is_tag_value(text: &str) -> bool {
     text.len() <= 256 && is_tag_text(text)
