@@ -7,11 +7,17 @@ SHELL := bash
 
 PYTHON ?= python3
 ARCH ?= arm64
+ARCH_GIVEN := $(if $(filter file,$(origin ARCH)),,given)
 EVENT ?= function-url-identity-center
 ROLE_ARN ?=
 export POLICY ?= policy
 export PARAMETER ?=
 export KEY ?=
+export WHO ?=
+export BEFORE ?=
+export REQUEST ?=
+export ROLES ?=
+export YES ?=
 FUZZ_SECONDS ?= 60
 
 CARGO_AUDIT := 0.22.2
@@ -21,11 +27,13 @@ CLIENT := .venv/client/bin
 EMULATOR := .venv/emulator/bin
 LOCK := .venv/lock/bin
 SCAN := .venv/scan/bin
+AWS_CLI := .venv/aws/bin
 TEMPLATES := .venv/templates/bin
 SIMULATOR := .venv/iam/node_modules/.installed
 LOCAL_STACK := cargo $(CLIENT)/.installed $(EMULATOR)/.installed
 # With this PATH cargo finds cargo-lambda, cargo-lambda finds zig, and sam finds both.
 WITH_TOOLS := PATH="$(CURDIR)/$(CLIENT):$$PATH"
+POLICY_CHECK := cargo run --quiet --locked --package policy -- check
 LAMBDA_BUILD := $(WITH_TOOLS) cargo lambda build --locked --release $(if $(filter arm64,$(ARCH)),--arm64,--x86-64)
 
 .PHONY: help
@@ -37,6 +45,8 @@ help:
 	@echo '  PYTHON=python3     every target that needs .venv: the Python that creates it, 3.11 or newer'
 	@echo '  ARCH=arm64         build, deploy, deploy-sam: processor of the function, arm64 or x86_64'
 	@echo '  ROLE_ARN=          deploy: the execution role; required the first time'
+	@echo '  WHO=sentinel-NAME BEFORE=now+5m, or REQUEST=ID; ROLES="a b"; YES=1'
+	@echo '                     revoke, unrevoke: whose sessions, of which roles; YES=1 does not ask'
 	@echo '  POLICY=policy      policy-check, policy-push: the directory of the bundle'
 	@echo '  PARAMETER=/a/path  policy-push: the path, as in SENTINEL_POLICY_PARAMETER; KEY=alias/... encrypts it'
 	@echo '  FUZZ_SECONDS=60    fuzz: seconds for each fuzz target'
@@ -111,7 +121,7 @@ cargo-test: cargo
 
 .PHONY: policy-check
 policy-check: cargo ## Check that the policy loads, and decides as its tests.toml expects
-	cargo run --quiet --locked --package policy -- check "$$POLICY"
+	$(POLICY_CHECK) "$$POLICY"
 
 .PHONY: deny
 deny: cargo-deny ## Check licences, bans and sources of all dependencies
@@ -155,7 +165,7 @@ iam: $(TEMPLATES)/.installed $(SIMULATOR) ## Evaluate the IAM documents in a pol
 	$(TEMPLATES)/python -m pytest tests/iam
 
 .PHONY: e2e
-e2e: $(LOCAL_STACK) ## Test with real AWS clients against a separate local stack
+e2e: $(LOCAL_STACK) $(AWS_CLI)/.installed ## Test with real AWS clients against a separate local stack
 	$(CLIENT)/python -m pytest tests/e2e
 
 # Without a sanitizer, cargo-fuzz works with the pinned stable compiler. A sanitizer would watch `unsafe`, which is forbidden here.
@@ -189,22 +199,39 @@ build: cargo $(CLIENT)/.installed ## Build the deployable zip, with the policy d
 	$(LAMBDA_BUILD) --output-format zip
 	@echo 'built target/lambda/sentinel-tvm/bootstrap.zip for $(ARCH)'
 
+# Both targets look at the account and the policy before they build, because a build takes minutes.
 .PHONY: deploy
-deploy: cargo $(CLIENT)/.installed ## Build, deploy with cargo lambda, and make the Function URL
-	$(LAMBDA_BUILD)
-	$(WITH_TOOLS) cargo lambda deploy $(if $(ROLE_ARN),--iam-role $(ROLE_ARN)) sentinel-tvm
+deploy: cargo $(CLIENT)/.installed ## Check, build, deploy with cargo lambda, and make the Function URL
+	@region=$$($(CLIENT)/python scripts/deploy_check.py cargo-lambda sentinel-tvm $(ROLE_ARN)); \
+	export AWS_REGION="$$region" AWS_DEFAULT_REGION="$$region"; set -x; \
+	$(POLICY_CHECK) policy; \
+	$(LAMBDA_BUILD); \
+	$(WITH_TOOLS) cargo lambda deploy $(if $(ROLE_ARN),--iam-role $(ROLE_ARN)) sentinel-tvm; \
 	$(CLIENT)/python scripts/function_url.py sentinel-tvm
 
 .PHONY: deploy-sam
-deploy-sam: cargo $(CLIENT)/.installed $(TEMPLATES)/.installed ## Build, and deploy template.yaml with SAM
-	$(WITH_TOOLS) $(TEMPLATES)/sam build --parameter-overrides Architecture=$(ARCH)
-	$(TEMPLATES)/sam deploy $(if $(wildcard samconfig.toml),,--guided) --parameter-overrides Architecture=$(ARCH)
+deploy-sam: cargo $(CLIENT)/.installed $(TEMPLATES)/.installed ## Check, build, and deploy template.yaml with SAM
+	@region=$$($(CLIENT)/python scripts/deploy_check.py sam samconfig.toml $(ARCH) $(ARCH_GIVEN)); \
+	export AWS_REGION="$$region" AWS_DEFAULT_REGION="$$region"; set -x; \
+	$(POLICY_CHECK) policy; \
+	$(WITH_TOOLS) $(TEMPLATES)/sam build; \
+	$(TEMPLATES)/sam deploy
 
 .PHONY: policy-push
 policy-push: cargo $(CLIENT)/.installed ## Check the policy, then write it to Parameter Store
 	@[[ -n "$$PARAMETER" ]] || { \
 		echo 'PARAMETER is missing: make policy-push PARAMETER=/sentinel/policy. It is the path in SENTINEL_POLICY_PARAMETER of the function.' >&2; exit 1; }
 	$(CLIENT)/python scripts/policy_push.py "$$POLICY" "$$PARAMETER" $${KEY:+"$$KEY"}
+
+##@ In an incident
+
+.PHONY: revoke
+revoke: $(CLIENT)/.installed ## End sessions that were vended to WHO before BEFORE, or for REQUEST, in each of ROLES
+	@$(CLIENT)/python scripts/revoke.py end
+
+.PHONY: unrevoke
+unrevoke: $(CLIENT)/.installed ## Take such a policy off again
+	@$(CLIENT)/python scripts/revoke.py undo
 
 ##@ Housekeeping
 

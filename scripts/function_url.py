@@ -3,20 +3,21 @@
 cargo lambda can only create URLs that are open to everyone. So `make deploy` runs this script after it. If the URL exists, the
 script changes nothing.
 
-usage: function_url.py FUNCTION, with AWS credentials and a Region from the environment
+usage: function_url.py FUNCTION, with AWS credentials and a Region as the AWS CLI takes them
 """
 
 import json
 import re
 import sys
 
-import boto3
 from botocore.exceptions import BotoCoreError, ClientError
+
+import account
 
 
 def main():
     (name,) = sys.argv[1:]
-    client = boto3.client("lambda")
+    client = account.session().client("lambda")
     for qualifier in [None, *qualifiers(client, name)]:
         refuse_open_permissions(client, name, qualifier)
     for config in client.list_function_url_configs(FunctionName=name)["FunctionUrlConfigs"]:
@@ -118,4 +119,4 @@ if __name__ == "__main__":
     try:
         main()
     except (BotoCoreError, ClientError) as error:
-        sys.exit(f"The Function URL could not be set up: {error}")
+        sys.exit(f"The Function URL could not be set up: {account.explain(error)}")

@@ -42,10 +42,17 @@ def main():
 
 
 def _end_in_order():
-    """Makes SIGINT, SIGTERM and SIGHUP stop the stack before this process ends."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts this with `&` ignores SIGINT
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda number, _: sys.exit(128 + number))
+    """Makes SIGINT, SIGTERM and SIGHUP stop the stack before this process ends. A second signal does not interrupt that."""
+
+    def stop(number, _):
+        for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(each, signal.SIG_IGN)
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
+        sys.exit(128 + number)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, stop)  # also if a shell that starts this with `&` ignores SIGINT
 
 
 def serve(stack):

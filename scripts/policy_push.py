@@ -3,8 +3,8 @@
 usage: policy_push.py DIRECTORY PATH [KEY]
 
 PATH is the function's SENTINEL_POLICY_PARAMETER. KEY is the id, ARN or alias of a KMS key: the parameters are then SecureStrings
-under that key. Give KEY at every push. Credentials and Region come from the environment. They need ssm:GetParametersByPath,
-ssm:PutParameter and ssm:DeleteParameter below PATH.
+under that key. Give KEY at every push. Credentials and Region are found as the AWS CLI finds them. They need
+ssm:GetParametersByPath, ssm:PutParameter and ssm:DeleteParameter below PATH.
 
 The parameters are written one by one, the digest of the whole bundle first. A function that reads in between finds a mixture that
 does not match the digest, and keeps its old bundle.
@@ -17,8 +17,9 @@ import sys
 from functools import partial
 from pathlib import Path
 
-import boto3
 from botocore.exceptions import BotoCoreError, ClientError
+
+import account
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 DIGEST = "digest"
@@ -31,13 +32,18 @@ def main(arguments):
     if len(arguments) not in (2, 3):
         sys.exit(__doc__)
     directory, path, *key = arguments
+    ssm = account.session().client("ssm")
     wanted = checked(directory, path)
     try:
-        push(boto3.client("ssm"), path, wanted, *key)
+        there = current(ssm, path)
+    except (BotoCoreError, ClientError) as error:
+        sys.exit(f"Nothing was pushed. Parameter Store: {account.explain(error)}")
+    try:
+        push(ssm, path, wanted, there, *key)
     except (BotoCoreError, ClientError) as error:
         sys.exit(
-            f"Parameter Store: {error}\n"
-            "Run it again. Until the digest matches the parameters, functions keep their old policy."
+            f"Parameter Store: {account.explain(error)}\n"
+            "The push is not complete: run it again. Until the digest matches the parameters, functions keep their old policy."
         )
 
 
@@ -51,9 +57,8 @@ def checked(directory, path):
     return json.loads(check.stdout)
 
 
-def push(ssm, path, wanted, key=None):
-    """Makes the parameters below `path` equal to `wanted`."""
-    there = current(ssm, path)
+def push(ssm, path, wanted, there, key=None):
+    """Makes the parameters below `path`, which are `there`, equal to `wanted`."""
     strangers = sorted(name for name in there if not OURS.fullmatch(name))
     if strangers:
         sys.exit(

@@ -3,7 +3,8 @@
     show_limits.py URL [--region REGION] [--most 500]
 
 Signs with the AWS credentials of the environment (AWS_PROFILE and so on). Vends nothing: the requests for credentials name no
-profile. They get a 400, but they count. The exit status is 1 if a tier does not hold its limit.
+profile. So their 400 is what this script wants. It counts like any other request. The exit status is 1 if a tier does not hold
+its limit.
 """
 
 import argparse
@@ -11,15 +12,23 @@ import json
 import re
 import sys
 import time
+from collections import Counter
 from urllib.parse import urlsplit
 
 import boto3
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
-from botocore.exceptions import HTTPClientError
+from botocore.exceptions import BotoCoreError, HTTPClientError
 from botocore.httpsession import URLLib3Session
 
-TIERS = {"vend": "/v1/credentials", "read": "/v1/health"}
+import account
+
+# Each tier: what is sent, why, and the reply of a request that is within the quota.
+TIERS = {
+    "vend": ("/v1/credentials", "Without a profile nothing is vended, but the request counts.", "400 MISSING_PROFILE"),
+    "read": ("/v1/health", "", "200"),
+}
+REFUSED = "429 RATE_LIMITED"
 # The longest Retry-After that this script waits for, in seconds.
 PATIENCE = 30
 
@@ -30,9 +39,7 @@ class Refuted(Exception):
 
 def main():
     arguments = parse_arguments()
-    credentials = boto3.Session().get_credentials()
-    if credentials is None:
-        sys.exit("There are no AWS credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.")
+    credentials = find_credentials()
     session = URLLib3Session(timeout=30)
 
     def ask(path):
@@ -41,10 +48,18 @@ def main():
         return session.send(request.prepare())
 
     try:
-        held = [check(tier, lambda path=path: ask(path), arguments.most) for tier, path in TIERS.items()]
+        held = [check(tier, ask, arguments.most) for tier in TIERS]
     except HTTPClientError as error:
         sys.exit(f"{arguments.url} cannot be reached: {error}")
     sys.exit(0 if all(held) else 1)
+
+
+def find_credentials():
+    try:
+        credentials = boto3.Session().get_credentials()
+    except BotoCoreError as error:
+        sys.exit(account.explain(error))
+    return credentials or sys.exit(f"There are no AWS credentials. {account.SIGN_IN}")
 
 
 def parse_arguments():
@@ -53,18 +68,20 @@ def parse_arguments():
     parser.add_argument("--region", help="the Region to sign for; the default comes from the URL, if it names one")
     parser.add_argument("--most", type=int, default=500, help="the most requests to send to one tier")
     arguments = parser.parse_args()
-    told = re.search(r"\.lambda-url\.([a-z0-9-]+)\.on\.aws$", urlsplit(arguments.url).netloc)
-    arguments.region = arguments.region or (told[1] if told else boto3.Session().region_name)
+    named = re.search(r"\.lambda-url\.([a-z0-9-]+)\.on\.aws$", urlsplit(arguments.url).netloc)
+    arguments.region = arguments.region or (named[1] if named else account.region() or boto3.Session().region_name)
     if arguments.region is None:
-        parser.error("set AWS_DEFAULT_REGION, or give --region: the URL does not name a Region")
+        parser.error(f"the URL names no Region. {account.REGION}")
     return arguments
 
 
 def check(tier, ask, most):
-    """Prints the replies of a tier, and whether they keep its promises."""
-    print(bold(f"{tier}: {TIERS[tier]}"))
+    """Prints a table of what was sent, expected and seen for a tier, and whether it holds its limit."""
+    path, why, ordinary = TIERS[tier]
+    print(bold(f"{tier}: GET {path}") + (f"  {why}" if why else ""))
+    row("sent", "expected", "seen")
     try:
-        exceed(tier, ask, most)
+        exceed(tier, lambda: ask(path), ordinary, most)
     except Refuted as refuted:
         print(red(f"  FAIL  {refuted}\n"))
         return False
@@ -72,46 +89,69 @@ def check(tier, ask, most):
     return True
 
 
-def exceed(tier, ask, most):
+def exceed(tier, ask, ordinary, most):
     """Sends requests until one is refused, waits for Retry-After, and sends one more."""
-    remaining = None
-    for count in range(1, most + 1):
+    seen, announced, remaining = Counter(), None, None
+    for _ in range(most):
         response = ask()
-        show(count, response)
         if response.status_code == 429:
             break
         policy = field(response, "RateLimit-Policy", rf'"{tier}";q=(\d+);w=(\d+)')
         remaining = int(field(response, "RateLimit", rf'"{tier}";r=(\d+);t=\d+')[1])
+        announced = remaining + 1 if announced is None else announced
+        seen[outcome(response)] += 1
     else:
+        row(f"{most} requests", f"{ordinary}, then {REFUSED}", counted(seen))
         raise Refuted(f"no 429 in {most} requests; the policy is {policy[0]}")
+    if seen:
+        row(f"{seen.total()} requests at once", f"{announced} × {ordinary}, or more", counted(seen))
+    row("1 more", f"{REFUSED}, Retry-After", f"{outcome(response)}, Retry-After: {response.headers.get('Retry-After', 'none')}")
+    if set(seen) - {ordinary}:
+        raise Refuted(f"a request within the quota gets {ordinary}")
     if remaining:
         raise Refuted(f"refused although {remaining} requests were left")
-    if json.loads(response.text)["Code"] != "RATE_LIMITED":
+    if outcome(response) != REFUSED:
         raise Refuted(f"the 429 says {response.text}")
     wait = int(field(response, "Retry-After", r"([1-9]\d*)")[1])
     if wait > PATIENCE:
-        print(f"  Retry-After is {wait} s: too long to wait here")
+        row(f"nothing: {wait} s are too long to wait", ordinary, "not tried")
         return
     time.sleep(wait)
     response = ask()
-    show(f"after {wait} s", response)
-    if response.status_code == 429:
+    row(f"1 after {wait} s", ordinary, outcome(response))
+    if outcome(response) != ordinary:
         raise Refuted(f"refused after a wait of {wait} s, as Retry-After said")
+
+
+def outcome(response):
+    """The status and the code of a reply, as in `429 RATE_LIMITED`."""
+    try:
+        code = json.loads(response.text).get("Code", "")
+    except (ValueError, AttributeError):
+        code = ""
+    return f"{response.status_code} {code}".strip()
+
+
+def counted(seen):
+    return ", ".join(f"{count} × {what}" for what, count in seen.items())
 
 
 def field(response, name, pattern):
     """The parts of a header. Fails if the header does not have its documented form."""
-    value = response.headers.get(name, "")
-    found = re.fullmatch(pattern, value)
+    value = response.headers.get(name)
+    if value is None and response.status_code == 403:
+        raise Refuted(
+            f"403 {response.text}: the request did not reach the function. "
+            "Is the callers' policy attached, and are Region and URL right?"
+        )
+    found = re.fullmatch(pattern, value or "")
     if not found:
-        raise Refuted(f"{response.status_code} with {name}: {value or '(none)'}")
+        raise Refuted(f"{outcome(response)} with {name}: {value or '(none)'}")
     return found
 
 
-def show(label, response):
-    headers = (f"{name}: {response.headers[name]}" for name in ("RateLimit", "Retry-After") if name in response.headers)
-    status = (red if response.status_code == 429 else str)(response.status_code)
-    print(f"  {label:>10}  {status}  {'  '.join(headers)}")
+def row(sent, expected, seen):
+    print(f"  {sent:<24}  {expected:<34}  {seen}")
 
 
 def colour(code):

@@ -8,7 +8,8 @@
 //! 1. [`Event::read`] reads the payload.
 //! 2. [`Caller::from_event`] takes the caller from the IAM identity in the request context, and
 //!    from nowhere else.
-//! 3. [`RateLimiter::admit`] charges the caller's principal.
+//! 3. [`RateLimiter::admit`] charges the caller's principal; beside it, [`CallerProof`] confirms the
+//!    identity with STS, if the request carries a proof.
 //! 4. [`ClientTokenCheck`] checks the caller's token, where one is required.
 //! 5. [`Route::of`] finds the route, and [`VendRequest::parse`] reads the parameters, strictly.
 //! 6. [`DeviceCheck`] looks up the device, and refuses it where one is required.
@@ -65,9 +66,9 @@
 //! | `response`, `audit` | from the domain to the wire and the log |
 //! | `error` | the sum of the stages' errors, and the only table to HTTP |
 //! | `services`, `config` | the start: the stages, made from the settings |
-//! | `sts`, `policy_store`, `policy`, `mdm`, `device`, `client_token`, `rate_limit` | the stages; each owns its settings, its errors and its AWS client |
+//! | `sts`, `policy_store`, `policy`, `mdm`, `device`, `caller_proof`, `client_token`, `rate_limit` | the stages; each owns its settings, its errors and its AWS client |
 //! | `request`, `caller`, `event` | from the wire to the domain |
-//! | `secret`, `refreshed`, `single_flight`, `upstream`, `clock`, `lock`, `digest`, `alphabet` | shared by the stages |
+//! | `secret`, `refreshed`, `single_flight`, `upstream`, `clock`, `lock`, `digest`, `alphabet`, `amz_date` | shared by the stages |
 //! | `telemetry` | the log |
 
 mod alphabet;

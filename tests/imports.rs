@@ -6,15 +6,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The top modules in the documented order: a module may import only those that stand after its own
-/// line. Modules on one line do not import each other.
-const LAYERS: [&[&str]; 19] = [
+/// The top modules in the documented order: a module may import only those that stand after its own line. Modules on one line
+/// do not import each other.
+const LAYERS: [&[&str]; 20] = [
     &["app"],
     &["response", "audit"],
     &["error"],
     &["services"],
     &["config"],
-    &["policy_store", "sts", "client_token", "rate_limit"],
+    &["policy_store", "sts", "caller_proof", "client_token", "rate_limit"],
     &["policy", "mdm"],
     &["request"],
     &["caller", "device"],
@@ -27,6 +27,7 @@ const LAYERS: [&[&str]; 19] = [
     &["lock"],
     &["digest"],
     &["alphabet"],
+    &["amz_date"],
     &["telemetry"],
 ];
 
@@ -136,8 +137,8 @@ fn identifier(text: &str) -> String {
     text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
 }
 
-/// The modules of the same top module that a submodule imports with `super::`. A parent may import
-/// its children; children import each other, and their parent's own types are not tracked.
+/// The modules of the same top module that a submodule imports with `super::`. A parent may import its children; children
+/// import each other, and their parent's own types are not tracked.
 fn siblings(module: &str, text: &str) -> impl Iterator<Item = String> {
     let parent = module.rsplit_once("::").map(|(parent, _)| parent.to_owned());
     let code = code(text);

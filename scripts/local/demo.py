@@ -1,11 +1,13 @@
 """The demonstration: vends credentials for alice, uses them, and prints the result."""
 
 import json
+import os
 import shlex
 
 from local import client
 from local.audit import audit_line
 from local.errors import StackError
+from local.provision import REGION
 
 VEND = "/v1/credentials?profile=development"
 CUSTOMER_DATA = "/v1/credentials?profile=customer-data"
@@ -66,12 +68,18 @@ def demonstrate_devices(stack):
 
 def print_commands(stack):
     """Prints the commands to try next."""
-    aws_files = [f"{name}={shlex.quote(path)}" for name, path in stack.aws_files.items()]
-    command = shlex.join(stack.awscurl("alice", VEND))
-    print("\nAsk for credentials yourself, as alice (the starter policy refuses bob):\n")
-    print(" \\\n    ".join(["  export", *aws_files]) + f"\n  {command}\n")
-    print("With these two variables, every AWS SDK and the CLI get credentials from the profile `development`.")
-    print("A change to policy/ or src/ restarts the function.")
+    env = os.path.relpath(stack.environment_file)
+    vend = shlex.join(["awscurl", "--service", "lambda", "--region", REGION]) + f' "$FUNCTION_URL{VEND}"'
+    print("\nRequest credentials yourself, in another terminal:\n")
+    print(f"  . {shlex.quote(env)}      # AWS_PROFILE is now alice, FUNCTION_URL is {stack.url}")
+    print(f"  {vend}\n")
+    print("The profiles are `alice`, `bob` (the starter policy refuses him), `root` (administers the emulator) and `development`,")
+    print("whose credentials every AWS SDK and the CLI request from the function by themselves.")
+    if stack.policy_parameter:
+        print(f"The function reads its policy from Parameter Store. After a change: AWS_PROFILE=root make policy-push PARAMETER={stack.policy_parameter}")
+        print("A change to src/ restarts the function.")
+    else:
+        print("A change to policy/ or src/ restarts the function.")
 
 
 def _print_table(rows):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 
 from local.provision import ACCOUNT, REGION
 
@@ -32,7 +33,10 @@ def write_keys(path, callers):
 
 
 def write_aws_config(directory, callers, endpoint, vend_command):
-    """Writes an AWS config: one profile per caller, and `development`, whose credentials come from `vend_command`."""
+    """Writes an AWS config: one profile per caller, and `development`, whose credentials come from `vend_command`.
+
+    The profile `root` administers the emulator.
+    """
     config = [
         f"[profile {name}]\nregion = {REGION}\nendpoint_url = {endpoint}\n" for name in callers
     ]
@@ -45,6 +49,15 @@ def write_aws_config(directory, callers, endpoint, vend_command):
         directory / "credentials",
         "\n".join(_credentials_section(name, caller) for name, caller in callers.items()),
     )
+
+
+def write_environment(path, variables, programs):
+    """Writes the variables as shell code, with the directory of `programs` first in PATH."""
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
+    # The emulator knows neither these keys nor this session.
+    lines.append("unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN AWS_ENDPOINT_URL")
+    lines.append(f"export PATH={shlex.quote(str(programs))}:$PATH")
+    write_private(path, "".join(f"{line}\n" for line in lines))
 
 
 def _credentials_section(name, caller):

@@ -3,10 +3,12 @@
 import fcntl
 import json
 import os
+import re
 import shlex
 import shutil
 import socket
 import subprocess
+import time
 import urllib.request
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -26,6 +28,8 @@ VENV = REPOSITORY / ".venv"
 CLIENT_BIN = VENV / "client" / "bin"
 EMULATOR = VENV / "emulator" / "bin" / "ministack"
 FUNCTION = "sentinel-tvm"
+# A line of the Function URL's log about a request that it did not pass on, or got no reply for.
+REFUSAL = re.compile(r"local-url: [0-9a-f-]{36} \d{3} ")
 URL = "local-url"
 
 
@@ -41,7 +45,9 @@ class LocalStack:
         self._settings = settings or {}
         self._reload = reload
         self._processes = []
-        self._read = 0
+        self._function_lines = Tail(self.function_log)
+        self._url_lines = Tail(self.state / "url.log")
+        self._function_state = "serving"
         self._cleanup = ExitStack()
 
     def __enter__(self):
@@ -84,6 +90,16 @@ class LocalStack:
             "AWS_SHARED_CREDENTIALS_FILE": str(aws / "credentials"),
         }
 
+    @property
+    def environment_file(self):
+        """The shell variables of somebody who works with the local stack."""
+        return self.state / "env"
+
+    @property
+    def policy_parameter(self):
+        """The path of the policy in Parameter Store; None if the function reads the directory."""
+        return {**os.environ, **self._settings}.get("SENTINEL_POLICY_PARAMETER")
+
     def awscurl(self, caller, path):
         """The command, as a list of words, with which `caller` requests `path`."""
         # Not `--profile`: awscurl reads that from ~/.aws/credentials only.
@@ -101,19 +117,32 @@ class LocalStack:
         return pushed.stdout
 
     def check(self):
-        """Raises if a process of the stack has ended. Prints why, if the function did not start after a change."""
+        """Raises if a process of the stack has ended. Prints why a request was refused, and when the function serves again."""
         for process in self._processes:
             process.check()
-        for problems in self._complaints():
-            print(f"\nThe function did not restart. Requests get a 502 until you fix this:\n{problems}\n", flush=True)
+        for line in self._url_lines.new():
+            if REFUSAL.match(line):
+                print(f"  {line.rstrip()}", flush=True)
+        for line in self._function_lines.new():
+            if '"the start failed' in line:
+                self._broken("did not restart", json.loads(line)["problems"])
+            elif line.startswith("error: could not compile"):
+                self._broken("does not compile", f"see {self.function_log}")
+            elif self._function_state == "broken" and "Running `" in line:
+                self._function_state = "restarting"
+        if self._function_state == "restarting" and self._serves():
+            self._function_state = "serving"
+            print("\nThe function serves again.\n", flush=True)
 
-    def _complaints(self):
-        """The problems that stopped the function's start since the last call."""
-        with open(self.function_log, encoding="utf-8", errors="replace") as log:
-            log.seek(self._read)
-            lines = log.readlines()
-            self._read = log.tell()
-        return [json.loads(line)["problems"] for line in lines if '"the start failed' in line]
+    def _broken(self, what, why):
+        self._function_state = "broken"
+        print(f"\nThe function {what}. Each request gets a 502 until you fix this:\n{why}\n", flush=True)
+
+    def _serves(self):
+        """Whether the function replies. Before that, the URL replies 502 itself."""
+        with suppress(HTTPClientError):
+            return client.call(self.provisioned.alice, "GET", f"{self.url}/v1/health", timeout=5).status_code != 502
+        return False
 
     def _lock(self):
         """Locks the state directory: two stacks cannot share it."""
@@ -151,9 +180,8 @@ class LocalStack:
 
     def _start_function(self):
         function = self.provisioned.function
-        parameter = {**os.environ, **self._settings}.get("SENTINEL_POLICY_PARAMETER")
-        if parameter:
-            self.push_policy(self.policy, parameter)
+        if self.policy_parameter:
+            self.push_policy(self.policy, self.policy_parameter)
         env = {
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_REGION": REGION,
@@ -179,6 +207,8 @@ class LocalStack:
         env = {
             "LISTEN": f"{HOST}:{self._ports.url}",
             "KEYS": str(self.state / "keys.json"),
+            "REGION": REGION,
+            "FUNCTION_LOG": str(self.function_log),
             "INVOKE_URL": f"http://{HOST}:{self._ports.invoke}/{invocations}",
         }
         program = _target_directory() / "debug" / URL
@@ -209,12 +239,31 @@ class LocalStack:
         """Sends requests until the function replies. Before that, the URL replies 502 itself."""
         with suppress(HTTPClientError):
             while client.call(self.provisioned.alice, "GET", f"{self.url}/v1/health").status_code == 502:
-                pass
+                time.sleep(0.1)
 
     def _write_files(self):
         files.write_keys(self.state / "keys.json", self.callers.values())
         vend = shlex.join(self.awscurl("alice", "/v1/credentials?profile=development"))
-        files.write_aws_config(self.state / "aws", self.callers, self.endpoint, vend)
+        profiles = {**self.callers, "root": ROOT}
+        files.write_aws_config(self.state / "aws", profiles, self.endpoint, vend)
+        variables = {**self.aws_files, "AWS_PROFILE": "alice", "AWS_REGION": REGION, "AWS_DEFAULT_REGION": REGION, "FUNCTION_URL": self.url}
+        files.write_environment(self.environment_file, variables, CLIENT_BIN)
+
+
+class Tail:
+    """The lines that a growing file has gained since the last call."""
+
+    def __init__(self, path):
+        self._path = path
+        self._offset = 0
+
+    def new(self):
+        """The new lines, but for one that is not complete yet."""
+        with open(self._path, "rb") as file:
+            file.seek(self._offset)
+            lines = [line for line in file if line.endswith(b"\n")]
+        self._offset += sum(map(len, lines))
+        return [line.decode(errors="replace") for line in lines]
 
 
 def _say(text):

@@ -29,7 +29,18 @@ def relative(path):
 
 DOCUMENTS = sorted(relative(path) for pattern in ["*.md", "docs/*.md"] for path in ROOT.glob(pattern))
 FENCE = re.compile(r"^(?P<indent>\s*)```(?P<info>\S.*)?$")
-MARKER = re.compile(r"^\s*<!-- (?P<kind>from|shown only): (?P<what>.+) -->$")
+MARKER = re.compile(r"^\s*<!-- (?P<kind>from|shown only|run): (?P<what>.+) -->$")
+# Where tests/e2e runs the commands of a block, as they stand.
+RUN = {
+    "local stack",
+    "local stack, as root",
+    "local stack, in the background",
+    "cargo lambda alone",
+    "cargo lambda alone, in the background",
+    "emulated account",
+    "emulated account, after its table was deleted",
+}
+SHELL = {"sh", "bash", "console", "shell"}
 
 
 def read(path):
@@ -102,6 +113,20 @@ def test_quotations_are_what_the_file_says(path):
 def test_every_example_says_where_it_is_from(path):
     wrong = [f"{path}:{line}" for line, language, marker, _ in fences(path) if not marker or not language]
     assert not wrong, "no language, or no `<!-- from: -->` or `<!-- shown only: -->` right before it: " + ", ".join(wrong)
+
+
+@pytest.mark.parametrize("path", DOCUMENTS)
+def test_every_command_block_is_run_or_says_why_not(path):
+    """A reader copies commands. Those that nobody runs are wrong sooner or later, and only the reader notices."""
+    wrong = [f"{path}:{line}" for line, language, marker, _ in fences(path) if language in SHELL and not marker]
+    assert not wrong, "no `<!-- run: -->`, `<!-- from: -->` or `<!-- shown only: -->` right before it: " + ", ".join(wrong)
+    unknown = {marker["what"] for _, _, marker, _ in fences(path) if marker and marker["kind"] == "run"} - RUN
+    nothing(unknown, f"{path}: tests/e2e/reader.py does not know where to run")
+
+
+def test_most_command_blocks_are_run():
+    markers = [marker for path in DOCUMENTS for _, language, marker, _ in fences(path) if language in SHELL]
+    assert sum(marker["kind"] == "run" for marker in markers) > len(markers) / 2
 
 
 def test_every_marker_has_its_example():
@@ -246,7 +271,9 @@ def make_targets():
 
 def called_targets(command):
     """The targets of each `make` in a line of shell."""
-    for call in re.finditer(r"(?:^|[;&|(]|\s)make((?: +[^\s;&|#)`]+)+)", command.split(" # ")[0]):
+    # Settings come last, and their values may hold anything.
+    plain = re.split(r'\s\w+="', command.split(" # ")[0])[0]
+    for call in re.finditer(r"(?:^|[;&|(]|\s)make((?: +[^\s;&|#)`]+)+)", plain):
         yield from (word for word in call[1].split() if "=" not in word and not word.startswith("-"))
 
 
@@ -254,11 +281,36 @@ def called_targets(command):
 def test_make_targets_exist(path):
     commands = code_spans(prose(path))
     for _, language, _, quoted in fences(path):
-        if language in {"sh", "bash", "console"}:
+        if language in SHELL:
             commands += quoted
     commands = [command.strip() for command in commands]
     called = {target for command in commands if command.startswith("make") for target in called_targets(command)}
     nothing(called - make_targets(), f"{path}: no target of the Makefile")
+
+
+def logical_commands(lines):
+    """The commands of a shell block: comments out, continued lines, functions and strings of several lines together."""
+    text = re.sub(r"\s+#.*$", "", "\n".join(lines).replace("\\\n", " "), flags=re.MULTILINE)
+    text = re.sub(r"\{[^}]*\}", lambda body: body[0].replace("\n", " ").replace(";", " "), text)
+    text = re.sub(r'"[^"]*"', '""', text)
+    return [command for command in re.split(r"\n|;|&&|\|\|", text) if command.strip()]
+
+
+def test_commands_are_counted():
+    assert len(logical_commands(["a \\", "  b   # c; d", 'f() { g; }', 'e "x;', ' y" && h'])) == 4
+
+
+def test_a_first_credential_takes_ten_commands_at_most():
+    """Counted are all commands of the straight path, those included that set up the shell."""
+    lines = read("docs/deployment.md").split("\n")
+    start, end = lines.index("## The straight path"), lines.index("### Without Identity Center")
+    path = [quoted for line, language, _, quoted in fences("docs/deployment.md") if start < line < end and language in SHELL]
+    counts = [len(logical_commands(quoted)) for quoted in path]
+    assert 5 < sum(counts) <= 10, counts
+    # Each is one screenful, with what is written about it.
+    steps = re.split(r"^(?=\*\*\d+\. )", "\n".join(lines[start:end]), flags=re.MULTILINE)[1:]
+    assert [int(re.match(r"\*\*(\d+)", step)[1]) for step in steps] == list(range(3, sum(counts) + 1)), "numbered in order"
+    assert all(step.count("\n") <= 24 for step in steps)
 
 
 # Codes, settings, metrics, fields.
@@ -289,7 +341,7 @@ def settings():
     sources = [path.read_text(encoding="utf-8") for path in ROOT.glob("src/config/*.rs") if path.name != "tests.rs"]
     source = "\n".join([read("src/config.rs"), *sources])
     # `limit` makes three names of a prefix.
-    prefixes = set(re.findall(r'\blimit\(variables, "([A-Z_]+)"\)', source))
+    prefixes = set(re.findall(r'\blimit\(variables, "([A-Z_]+)", \d+\)', source))
     suffixes = set(re.findall(r'format!\("\{prefix\}(_[A-Z_]+)"\)', source))
     assert prefixes and suffixes
     names = set(re.findall(r'"((?:SENTINEL|MDM|AWS|LAMBDA|RUST)_[A-Z_]+)"', source)) - prefixes - {"SENTINEL_"}

@@ -5,6 +5,7 @@ import time
 
 import pytest
 from local.audit import audit_line, log_lines
+from local.demo import print_commands
 from local.provision import POLICY_PARAMETER, ROOT
 
 VEND = "/v1/credentials?profile=development"
@@ -70,3 +71,10 @@ def test_a_bundle_that_does_not_hold_what_is_expected_is_not_pushed(stack, call,
     with pytest.raises(Exception, match="could not be pushed"):
         stack.push_policy(policy)
     assert call("GET", VEND).status_code == 200
+
+
+def test_with_parameter_store_the_directory_is_not_promised_to_matter(stack, capsys):
+    print_commands(stack)
+    shown = capsys.readouterr().out
+    assert f"AWS_PROFILE=root make policy-push PARAMETER={POLICY_PARAMETER}" in shown
+    assert "policy/ or src/" not in shown

@@ -67,6 +67,7 @@ STATUSES = {
     "INVALID_REQUEST": 400,
     "CLIENT_TOKEN_INVALID": 401,
     "IAM_AUTH_REQUIRED": 403,
+    "CALLER_PROOF_INVALID": 403,
     "DEVICE_REQUIRED": 403,
     "DEVICE_VERIFICATION_FAILED": 403,
     "POLICY_DENY": 403,
@@ -454,13 +455,14 @@ def test_security_the_path_of_the_policy_is_one_path(path):
     ("parameters", "expected"),
     [
         ({}, {"SENTINEL_POLICY_DIR": "/opt"}),
-        ({"PolicyTtl": "60"}, {"SENTINEL_POLICY_DIR": "/opt"}),
+        ({"PolicyTtl": "60", "PolicyMaxAge": "600"}, {"SENTINEL_POLICY_DIR": "/opt"}),
         (
             {"PolicyParameter": POLICY_PATH, "PolicyTtl": "60"},
             {
                 "SENTINEL_POLICY_DIR": "/opt",
                 "SENTINEL_POLICY_PARAMETER": POLICY_PATH,
                 "SENTINEL_POLICY_TTL": "60",
+                "SENTINEL_POLICY_MAX_AGE": "3600",
             },
         ),
     ],
@@ -778,11 +780,49 @@ def test_security_protected_roles_cannot_be_all_roles(path, parameter, fine, too
 
 
 def test_security_not_every_session_name_is_believed():
-    """THREAT: with `*` as NamedSessionRoles any caller picks a session name, and is the person of that name.
+    """THREAT: with `*` as NamedSessionRoles, or in every account, any caller picks a session name, and is the person of that
+    name.
     PREVENTION: CloudFormation refuses the parameter (the function would too, but only once it is deployed)."""
     definition = source("template.yaml")["Parameters"]["NamedSessionRoles"]
-    takes(definition, [definition["Default"], "AWSReservedSSO_Developer_*,Okta-People"])
-    refuses(definition, ["", "*", "**", "AWSReservedSSO_*,*", "*_Developer", "a,,b"])
+    takes(definition, [
+        definition["Default"],
+        "AWSReservedSSO_Developer_*,Okta-People",
+        "AWSReservedSSO_*,444455556666:AWSReservedSSO_Developer_*",
+    ])
+    refuses(definition, ["", "*", "**", "AWSReservedSSO_*,*", "*_Developer", "a,,b", "*:a", "123:a", "444455556666:*", ":a"])
+
+
+def test_security_a_proof_is_demanded_as_asked_for():
+    """THREAT: somebody asks for caller proofs at deployment, and the function never hears of it; or the audience is a URL,
+    which no proof names.
+    PREVENTION: each parameter is the function's setting of that name; CloudFormation refuses what is no host."""
+    assert settings()["SENTINEL_CALLER_PROOF"] == "accepted"
+    # An empty value would stop the start.
+    assert "SENTINEL_CALLER_PROOF_AUDIENCE" not in settings()
+    host = "urlid123.lambda-url.eu-central-1.on.aws"
+    variables = settings(CallerProof="required", CallerProofAudience=host)
+    assert variables["SENTINEL_CALLER_PROOF"] == "required"
+    assert variables["SENTINEL_CALLER_PROOF_AUDIENCE"] == host
+    parameters = source("template.yaml")["Parameters"]
+    # Without quotation marks `off` would be a boolean of YAML.
+    assert parameters["CallerProof"]["AllowedValues"] == ["off", "accepted", "required"]
+    takes(parameters["CallerProofAudience"], ["", host, "api.example.com:8443"])
+    refuses(parameters["CallerProofAudience"], [f"https://{host}/", f"{host}/", "*", "a b", f"{host},b"])
+
+
+def test_security_the_age_of_the_policy_is_an_alarm_before_it_is_an_outage():
+    """THREAT: reloads fail, nobody hears of it, and at the maximum age the service stops; or a withdrawn permission works
+    until then.
+    PREVENTION: an alarm at a third of that age, whatever the parameter; but none at an age that PolicyTtl allows."""
+    text = settings(PolicyParameter=POLICY_PATH, PolicyMaxAge="7200")["SENTINEL_POLICY_MAX_AGE"]
+    assert text == "7200"
+    alarm = alarms(PolicyParameter=POLICY_PATH)["PolicyAgeAlarm"]
+    share, age = alarm["Metrics"]
+    assert share["Expression"] == {"Fn::Sub": "IF(age > ${PolicyTtl}, 100 * age / ${PolicyMaxAge}, 0)"}
+    assert (age["Id"], age["MetricStat"]["Stat"], age["ReturnData"]) == ("age", "Maximum", False)
+    assert alarm["Threshold"] == 33
+    parameter = source("template.yaml")["Parameters"]["PolicyMaxAge"]
+    assert [parameter[key] for key in ["Default", "MinValue", "MaxValue"]] == [3600, 60, 604800]
 
 
 @pytest.mark.parametrize("path", STACKS)

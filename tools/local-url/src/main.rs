@@ -11,6 +11,8 @@
 //! |---|---|
 //! | `LISTEN` | loopback address and port to serve on, such as `127.0.0.1:9010` |
 //! | `KEYS` | JSON file with the keys callers may sign with: see `keys.rs` |
+//! | `REGION` | the Region that signatures must be for, such as `us-east-1` |
+//! | `FUNCTION_LOG` | the log of `cargo lambda watch`, which says why the function does not start |
 //! | `INVOKE_URL` | where the function is invoked: `http://127.0.0.1:9001/2015-03-31/functions/sentinel-tvm/invocations` |
 
 #![expect(clippy::print_stderr, reason = "a program of the terminal: standard error is its log")]
@@ -21,6 +23,7 @@ mod function;
 mod keys;
 mod settings;
 mod signature;
+mod start;
 mod url;
 
 use std::process::ExitCode;
@@ -28,7 +31,9 @@ use std::sync::Arc;
 
 use tokio::net::TcpListener;
 
+use crate::function::Function;
 use crate::settings::Settings;
+use crate::start::StartLog;
 use crate::url::FunctionUrl;
 
 #[tokio::main(flavor = "current_thread")]
@@ -55,7 +60,8 @@ async fn main() -> ExitCode {
 /// Serves until the process is ended.
 async fn serve(listener: TcpListener, settings: Settings) -> ExitCode {
     eprintln!("local-url: listening on http://{}", settings.listen);
-    let url = FunctionUrl::new(settings.keys, settings.invoke_url);
+    let function = Function::new(settings.invoke_url, StartLog::new(settings.function_log));
+    let url = FunctionUrl::new(settings.keys, settings.region, function);
     loop {
         let (mut stream, peer) = match listener.accept().await {
             Ok(connection) => connection,

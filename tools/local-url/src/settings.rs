@@ -2,16 +2,19 @@
 
 use std::env;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use hyper::Uri;
 use thiserror::Error;
 
 use crate::keys::{Keys, KeysError};
 
-/// Where to listen, whom to believe and whom to invoke.
+/// Where to listen, which signatures to accept and which function to invoke.
 pub(crate) struct Settings {
     pub(crate) listen: SocketAddr,
     pub(crate) keys: Keys,
+    pub(crate) region: String,
+    pub(crate) function_log: PathBuf,
     pub(crate) invoke_url: Uri,
 }
 
@@ -31,11 +34,13 @@ pub(crate) enum SettingsError {
 }
 
 impl Settings {
-    /// Reads `LISTEN`, `KEYS` and `INVOKE_URL`.
+    /// Reads `LISTEN`, `KEYS`, `REGION`, `FUNCTION_LOG` and `INVOKE_URL`.
     pub(crate) fn from_env() -> Result<Self, SettingsError> {
         Ok(Self {
             listen: loopback(variable("LISTEN")?)?,
             keys: Keys::load(variable("KEYS")?.as_ref())?,
+            region: variable("REGION")?,
+            function_log: variable("FUNCTION_LOG")?.into(),
             invoke_url: http_url(variable("INVOKE_URL")?)?,
         })
     }

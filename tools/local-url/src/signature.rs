@@ -35,6 +35,8 @@ pub(crate) enum Refusal {
     Unsigned,
     #[error("signed for service `{0}`: sign for `lambda`")]
     WrongService(String),
+    #[error("signed for Region `{signed}`: this URL is in `{expected}`")]
+    WrongRegion { signed: String, expected: String },
     #[error("header `{0}` is missing, or is not among the signed ones")]
     Uncovered(&'static str),
     #[error("x-amz-date is malformed, or is not the day of the credential scope")]
@@ -47,6 +49,11 @@ pub(crate) enum Refusal {
     WrongToken,
     #[error("the signature is not that of this request")]
     WrongSignature,
+    #[error(
+        "the signature is not that of this request. Its query is not in alphabetical order: AWS sorts the query, and some \
+         clients sign it unsorted (curl 7.88 does). Send the parameters in alphabetical order"
+    )]
+    UnsortedQuery,
 }
 
 /// What an `Authorization` header claims.
@@ -85,6 +92,7 @@ pub(crate) fn verify<'k>(
     request: &Parts,
     body: &[u8],
     keys: &'k Keys,
+    region: &str,
     now: SystemTime,
 ) -> Result<&'k Signer, Refusal> {
     let authorization = header(request, AUTHORIZATION.as_str())
@@ -93,6 +101,10 @@ pub(crate) fn verify<'k>(
     if authorization.service != "lambda" {
         return Err(Refusal::WrongService(authorization.service.to_owned()));
     }
+    if authorization.region != region {
+        let signed = authorization.region.to_owned();
+        return Err(Refusal::WrongRegion { signed, expected: region.to_owned() });
+    }
     covered(request, &authorization, HOST.as_str())?;
     let signed_at = signed_at(covered(request, &authorization, DATE)?, &authorization, now)?;
     let signer = keys.find(authorization.access_key_id).ok_or(Refusal::UnknownKey)?;
@@ -100,7 +112,18 @@ pub(crate) fn verify<'k>(
 
     let expected = signature(request, body, &authorization, signer, signed_at)
         .ok_or(Refusal::WrongSignature)?;
-    if same(&expected, authorization.signature) { Ok(signer) } else { Err(Refusal::WrongSignature) }
+    if same(&expected, authorization.signature) {
+        Ok(signer)
+    } else if is_sorted(request.uri.query().unwrap_or_default()) {
+        Err(Refusal::WrongSignature)
+    } else {
+        Err(Refusal::UnsortedQuery)
+    }
+}
+
+/// Whether the parameters of a query are in the order in which a signature covers them.
+fn is_sorted(query: &str) -> bool {
+    query.split('&').is_sorted()
 }
 
 fn header<'r>(request: &'r Parts, name: &str) -> Option<&'r str> {

@@ -8,27 +8,27 @@ use std::time::SystemTime;
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
-use hyper::{Method, Request, Response, StatusCode, Uri};
+use hyper::{Method, Request, Response, StatusCode};
 use tokio::io::{AsyncRead, AsyncWrite};
 use uuid::Builder;
 
 use crate::event::Verified;
 use crate::exchange::{self, ReadError};
-use crate::function::Function;
+use crate::function::{Function, FunctionError};
 use crate::keys::Keys;
 use crate::signature;
 
 /// The stand-in for a Function URL.
 pub(crate) struct FunctionUrl {
     keys: Keys,
+    region: String,
     function: Function,
 }
 
 impl FunctionUrl {
-    /// A URL that believes `keys` and invokes the function at `invoke_url`.
-    pub(crate) fn new(keys: Keys, invoke_url: Uri) -> Arc<Self> {
-        let function = Function::new(invoke_url);
-        Arc::new(Self { keys, function })
+    /// A URL of `region` that accepts the signatures of `keys` and invokes `function`.
+    pub(crate) fn new(keys: Keys, region: String, function: Function) -> Arc<Self> {
+        Arc::new(Self { keys, region, function })
     }
 
     /// Reads the request of one connection from `source_ip` and responds to it.
@@ -66,7 +66,7 @@ impl FunctionUrl {
             reason = "the edge of the program: the one reading per request"
         )]
         let received_at = SystemTime::now();
-        let refuse = |status, message, reason: &dyn std::fmt::Display| {
+        let refuse = |status, message: &str, reason: &dyn std::fmt::Display| {
             eprintln!("local-url: {request_id} {status}: {reason}");
             refusal(status, message)
         };
@@ -81,14 +81,19 @@ impl FunctionUrl {
             }
             Err(error) => return Err(refuse(StatusCode::BAD_REQUEST, "Bad Request", &error)),
         };
-        let signer = signature::verify(&request, &body, &self.keys, received_at)
+        let signer = signature::verify(&request, &body, &self.keys, &self.region, received_at)
             .map_err(|reason| refuse(StatusCode::FORBIDDEN, "Forbidden", &reason))?;
         let verified =
             Verified { request: &request, body: &body, signer, source_ip, request_id, received_at };
-        self.function
-            .invoke(&verified.event(), request_id)
-            .await
-            .map_err(|reason| refuse(StatusCode::BAD_GATEWAY, "Internal Server Error", &reason))
+        self.function.invoke(&verified.event(), request_id).await.map_err(|error| {
+            // AWS says no more than this. Here the caller is the developer, who has to know the
+            // reason.
+            let message = match &error {
+                FunctionError::DoesNotStart(_) => error.to_string(),
+                _ => "Internal Server Error".to_owned(),
+            };
+            refuse(StatusCode::BAD_GATEWAY, &message, &error)
+        })
     }
 }
 

@@ -12,7 +12,7 @@ async fn invoke(answer: ResponseTemplate) -> Result<Response<Full<Bytes>>, Funct
         .respond_with(answer)
         .mount(&server)
         .await;
-    let function = Function::new(server.uri().parse().unwrap());
+    let function = Function::new(server.uri().parse().unwrap(), StartLog::new("no-log".into()));
     function.invoke(&json!({ "version": "2.0" }), "id").await
 }
 
@@ -47,7 +47,24 @@ async fn a_function_that_fails_or_answers_nonsense_is_an_error() {
 
 #[tokio::test]
 async fn a_function_that_is_not_there_is_an_error() {
-    let function = Function::new("http://127.0.0.1:1/".parse().unwrap());
+    let start = StartLog::new("no-log".into());
+    let function = Function::new("http://127.0.0.1:1/".parse().unwrap(), start);
     let answer = function.invoke(&json!({}), "id").await;
     assert!(matches!(answer, Err(FunctionError::Unreachable(_))));
+}
+
+#[tokio::test]
+async fn a_function_that_does_not_start_is_reported_at_once_and_not_invoked() {
+    let server = MockServer::start().await;
+    let log = std::env::temp_dir().join(format!("local-url-{:032x}.log", fastrand::u128(..)));
+    std::fs::write(&log, "{\"message\":\"the start failed\",\"problems\":\"bad policy\"}\n")
+        .unwrap();
+    let function = Function::new(server.uri().parse().unwrap(), StartLog::new(log.clone()));
+
+    let answer = function.invoke(&json!({}), "id").await;
+
+    std::fs::remove_file(log).unwrap();
+    let Err(error) = answer else { panic!("it answered") };
+    assert_eq!(error.to_string(), "the function does not start: bad policy");
+    assert!(server.received_requests().await.unwrap().is_empty());
 }

@@ -1,10 +1,11 @@
-//! The signatures were made by botocore, so the verification is held to another implementation than
-//! its own.
+//! The signatures were made by botocore and curl, so the verification is held to another
+//! implementation than its own.
 
 use hyper::Request;
 
 use super::*;
 
+const REGION: &str = "us-east-1";
 const ALICE: &str = "AWS4-HMAC-SHA256 Credential=ASIALICE/20260101/us-east-1/lambda/aws4_request, \
     SignedHeaders=host;x-amz-date;x-amz-security-token, \
     Signature=4d00d8301a9f40ec2e8ad04276f16b222faff55a47b5d038defc46cfe94b6b74";
@@ -14,6 +15,12 @@ const BOB_POST: &str = "AWS4-HMAC-SHA256 Credential=AKIABOB/20260101/us-east-1/l
 const BOB_ODD_TARGET: &str = "AWS4-HMAC-SHA256 Credential=AKIABOB/20260101/us-east-1/lambda/aws4_request, \
     SignedHeaders=host;x-amz-date, \
     Signature=915a4818577ead336ada9f4b58f4b13a2be80bcdc5c3c6bc4c18a045400aa94f";
+const CURL_UNSORTED: &str = "AWS4-HMAC-SHA256 Credential=AKIABOB/20260101/us-east-1/lambda/aws4_request, \
+    SignedHeaders=host;x-amz-date, \
+    Signature=ffb1bde714f1ca891d04ff423d95fea8d49a7b75a69d1d698f65b060be114de2";
+const CURL_SORTED: &str = "AWS4-HMAC-SHA256 Credential=AKIABOB/20260101/us-east-1/lambda/aws4_request, \
+    SignedHeaders=host;x-amz-date, \
+    Signature=f770ab49b2939adf98b105e80aa510ec0571e2fa29e969883b2011237eb2627b";
 
 fn signer(id: &str, secret: &str, token: Option<&str>) -> Signer {
     Signer {
@@ -67,7 +74,7 @@ fn after(seconds: u64) -> SystemTime {
 }
 
 fn check(request: &Parts, body: &[u8]) -> Result<String, Refusal> {
-    verify(request, body, &keys(), after(0)).map(|signer| signer.access_key_id.clone())
+    verify(request, body, &keys(), REGION, after(0)).map(|signer| signer.access_key_id.clone())
 }
 
 #[test]
@@ -86,11 +93,11 @@ fn a_request_changed_after_signing_is_refused() {
 
     let mut query = alice();
     query.uri = "/v1/credentials?profile=production&duration=900".parse().unwrap();
-    assert_eq!(check(&query, b""), Err(Refusal::WrongSignature));
+    assert_eq!(check(&query, b""), Err(Refusal::UnsortedQuery));
 
     let mut method = alice();
     method.method = hyper::Method::DELETE;
-    assert_eq!(check(&method, b""), Err(Refusal::WrongSignature));
+    assert_eq!(check(&method, b""), Err(Refusal::UnsortedQuery));
 
     let mut header = bob_post();
     set(&mut header, "content-type", "text/plain");
@@ -116,6 +123,24 @@ fn a_request_without_a_usable_authorization_is_refused() {
     }
     let other_service = request("GET", "/", &BOB_POST.replace("/lambda/", "/execute-api/"));
     assert_eq!(check(&other_service, b""), Err(Refusal::WrongService("execute-api".to_owned())));
+}
+
+#[test]
+fn a_signature_for_another_region_is_refused() {
+    let elsewhere = request("GET", "/", &BOB_ODD_TARGET.replace("/us-east-1/", "/eu-central-1/"));
+    let refusal =
+        Refusal::WrongRegion { signed: "eu-central-1".to_owned(), expected: REGION.to_owned() };
+    assert_eq!(check(&elsewhere, b""), Err(refusal));
+}
+
+/// Signed by curl 7.88.1, with `--aws-sigv4 aws:amz:us-east-1:lambda`.
+#[test]
+fn a_client_that_signs_the_query_unsorted_is_named() {
+    let sorted = request("GET", "/v1/credentials?duration=900&profile=development", CURL_SORTED);
+    assert_eq!(check(&sorted, b""), Ok("AKIABOB".to_owned()));
+    let unsorted =
+        request("GET", "/v1/credentials?profile=development&duration=900", CURL_UNSORTED);
+    assert_eq!(check(&unsorted, b""), Err(Refusal::UnsortedQuery));
 }
 
 #[test]
@@ -150,7 +175,7 @@ fn host_date_and_token_must_be_signed() {
 
 #[test]
 fn a_signature_holds_for_five_minutes_either_way() {
-    let verified_at = |now| verify(&alice(), b"", &keys(), now).map(|_| ());
+    let verified_at = |now| verify(&alice(), b"", &keys(), REGION, now).map(|_| ());
     assert_eq!(verified_at(after(300)), Ok(()));
     assert_eq!(verified_at(after(301)), Err(Refusal::Expired));
     assert_eq!(verified_at(after(0) - Duration::from_mins(5)), Ok(()));

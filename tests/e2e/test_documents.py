@@ -1,0 +1,182 @@
+"""The commands of the documents work as they stand: on the local stack, and in an account that is an emulator's.
+
+A block says where it runs, in a comment before it: see tests/docs/test_docs.py. reader.py runs it.
+"""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+import reader
+from local.ports import HOST
+
+LOCAL = ("local stack", "local stack, as root")
+ACCOUNT = ("emulated account", "emulated account, after its table was deleted")
+# What a reader of the other pages has: the straight path is behind them, and some things that exist before an incident.
+BEHIND = """
+aws iam create-role --role-name Developer --assume-role-policy-document \\
+  '{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"AWS":"123456789012"}}}' >role.json
+"""
+SETUP = """
+make policy-push PARAMETER=/sentinel/policy
+aws secretsmanager create-secret --name sentinel-tvm/client-tokens --secret-string unused >secret.json
+printf new-token >client-tokens
+"""
+
+
+@pytest.fixture(scope="module")
+def served():
+    with reader.LocalRun() as running:
+        yield running
+
+
+@pytest.fixture
+def local_run(served):
+    """`make run` with the starter policy in force, before and after each test."""
+    yield served
+    reader.restore_policy()
+    assert eventually(lambda: "AccessKeyId" in as_alice(f"{VEND} || true"))
+
+
+VEND = 'awscurl --service lambda --region "$AWS_REGION" "$FUNCTION_URL/v1/credentials?profile=development"'
+
+
+def as_alice(text, **env):
+    """Runs commands after `. .local/env`; their output."""
+    return reader.run([(0, "local stack", text)], ". .local/env", reader.environment(**env))
+
+
+@pytest.mark.parametrize("page", reader.pages(*LOCAL))
+def test_the_commands_of_a_page_work_on_the_local_stack(local_run, page):
+    reader.run(reader.blocks(page, *LOCAL), ". .local/env", reader.environment())
+
+
+@pytest.mark.parametrize("page", reader.pages(*ACCOUNT))
+def test_the_commands_of_a_page_work_in_an_account(local_run, tmp_path, page):
+    """An account of its own for each page. The straight path begins in an empty one."""
+    prelude = BEHIND
+    if page != "docs/deployment.md":
+        straight = [text for line, _, text in reader.blocks("docs/deployment.md", *ACCOUNT) if line < first_line("### Without Identity Center")]
+        prelude += "\n".join(straight) + SETUP
+    with reader.Account(tmp_path) as account:
+        reader.run(reader.blocks(page, *ACCOUNT), prelude, account.environment)
+
+
+def first_line(heading):
+    return reader.documents.read("docs/deployment.md").split("\n").index(heading) + 1
+
+
+def test_a_refusal_reaches_the_user_of_a_credential_process(local_run):
+    """The script of the README, as a credential_process of boto3."""
+    [script] = [text for _, _, text in reader.blocks("README.md", *LOCAL) if "sentinel-credentials" in text]
+    program = """
+import boto3, os
+url, region = os.environ["FUNCTION_URL"], os.environ["AWS_REGION"]
+for profile in ("development", "production"):
+    with open(os.environ["AWS_CONFIG_FILE"], "a") as config:
+        config.write(f"[profile via-{profile}]\\ncredential_process = env AWS_PROFILE=alice ./sentinel-credentials {url} {region} {profile}\\n")
+print(boto3.Session(profile_name="via-development").get_credentials().method)
+try:
+    boto3.Session(profile_name="via-production").get_credentials().access_key
+except Exception as error:
+    print(error)
+"""
+    copy = 'cp "$AWS_CONFIG_FILE" via.config; export AWS_CONFIG_FILE="$PWD/via.config"'
+    shown = as_alice(f"{script}\n{copy}\npython3 - <<'PYTHON'\n{program}\nPYTHON")
+    assert "custom-process" in shown
+    assert "refused: " in shown and "POLICY_DENY" in shown
+
+
+def test_the_first_rule_of_the_policy_page_works(local_run):
+    """The ten minutes of docs/policy.md: the expectation fails, then the rule meets it, and bob gets credentials."""
+    page = reader.documents.fences("docs/policy.md")
+    [expectation] = [quoted for _, language, _, quoted in page if language == "toml" and any("bob develops" in line for line in quoted)]
+    [rule] = [quoted for _, language, _, quoted in page if language == "cedar" and any("bob-may-develop" in line for line in quoted)]
+    check = "make policy-check 2>&1 || true"
+    bob = f"AWS_PROFILE=bob {VEND} || true"
+    append("tests.toml", expectation)
+    assert "FAIL  bob develops" in as_alice(check)
+    append("access.cedar", rule)
+    assert "FAIL" not in as_alice(check)
+    assert eventually(lambda: "AccessKeyId" in as_alice(bob))
+    reader.restore_policy()
+    assert eventually(lambda: "POLICY_DENY" in as_alice(bob))
+
+
+def append(name, lines):
+    with open(reader.CLONE / "policy" / name, "a", encoding="utf-8") as file:
+        file.write("\n" + "\n".join(reader.documents.dedented(lines)) + "\n")
+
+
+def eventually(holds, seconds=60):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if holds():
+            return True
+        time.sleep(1)
+    return False
+
+
+ASK = 'awscurl --service lambda --region "$AWS_REGION" "$FUNCTION_URL/v1/health"'
+
+
+def test_a_broken_bundle_is_reported_at_once_until_it_is_mended(local_run):
+    append("access.cedar", ["permit (principal"])
+    local_run.wait_for("The function did not restart. Each request gets a 502")
+    begin = time.monotonic()
+    message = json.loads(as_alice(ASK))["Message"]
+    assert time.monotonic() - begin < 5
+    assert re.fullmatch(r"the function does not start: access\.cedar:\d+:\d+: unexpected end of input", message)
+    local_run.wait_for("502 Bad Gateway: the function does not start: access.cedar:")
+    reader.restore_policy()
+    local_run.wait_for("The function serves again.")
+    assert "Message" not in json.loads(as_alice(ASK))
+
+
+def test_the_terminal_says_why_a_signature_was_refused(local_run):
+    wrong = ASK.replace('"$AWS_REGION"', "eu-north-1")
+    assert json.loads(as_alice(wrong)) == {"Message": "Forbidden"}
+    local_run.wait_for("403 Forbidden: signed for Region `eu-north-1`: this URL is in `us-east-1`")
+    unsorted = 'get() { aws configure get "aws_$1" --profile bob; }; curl --silent --aws-sigv4 "aws:amz:$AWS_REGION:lambda" '
+    unsorted += '--user "$(get access_key_id):$(get secret_access_key)x" "$FUNCTION_URL/v1/credentials?profile=development&duration=900"'
+    assert json.loads(as_alice(unsorted)) == {"Message": "Forbidden"}
+    local_run.wait_for("Its query is not in alphabetical order")
+
+
+def test_the_terminal_promises_an_effect_of_the_directory_only_if_there_is_one(local_run):
+    assert "A change to policy/ or src/ restarts the function." in local_run.terminal
+
+
+def test_the_limits_of_the_served_function_are_a_table(local_run):
+    shown = as_alice("make limits")
+    assert re.search(r"sent +expected +seen\n +\d+ requests at once +\d+ × 400 MISSING_PROFILE, or more", shown) and shown.count("PASS") == 2
+
+
+def test_cargo_lambda_alone_runs_the_function(local_run, tmp_path):
+    """The three lines of the README. They use cargo lambda's own port."""
+    if listens(9000):
+        pytest.skip("port 9000 is in use")
+    [(_, _, serve)] = reader.blocks("README.md", "cargo lambda alone, in the background")
+    [(_, _, send)] = reader.blocks("README.md", "cargo lambda alone")
+    assert len(f"{serve}\n{send}".splitlines()) == 3
+    with open(tmp_path / "watch.txt", "w", encoding="utf-8") as log:
+        watch = subprocess.Popen(
+            ["bash", "-c", serve], cwd=reader.CLONE, env=reader.environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
+        try:
+            assert eventually(lambda: listens(9000))
+            shown = reader.run([(0, "cargo lambda alone", send)], "", reader.environment())
+        finally:
+            os.killpg(watch.pid, signal.SIGTERM)
+            watch.wait(30)
+    assert '\\"Code\\":\\"POLICY_DENY\\"' in shown
+
+
+def listens(port):
+    with socket.socket() as probe:
+        return probe.connect_ex((HOST, port)) == 0
