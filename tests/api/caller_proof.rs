@@ -82,8 +82,8 @@ async fn security_a_forged_event_is_refused() {
     assert!(assumed.iter().all(|request| request["Action"] != "AssumeRole"), "{assumed:?}");
 }
 
-/// THREAT: a proof that a caller made for another end point is replayed here, in an event that names
-/// that other end point.
+/// THREAT: a proof that a caller made for another end point is replayed here, in an event that
+/// names that other end point.
 /// PREVENTION: the audience is signed, and the setting names this function's own.
 #[tokio::test]
 async fn security_a_proof_for_another_end_point_is_refused() {

@@ -153,8 +153,10 @@ fn an_mdm_credential_is_a_token_or_client_credentials() {
     }
 }
 
-/// THREAT: a secret is printed by a `Debug` of something that holds it, or quoted by an error about it.
-/// PREVENTION: caches, credentials and tokens print as redacted; errors have fixed words and AWS's code.
+/// THREAT: a secret is printed by a `Debug` of something that holds it, or quoted by an error about
+/// it.
+/// PREVENTION: caches, credentials and tokens print as redacted; errors have fixed words and AWS's
+/// code.
 #[tokio::test]
 async fn security_secrets_are_not_printed() {
     let manager = FakeSecrets::holding("CANARY-token").await;
