@@ -17,6 +17,7 @@ mod decision;
 mod explanation;
 mod files;
 mod iam_json;
+mod patterns;
 mod references;
 mod rules;
 mod scope;

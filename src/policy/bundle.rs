@@ -1,6 +1,8 @@
 //! Reading and checking a policy bundle, as a whole or not at all.
 
 use super::catalogue::{self, Catalogue};
+use super::files::located;
+use super::patterns;
 use super::references::{self, DanglingReference};
 use super::rules::{Rules, policy_name};
 use super::{BundleFiles, annotations};
@@ -35,7 +37,7 @@ pub(super) struct Bundle {
     pub(super) warnings: Vec<String>,
 }
 
-/// Every problem of a bundle, one line each, beginning with the file's name.
+/// Every problem of a bundle, beginning with the file's name and the place in it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.join("\n"))]
 pub struct BundleError(pub Vec<String>);
@@ -65,6 +67,9 @@ impl Bundle {
                 Effect::Permit => warnings.push(remark),
             }
         }
+        warnings.extend(
+            text.policies().flat_map(|(file, text)| patterns::wide_permission_sets(file, text)),
+        );
         let policies = policies.set;
         if !problems.is_empty() {
             return Err(BundleError(problems));
@@ -159,16 +164,6 @@ fn labelled(file: &str, text: &str, error: &impl Diagnostic) -> String {
         error.labels().and_then(|mut labels| labels.next()).map_or(0, |label| label.offset());
     let help = error.help().map(|help| format!(" ({help})")).unwrap_or_default();
     located(file, text, offset, &format!("{error}{help}"))
-}
-
-/// A problem with its place in the form that editors understand: `file:line:column`.
-fn located(file: &str, text: &str, offset: usize, problem: &str) -> String {
-    let before = text.get(..offset).unwrap_or_default();
-    let (line, column) = (
-        before.matches('\n').count() + 1,
-        before.chars().rev().take_while(|c| *c != '\n').count() + 1,
-    );
-    format!("{file}:{line}:{column}: {problem}")
 }
 
 fn collect<'a>(

@@ -1,10 +1,13 @@
 //! The catalogue of profiles.
 
+use super::BundleError;
+use super::files::located;
 use super::scope::{ProfileScope, ScopeSettings};
 use crate::caller::role_owner;
 use crate::request::{ProfileName, SessionDuration};
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use toml::de::{DeTable, DeValue};
 
 pub(super) type Catalogue = BTreeMap<ProfileName, Profile>;
 
@@ -47,17 +50,15 @@ struct ProfileToml {
     bind_source_ip: bool,
 }
 
-/// Parses the catalogue's files. Every problem names its file and profile.
+/// Parses the catalogue's files. Every problem names its place and profile.
 pub(super) fn parse<'a>(
     files: impl Iterator<Item = (&'a str, &'a str)>,
 ) -> Result<Catalogue, Vec<String>> {
     let (mut catalogue, mut problems) = (Catalogue::new(), Vec::new());
     for (file, text) in files {
         match toml::from_str::<BTreeMap<ProfileName, ProfileToml>>(text) {
-            Ok(raw) => add(&mut catalogue, raw, file, &mut problems),
-            Err(error) => {
-                problems.push(format!("{file}: {}", error.to_string().trim().replace('\n', " ")));
-            }
+            Ok(raw) => add(&mut catalogue, raw, (file, text), &mut problems),
+            Err(error) => problems.extend(BundleError::of_toml(file, text, &error).0),
         }
     }
     if catalogue.is_empty() && problems.is_empty() {
@@ -69,7 +70,7 @@ pub(super) fn parse<'a>(
 fn add(
     catalogue: &mut Catalogue,
     raw: BTreeMap<ProfileName, ProfileToml>,
-    file: &str,
+    (file, text): (&str, &str),
     problems: &mut Vec<String>,
 ) {
     for (name, profile) in raw {
@@ -77,9 +78,40 @@ fn add(
         if catalogue.contains_key(&name) {
             found.push("is in another file, too".to_owned());
         }
-        problems.extend(found.into_iter().map(|problem| format!("{file}: [{name}] {problem}")));
+        problems.extend(found.iter().map(|problem| {
+            located(file, text, place(text, &name, problem), &format!("[{name}] {problem}"))
+        }));
         catalogue.insert(name, profile);
     }
+}
+
+/// The offset of what a problem is about: the key that it names, else the profile.
+///
+/// Problems name their key first, but for those of one tag: these quote the tag's own key.
+fn place(text: &str, profile: &ProfileName, problem: &str) -> usize {
+    let Ok(catalogue) = DeTable::parse(text) else { return 0 };
+    let Some((name, settings)) =
+        catalogue.get_ref().iter().find(|(name, _)| name.get_ref() == profile.as_str())
+    else {
+        return 0;
+    };
+    let profile = name.span().start;
+    let Some(settings) = settings.get_ref().as_table() else { return profile };
+    let named =
+        settings.iter().find(|(key, _)| problem.starts_with(key.get_ref().as_ref())).or_else(
+            || settings.iter().find(|(key, _)| key.get_ref() == "tags" && problem.contains("tag")),
+        );
+    let Some((key, value)) = named else { return profile };
+    quoted_key(value.get_ref(), problem).unwrap_or_else(|| key.span().start)
+}
+
+/// The offset of the key of a table that the problem quotes.
+fn quoted_key(table: &DeValue<'_>, problem: &str) -> Option<usize> {
+    let (quoted, _) = table
+        .as_table()?
+        .iter()
+        .find(|(key, _)| problem.contains(&format!("{:?}", key.get_ref().as_ref())))?;
+    Some(quoted.span().start)
 }
 
 impl ProfileToml {

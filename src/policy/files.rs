@@ -24,6 +24,18 @@ const MIXTURE: &str = "digest: is not that of the other parameters: a change is 
 const LONGEST_PARAMETER: usize = 8 * 1024;
 
 impl BundleError {
+    /// The error of a TOML file: its place and message in the first line, then TOML's own layout,
+    /// which underlines the place.
+    #[must_use]
+    pub fn of_toml(file: &str, text: &str, error: &toml::de::Error) -> Self {
+        let offset = error.span().map_or(0, |span| span.start);
+        let layout = error.to_string();
+        let layout = layout.trim_end().strip_suffix(error.message()).unwrap_or_default();
+        let underlined = layout.split_once('\n').map_or("", |(_, rest)| rest).trim_end();
+        let first = located(file, text, offset, error.message());
+        Self(vec![if underlined.is_empty() { first } else { format!("{first}\n{underlined}") }])
+    }
+
     /// Whether the bundle was read in the middle of a change, and may be whole a moment later.
     pub(crate) fn is_mixture(&self) -> bool {
         self.0 == [MIXTURE]
@@ -123,6 +135,16 @@ impl BundleFiles {
             .filter(move |(file, _)| file.ends_with(suffix))
             .map(|(file, text)| (file.as_str(), text.as_str()))
     }
+}
+
+/// A problem with its place in the form that editors understand: `file:line:column`.
+pub(super) fn located(file: &str, text: &str, offset: usize, problem: &str) -> String {
+    let before = text.get(..offset).unwrap_or_default();
+    let (line, column) = (
+        before.matches('\n').count() + 1,
+        before.chars().rev().take_while(|c| *c != '\n').count() + 1,
+    );
+    format!("{file}:{line}:{column}: {problem}")
 }
 
 /// The file that a parameter holds. A suffix in the parameter's name is not doubled.

@@ -73,7 +73,7 @@ impl SessionPolicy {
     /// Parses and checks a template.
     pub(super) fn parse(text: &str) -> Result<Self, Vec<String>> {
         let document: Document<Template> =
-            serde_json::from_str(text).map_err(|error| vec![error.to_string()])?;
+            serde_json::from_str(text).map_err(|error| vec![format!("{error} of its text")])?;
         let problems = problems(&document);
         if problems.is_empty() { Ok(Self(document)) } else { Err(problems) }
     }

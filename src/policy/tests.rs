@@ -72,6 +72,63 @@ fn each_catalogue_problem_is_named() {
 }
 
 #[test]
+fn a_catalogue_problem_has_its_place() {
+    let role = "role_arn = \"arn:aws:iam::123456789012:role/vended-dev\"";
+    for (text, place) in [
+        (format!("[dev]\n{role}\nmax_duration = 899"), "profiles.toml:3:1: [dev] max_duration"),
+        ("[dev]\nrole_arn = \"*\"".to_owned(), "profiles.toml:2:1: [dev] role_arn is not"),
+        (
+            format!("[dev]\n{role}\n\n[dev.tags]\na = \"x\"\nsentinelprofile = \"x\""),
+            "profiles.toml:6:1: [dev] the tag key \"sentinelprofile\"",
+        ),
+        (
+            format!("[dev]\n{role}\ntags = {{ a = \"<<caller>>\" }}"),
+            "profiles.toml:3:10: [dev] the tag \"a\": <<caller>>",
+        ),
+        (
+            format!("[dev]\n{role}\nsession_policy = '{{'"),
+            "profiles.toml:3:1: [dev] session_policy: EOF while parsing an object at line 1 column 1 of its text",
+        ),
+        (
+            format!("[dev]\n{role}\nmax_duratoin = 900"),
+            "profiles.toml:3:1: unknown field `max_duratoin`",
+        ),
+        ("[dev]\nrole_arn = \n".to_owned(), "profiles.toml:2:12: "),
+    ] {
+        let problems = load(&text, PERMIT).unwrap_err();
+        assert!(problems[0].starts_with(place), "{problems:?} should begin with {place}");
+    }
+}
+
+#[test]
+fn a_toml_error_keeps_tomls_own_layout() {
+    let problems = load("[dev]\nrole_arn = 1\n", PERMIT).unwrap_err();
+    let expected = "profiles.toml:2:12: invalid type: integer `1`, expected a string\n  \
+        |\n2 | role_arn = 1\n  |            ^";
+    assert_eq!(problems, [expected]);
+}
+
+#[test]
+fn a_star_in_the_name_of_a_permission_set_is_remarked() {
+    let like = |role: &str| {
+        format!(
+            "@id(\"x\") permit (principal, action, resource in Sentinel::ProfileGroup::\"g\")\n\
+             // AWSReservedSSO_Admin_* in a comment is none\n\
+             when {{ principal.arn like \"arn:aws:sts::123456789012:assumed-role/{role}\" }};"
+        )
+    };
+    for whole in ["AWSReservedSSO_Admin_0123456789abcdef/*", "ci-*", "AWSReservedSSO_A\\*/*"] {
+        let warnings = load(PROFILES, &like(whole)).unwrap().warnings;
+        assert!(!warnings.iter().any(|warning| warning.contains("star")), "{whole}: {warnings:?}");
+    }
+    for wide in ["AWSReservedSSO_Admin_*", "AWSReservedSSO_Admin_*/*", "AWSReservedSSO_*/ann"] {
+        let warnings = load(PROFILES, &like(wide)).unwrap().warnings;
+        let place = "a.cedar:3:67: the star in AWSReservedSSO_";
+        assert!(warnings.iter().any(|w| w.starts_with(place)), "{wide}: {warnings:?}");
+    }
+}
+
+#[test]
 fn each_policy_problem_is_named() {
     for (cedar, words) in [
         ("", "no policy"),

@@ -21,8 +21,8 @@
 //! ```
 
 use sentinel_tvm::{
-    BundleOptions, Caller, Decision, Device, Grant, IamIdentity, NamedSessionRoles, Policy,
-    ProfileName, RequestId, SessionDuration, VendRequest,
+    BundleError, BundleOptions, Caller, Decision, Device, Grant, IamIdentity, NamedSessionRoles,
+    Policy, ProfileName, RequestId, SessionDuration, VendRequest,
 };
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -96,13 +96,16 @@ pub(crate) enum Check {
 impl Expectations {
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let parsed: Self = toml::from_str(text)
-            .map_err(|error| format!("tests.toml: {}", error.to_string().trim()))?;
+            .map_err(|error| BundleError::of_toml("tests.toml", text, &error).to_string())?;
         let roles = parsed.named_session_roles.as_deref().map(NamedSessionRoles::parse).transpose();
         roles.map_err(|error| format!("tests.toml: named_session_roles {error}"))?;
         if parsed.default_duration.is_some_and(|seconds| !(900..=3_600).contains(&seconds)) {
             return Err("tests.toml: default_duration is not from 900 to 3600".to_owned());
         }
-        Ok(parsed)
+        match parsed.tests.iter().find_map(|test| Some((test, test.without_effect()?))) {
+            Some((test, problem)) => Err(format!("tests.toml: {:?}: {problem}", test.name)),
+            None => Ok(parsed),
+        }
     }
 
     /// The options that the bundle is loaded with.
@@ -142,6 +145,23 @@ impl Expectations {
 }
 
 impl Expectation {
+    /// A key that could never fail, because it is about the other outcome.
+    fn without_effect(&self) -> Option<String> {
+        let (set, other) = match self.expect {
+            Outcome::Allow => (vec![("reason", self.reason.is_some())], "deny"),
+            Outcome::Deny => (
+                vec![
+                    ("seconds", self.seconds.is_some()),
+                    ("tags", !self.tags.is_empty()),
+                    ("session_policy", self.session_policy.is_some()),
+                ],
+                "allow",
+            ),
+        };
+        let (key, _) = set.into_iter().find(|(_, set)| *set)?;
+        Some(format!("{key} is only for expect = {other:?}: it would not be checked"))
+    }
+
     fn decide(
         &self,
         policy: &Policy,
@@ -176,35 +196,60 @@ impl Expectation {
         Caller::verified(&identity, source_ip, named).map_err(|error| format!("caller: {error}"))
     }
 
+    /// The difference to `decision`, as a sentence.
     fn compare(&self, decision: Decision) -> Result<(), String> {
         let rules = decision.rules().to_vec();
-        let by = format!("by {rules:?}");
         match (decision.into_grant(), self.expect) {
-            (Ok(_), Outcome::Deny) => return Err(format!("allowed {by}")),
+            (Ok(_), Outcome::Deny) => {
+                return Err(format!("should be denied, but is allowed by {}", listed(&rules)));
+            }
             (Err(denial), Outcome::Allow) => {
-                return Err(format!("{denial} {by}: {}", denial.public_message()));
+                let why = denial.to_string();
+                let why = why.strip_prefix("denied: ").unwrap_or(&why);
+                let by =
+                    if rules.is_empty() { String::new() } else { format!(" ({})", listed(&rules)) };
+                let message = denial.public_message();
+                return Err(format!(
+                    "should be allowed, but is denied: {why}{by}. The caller reads {message:?}"
+                ));
             }
             (Ok(grant), Outcome::Allow) => self.compare_grant(&grant)?,
             (Err(denial), Outcome::Deny) => {
-                same("reason", self.reason.as_deref(), &denial.public_message().into_owned())?;
+                let found = denial.public_message();
+                same(self.reason.as_deref(), &*found, |expected| {
+                    format!("is denied, but with the reason {found:?} instead of {expected:?}")
+                })?;
             }
         }
-        same("rules", self.rules.as_ref(), &rules)
+        same(self.rules.as_deref(), &*rules, |expected| {
+            let outcome = match self.expect {
+                Outcome::Allow => "allowed",
+                Outcome::Deny => "denied",
+            };
+            format!("is {outcome}, but by {} instead of {}", listed(&rules), listed(expected))
+        })
     }
 
     fn compare_grant(&self, grant: &Grant) -> Result<(), String> {
         let (scope, seconds) = (grant.scope(), grant.duration().seconds());
-        same("seconds", self.seconds.as_ref(), &seconds)?;
+        same(self.seconds.as_ref(), &seconds, |expected| {
+            format!("is allowed, but for {seconds} seconds instead of {expected}")
+        })?;
         for (key, expected) in &self.tags {
-            let tag =
-                scope.tags.iter().find(|(known, _)| known == key).map(|(_, value)| value.as_str());
-            same(&format!("the tag {key:?}"), Some(&Some(expected.as_str())), &tag)?;
-        }
-        let policy = scope.policy.as_deref().unwrap_or_default();
-        match &self.session_policy {
-            Some(part) if !policy.contains(part.as_str()) => {
-                Err(format!("the session policy is without {part:?}: {policy}"))
+            match scope.tags.iter().find(|(known, _)| known == key) {
+                None => return Err(format!("is allowed, but without the tag {key:?}")),
+                Some((_, value)) => same(Some(expected), value, |expected| {
+                    format!("is allowed, but the tag {key:?} is {value:?} instead of {expected:?}")
+                })?,
             }
+        }
+        match (&self.session_policy, scope.policy.as_deref()) {
+            (Some(part), None) => {
+                Err(format!("is allowed, but without a session policy that could contain {part:?}"))
+            }
+            (Some(part), Some(policy)) if !policy.contains(part.as_str()) => Err(format!(
+                "is allowed, but the session policy does not contain {part:?}. It is {policy}"
+            )),
             _ => Ok(()),
         }
     }
@@ -242,16 +287,24 @@ fn moment(text: &toml::value::Datetime) -> Result<UtcDateTime, String> {
     })
 }
 
-/// Nothing expected is as good as the same.
-fn same<T: PartialEq<U> + std::fmt::Debug + ?Sized, U: std::fmt::Debug>(
-    what: &str,
+/// Passes if nothing is expected or the values are equal.
+fn same<T: PartialEq + ?Sized>(
     expected: Option<&T>,
-    found: &U,
+    found: &T,
+    difference: impl FnOnce(&T) -> String,
 ) -> Result<(), String> {
     match expected {
-        Some(expected) if expected != found => {
-            Err(format!("{what}: expected {expected:?}, found {found:?}"))
-        }
+        Some(expected) if expected != found => Err(difference(expected)),
         _ => Ok(()),
+    }
+}
+
+/// The names of rules in a sentence.
+fn listed(rules: &[String]) -> String {
+    let quoted: Vec<String> = rules.iter().map(|rule| format!("{rule:?}")).collect();
+    match &quoted[..] {
+        [] => "no rule".to_owned(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
     }
 }

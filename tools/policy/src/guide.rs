@@ -71,7 +71,8 @@ fn an_expectation_that_is_not_met_says_why() {
     ])
     .unwrap();
     let verdict = |lines: &str| {
-        let test = format!("[[test]]\nname = \"t\"\nprofile = \"a\"\n{lines}");
+        let profile = if lines.contains("profile = ") { "" } else { "profile = \"a\"" };
+        let test = format!("[[test]]\nname = \"t\"\n{profile}\n{lines}");
         let expectations = Expectations::parse(&test).unwrap();
         let policy = Policy::load(&files, &expectations.options()).unwrap();
         expectations.run(&policy).next().unwrap().1
@@ -80,21 +81,60 @@ fn an_expectation_that_is_not_met_says_why() {
         |lines: &str| verdict(&format!("caller = \"arn:aws:iam::123456789012:user/a\"\n{lines}"));
     assert_eq!(by("expect = \"allow\"\nrules = [\"p\"]\nseconds = 900"), Check::Passed);
     for (lines, why) in [
-        ("expect = \"deny\"", "allowed by [\"p\"]"),
-        ("expect = \"allow\"\nrules = []", "rules: expected [], found [\"p\"]"),
-        ("expect = \"allow\"\nseconds = 901", "seconds: expected 901, found 900"),
+        ("expect = \"deny\"", "should be denied, but is allowed by \"p\""),
+        ("expect = \"allow\"\nrules = []", "is allowed, but by \"p\" instead of no rule"),
         (
-            "expect = \"allow\"\ntags = { Team = \"x\" }",
-            "the tag \"Team\": expected Some(\"x\"), found None",
+            "expect = \"allow\"\nrules = [\"a\", \"b\"]",
+            "is allowed, but by \"p\" instead of \"a\" and \"b\"",
         ),
-        ("expect = \"allow\"\nsession_policy = \"x\"", "the session policy is without \"x\": "),
+        ("expect = \"allow\"\nseconds = 901", "is allowed, but for 900 seconds instead of 901"),
+        ("expect = \"allow\"\ntags = { Team = \"x\" }", "is allowed, but without the tag \"Team\""),
+        (
+            "expect = \"allow\"\nsession_policy = \"x\"",
+            "is allowed, but without a session policy that could contain \"x\"",
+        ),
         ("expect = \"allow\"\nsource_ip = \"x\"", "source_ip is not an address"),
     ] {
         assert_eq!(by(lines), Check::Failed(why.to_owned()), "{lines}");
     }
+    let denied = "profile = \"b\"\nexpect = \"allow\"";
+    assert_eq!(
+        by(denied),
+        Check::Failed(
+            "should be allowed, but is denied: no such profile. \
+             The caller reads \"No policy permits this.\""
+                .to_owned()
+        )
+    );
     let Check::Failed(why) = verdict("caller = \"alice\"\nexpect = \"deny\"") else {
         panic!("alice is no caller")
     };
     assert!(why.starts_with("caller: "), "{why}");
     assert!(Expectations::parse("[[test]]\nexpct = 1").is_err());
+}
+
+#[test]
+fn an_expectation_that_could_never_fail_is_an_error() {
+    let parse = |lines: &str| {
+        let caller = "caller = \"arn:aws:iam::123456789012:user/a\"\nprofile = \"a\"";
+        Expectations::parse(&format!("[[test]]\nname = \"t\"\n{caller}\n{lines}"))
+    };
+    for (key, lines) in [
+        ("session_policy", "expect = \"deny\"\nsession_policy = \"x\""),
+        ("seconds", "expect = \"deny\"\nseconds = 900"),
+        ("tags", "expect = \"deny\"\ntags = { a = \"b\" }"),
+        ("reason", "expect = \"allow\"\nreason = \"x\""),
+    ] {
+        let problem = parse(lines).map(drop).unwrap_err();
+        assert!(problem.starts_with(&format!("tests.toml: \"t\": {key} is only for")), "{problem}");
+    }
+    assert!(parse("expect = \"deny\"\nreason = \"x\"").is_ok());
+}
+
+#[test]
+fn an_error_in_the_expectations_has_its_place() {
+    let problem = Expectations::parse("[[test]]\nexpct = 1").map(drop).unwrap_err();
+    let first = problem.lines().next().unwrap();
+    assert!(first.starts_with("tests.toml:2:1: unknown field `expct`, expected one of"), "{first}");
+    assert!(problem.ends_with("  |\n2 | expct = 1\n  | ^^^^^"), "{problem}");
 }
