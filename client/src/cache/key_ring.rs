@@ -1,0 +1,126 @@
+//! The key ring of the operating system: Keychain, Credential Manager, or the kernel's keyrings on Linux.
+//!
+//! A failure of the key ring is a [`Problem`] for the cache and an error for the client token.
+
+use super::{Entry, Key, Problem};
+
+/// The service name of all items.
+#[cfg(feature = "keyring")]
+const SERVICE: &str = "sentinel";
+
+/// Why the key ring did not do it. The key ring's own words can hold data, so they are not kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum KeyRingError {
+    /// There is no such item.
+    Absent,
+    /// The item is larger than the key ring allows.
+    TooLarge,
+    /// There is no key ring, it is locked, or it refused.
+    Unusable,
+}
+
+impl std::fmt::Display for KeyRingError {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::Absent => "the key ring has no such item",
+            Self::TooLarge => "the key ring does not take items of this size",
+            Self::Unusable if cfg!(feature = "keyring") => {
+                "the key ring of this operating system is locked, or refused"
+            }
+            Self::Unusable => "this sentinel was built without support for key rings",
+        })
+    }
+}
+
+/// One item of the key ring.
+#[derive(Debug)]
+pub(crate) struct KeyRing {
+    #[cfg_attr(not(feature = "keyring"), expect(dead_code, reason = "nothing to find"))]
+    item: String,
+}
+
+impl KeyRing {
+    /// The item of a cache key.
+    fn entry(key: &Key) -> Self {
+        Self { item: format!("cache {}", key.file_stem()) }
+    }
+
+    /// The item of the client token for an end point.
+    pub(crate) fn client_token(authority: &str) -> Self {
+        Self { item: format!("client token {authority}") }
+    }
+}
+
+#[cfg(feature = "keyring")]
+impl KeyRing {
+    pub(crate) fn read(&self) -> Result<Vec<u8>, KeyRingError> {
+        self.open()?.get_secret().map_err(|error| reason(&error))
+    }
+
+    pub(crate) fn write(&self, secret: &[u8]) -> Result<(), KeyRingError> {
+        self.open()?.set_secret(secret).map_err(|error| reason(&error))
+    }
+
+    pub(crate) fn remove(&self) -> Result<(), KeyRingError> {
+        self.open()?.delete_credential().map_err(|error| reason(&error))
+    }
+
+    fn open(&self) -> Result<keyring_core::Entry, KeyRingError> {
+        if keyring_core::get_default_store().is_none() {
+            keyring_core::set_default_store(platform_store().ok_or(KeyRingError::Unusable)?);
+        }
+        keyring_core::Entry::new(SERVICE, &self.item).map_err(|error| reason(&error))
+    }
+}
+
+#[cfg(feature = "keyring")]
+fn platform_store() -> Option<std::sync::Arc<keyring_core::CredentialStore>> {
+    #[cfg(target_os = "linux")]
+    return Some(linux_keyutils_keyring_store::Store::new().ok()?);
+    #[cfg(target_os = "macos")]
+    return Some(apple_native_keyring_store::keychain::Store::new().ok()?);
+    #[cfg(windows)]
+    return Some(windows_native_keyring_store::Store::new().ok()?);
+    #[cfg(not(any(target_os = "linux", target_os = "macos", windows)))]
+    None
+}
+
+#[cfg(feature = "keyring")]
+fn reason(error: &keyring_core::Error) -> KeyRingError {
+    match error {
+        keyring_core::Error::NoEntry => KeyRingError::Absent,
+        keyring_core::Error::TooLong(..) => KeyRingError::TooLarge,
+        _ => KeyRingError::Unusable,
+    }
+}
+
+#[cfg(not(feature = "keyring"))]
+#[expect(clippy::unused_self, reason = "the same methods with and without the feature")]
+impl KeyRing {
+    pub(crate) fn read(&self) -> Result<Vec<u8>, KeyRingError> {
+        Err(KeyRingError::Unusable)
+    }
+
+    pub(crate) fn write(&self, _: &[u8]) -> Result<(), KeyRingError> {
+        Err(KeyRingError::Unusable)
+    }
+
+    pub(crate) fn remove(&self) -> Result<(), KeyRingError> {
+        Err(KeyRingError::Unusable)
+    }
+}
+
+pub(super) fn read(key: &Key) -> Result<Option<Entry>, Problem> {
+    match KeyRing::entry(key).read() {
+        Ok(text) => Entry::parse(&text).map(Some).map_err(|_| {
+            Problem("the key ring's item is damaged or of another version".to_owned())
+        }),
+        Err(KeyRingError::Absent) => Ok(None),
+        Err(error) => Err(Problem(error.to_string())),
+    }
+}
+
+pub(super) fn write(key: &Key, entry: &Entry) -> Result<(), Problem> {
+    let written = KeyRing::entry(key).write(entry.to_json().as_bytes());
+    written.map_err(|error| Problem(error.to_string()))
+}

@@ -1,0 +1,81 @@
+//! `sentinel`: what callers of sentinel-tvm run.
+//!
+//! A request's way, from the command line to the output:
+//!
+//! | module | does |
+//! |---|---|
+//! | [`cli`], [`settings`], [`environment`] | which end point, which profile, who signs |
+//! | [`vend`], [`cache`] | cached credentials, or one request for all processes |
+//! | [`aws_credentials`], [`aws_files`], [`client_token`], [`device`], [`proof`] | what a request carries |
+//! | [`endpoint`], [`sign`], [`http`], [`memo`] | the request, its retries and its refusals |
+//! | [`credentials`], [`failure`], [`terminal`] | what is printed |
+//!
+//! Invariants: standard output holds the result and nothing else; standard error holds no secret; a cached answer needs no
+//! runtime, no TLS and no AWS configuration.
+
+mod aws_credentials;
+mod aws_files;
+mod cache;
+mod cli;
+mod client_token;
+mod clock;
+mod credentials;
+mod device;
+mod endpoint;
+mod environment;
+mod failure;
+mod http;
+mod memo;
+mod proof;
+mod settings;
+mod sign;
+mod terminal;
+mod vend;
+
+use clap::Parser as _;
+use std::process::ExitCode;
+
+use cli::{Arguments, Command};
+use environment::Environment;
+use failure::Failure;
+
+fn main() -> ExitCode {
+    std::panic::set_hook(Box::new(|panic| {
+        // The place only: a panic's message can hold data.
+        let place = panic.location().map_or_else(String::new, ToString::to_string);
+        terminal::note(&format!("a defect of this program at {place}; next: report it"));
+    }));
+    let arguments = Arguments::parse();
+    let outcome = std::panic::catch_unwind(|| run(arguments));
+    match outcome {
+        Ok(Ok(code)) => code,
+        Ok(Err(failure)) => {
+            terminal::report(&failure);
+            ExitCode::from(failure.exit as u8)
+        }
+        Err(_) => ExitCode::from(failure::Exit::Defect as u8),
+    }
+}
+
+fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
+    let environment = Environment::of_this_process();
+    let shared = &arguments.shared;
+    match arguments.command {
+        Command::Credentials(vend) => credentials(shared, &vend, &environment),
+        _ => todo!(),
+    }
+}
+
+/// `sentinel credentials`
+fn credentials(
+    shared: &cli::Shared,
+    vend: &cli::Vend,
+    environment: &Environment,
+) -> Result<ExitCode, Failure> {
+    let endpoint = settings::Endpoint::select(shared, environment)?;
+    let request = vend::Request::new(endpoint, vend, environment)?;
+    let cache = vend::open_cache(&request, environment);
+    let credentials = vend::credentials(&request, &cache, environment)?;
+    terminal::print_line(&credentials.to_process_json());
+    Ok(ExitCode::SUCCESS)
+}

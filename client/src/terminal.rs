@@ -1,0 +1,88 @@
+//! Standard output and standard error.
+//!
+//! Invariant: results go to standard output, everything for people to standard error. Progress is shown only if standard
+//! error is a terminal.
+
+use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::time::Duration;
+
+use crate::failure::Failure;
+
+/// How long something may take before the reader is told what it is.
+const PATIENCE: Duration = Duration::from_millis(800);
+
+/// Writes a result. A reader that has gone away is not an error: there is nobody to tell.
+pub(crate) fn print(text: &str) {
+    let _ = io::stdout().lock().write_all(text.as_bytes());
+}
+
+/// Writes a result and a line break.
+pub(crate) fn print_line(text: &str) {
+    print(&format!("{text}\n"));
+}
+
+/// Writes one line for people.
+pub(crate) fn note(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "sentinel: {text}");
+}
+
+/// Writes text for people as it is.
+pub(crate) fn show(text: &str) {
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// Reports a failure in one sentence.
+pub(crate) fn report(failure: &Failure) {
+    note(&failure.to_string());
+}
+
+/// Whether progress is shown.
+pub(crate) fn shows_progress() -> bool {
+    io::stderr().is_terminal()
+}
+
+/// Awaits `work`. On a terminal, shows what it waits for if that takes long.
+pub(crate) async fn waiting<T>(what: &str, work: impl Future<Output = T>) -> T {
+    let mut work = std::pin::pin!(work);
+    if !shows_progress() {
+        return work.await;
+    }
+    tokio::select! {
+        done = &mut work => done,
+        () = tokio::time::sleep(PATIENCE) => {
+            note(&format!("waiting for {what} …"));
+            work.await
+        }
+    }
+}
+
+/// Tells once, on a terminal, what a loop has been waiting for.
+#[derive(Debug)]
+pub(crate) struct Patience {
+    waited: Duration,
+    told: bool,
+}
+
+impl Patience {
+    pub(crate) fn new() -> Self {
+        Self { waited: Duration::ZERO, told: false }
+    }
+
+    /// Sleeps, and tells what for if all sleeps together are long.
+    pub(crate) fn sleep(&mut self, pause: Duration, what: &str) {
+        std::thread::sleep(pause);
+        self.waited += pause;
+        if self.waited >= PATIENCE && !self.told && shows_progress() {
+            self.told = true;
+            note(&format!("waiting for {what} …"));
+        }
+    }
+}
+
+/// Asks a question that only `y` or `yes` answers with yes.
+pub(crate) fn confirm(question: &str) -> bool {
+    show(&format!("{question} [y/N] "));
+    let mut answer = String::new();
+    let read = io::stdin().lock().read_line(&mut answer);
+    read.is_ok() && matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
+}
