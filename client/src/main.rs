@@ -8,6 +8,7 @@
 //! | [`vend`], [`cache`] | cached credentials, or one request for all processes |
 //! | [`aws_credentials`], [`aws_files`], [`client_token`], [`device`], [`proof`] | what a request carries |
 //! | [`endpoint`], [`sign`], [`http`], [`memo`] | the request, its retries and its refusals |
+//! | [`commands`], [`server`] | the commands; the loopback end point of `exec` and `serve` |
 //! | [`credentials`], [`failure`], [`terminal`] | what is printed |
 //!
 //! Invariants: standard output holds the result and nothing else; standard error holds no secret; a cached answer needs no
@@ -19,6 +20,7 @@ mod cache;
 mod cli;
 mod client_token;
 mod clock;
+mod commands;
 mod credentials;
 mod device;
 mod endpoint;
@@ -27,6 +29,7 @@ mod failure;
 mod http;
 mod memo;
 mod proof;
+mod server;
 mod settings;
 mod sign;
 mod terminal;
@@ -36,6 +39,7 @@ use clap::Parser as _;
 use std::process::ExitCode;
 
 use cli::{Arguments, Command};
+use commands::Context;
 use environment::Environment;
 use failure::Failure;
 
@@ -59,23 +63,11 @@ fn main() -> ExitCode {
 
 fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     let environment = Environment::of_this_process();
-    let shared = &arguments.shared;
+    let context = Context { shared: arguments.shared, environment };
     match arguments.command {
-        Command::Credentials(vend) => credentials(shared, &vend, &environment),
+        Command::Credentials(arguments) => commands::credentials::run(&context, &arguments),
+        Command::Exec(arguments) => commands::exec::run(context, &arguments),
+        Command::Serve(arguments) => commands::serve::run(context, &arguments),
         _ => todo!(),
     }
-}
-
-/// `sentinel credentials`
-fn credentials(
-    shared: &cli::Shared,
-    vend: &cli::Vend,
-    environment: &Environment,
-) -> Result<ExitCode, Failure> {
-    let endpoint = settings::Endpoint::select(shared, environment)?;
-    let request = vend::Request::new(endpoint, vend, environment)?;
-    let cache = vend::open_cache(&request, environment);
-    let credentials = vend::credentials(&request, &cache, environment)?;
-    terminal::print_line(&credentials.to_process_json());
-    Ok(ExitCode::SUCCESS)
 }

@@ -48,6 +48,11 @@ impl Request {
         let key = Key::new(&endpoint, &profile, duration, device.as_deref(), environment);
         Ok(Self { endpoint, profile, duration, device, key, refresh: vend.refresh })
     }
+
+    /// Notes that `--refresh` has had its effect: further calls may use the cache.
+    pub(crate) fn refreshed(&mut self) {
+        self.refresh = false;
+    }
 }
 
 /// Checked here, as the name becomes part of a file's name.

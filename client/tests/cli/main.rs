@@ -1,7 +1,9 @@
 //! The program as its callers run it, against stub end points on this machine.
 
 mod cached;
+mod exec;
 mod faults;
 mod requests;
+mod serve;
 mod sharing;
 mod support;

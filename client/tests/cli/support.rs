@@ -1,9 +1,11 @@
 //! A home directory, a stub end point, and the program.
 
+mod container;
 mod home;
 mod stub;
 mod tls;
 
+pub(crate) use container::{container, raw};
 pub(crate) use home::{Home, Ran};
 pub(crate) use stub::{Answer, Stub, closed_port, silent};
 pub(crate) use tls::TlsStub;
