@@ -15,6 +15,48 @@ impl AwsConfig {
         Self(path.and_then(|path| std::fs::read_to_string(path).ok()).unwrap_or_default())
     }
 
+    /// A file's text.
+    pub(crate) fn of_text(text: String) -> Self {
+        Self(text)
+    }
+
+    pub(crate) fn into_text(self) -> String {
+        self.0
+    }
+
+    /// Writes a profile whose credentials come from `command`, or its command if the profile is one of this program's.
+    pub(crate) fn write_profile(&mut self, name: &str, region: &str, command: &str) -> Written {
+        let line = format!("credential_process = {command}");
+        if self.profile(name).is_none() {
+            let header =
+                if name == "default" { name.to_owned() } else { format!("profile {name}") };
+            if !self.0.is_empty() {
+                self.0.push_str(if self.0.ends_with('\n') { "\n" } else { "\n\n" });
+            }
+            self.0.push_str(&format!("[{header}]\nregion = {region}\n{line}\n"));
+            return Written::New;
+        }
+        if !self.setting(name, "credential_process").is_some_and(is_this_program) {
+            return Written::NotOurs;
+        }
+        self.replace_command(name, &line);
+        Written::Replaced
+    }
+
+    /// Replaces the line `credential_process` of a profile.
+    fn replace_command(&mut self, name: &str, line: &str) {
+        let mut inside = false;
+        let replaced = self.0.split_inclusive('\n').map(|old| {
+            if let Some(section) = section(old) {
+                inside = section == name;
+            }
+            let is_command =
+                old.split('=').next().is_some_and(|key| key.trim_end() == "credential_process");
+            if inside && is_command { format!("{line}\n") } else { old.to_owned() }
+        });
+        self.0 = replaced.collect();
+    }
+
     /// The settings of a profile; `None` if there is no such profile.
     pub(crate) fn profile(&self, name: &str) -> Option<Settings<'_>> {
         let mut found: Option<Settings<'_>> = None;
@@ -57,6 +99,15 @@ impl AwsConfig {
     }
 }
 
+/// What became of a profile that was to be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Written {
+    New,
+    Replaced,
+    /// Somebody else's: nothing was written.
+    NotOurs,
+}
+
 /// The profile of a section's line.
 fn section(line: &str) -> Option<&str> {
     let name = line.trim().strip_prefix('[')?.split(']').next()?.trim();
@@ -95,6 +146,40 @@ mod tests {
         assert_eq!(config.setting("dev", "region"), Some("eu-central-1"));
         assert_eq!(config.profile("sso").unwrap(), [("sso_session", "corp")]);
         assert!(config.profile("other").is_none());
+    }
+
+    #[test]
+    fn a_new_profile_is_appended_and_an_own_one_is_updated() {
+        let mut config = AwsConfig(CONFIG.to_owned());
+        assert_eq!(
+            config.write_profile("new", "eu-west-1", "sentinel credentials new"),
+            Written::New
+        );
+        let added =
+            "\n[profile new]\nregion = eu-west-1\ncredential_process = sentinel credentials new\n";
+        assert_eq!(config.0, format!("{CONFIG}{added}"));
+
+        assert_eq!(
+            config.write_profile("dev", "eu-west-1", "sentinel credentials d"),
+            Written::Replaced
+        );
+        assert_eq!(config.setting("dev", "credential_process"), Some("sentinel credentials d"));
+        assert_eq!(config.setting("dev", "region"), Some("eu-central-1"), "the rest stays");
+        assert_eq!(config.setting("new", "credential_process"), Some("sentinel credentials new"));
+    }
+
+    #[test]
+    fn a_profile_of_somebody_else_is_left_alone() {
+        let mut config = AwsConfig(CONFIG.to_owned());
+        assert_eq!(
+            config.write_profile("sso", "eu-west-1", "sentinel credentials sso"),
+            Written::NotOurs
+        );
+        assert_eq!(
+            config.write_profile("default", "eu-west-1", "sentinel credentials d"),
+            Written::NotOurs
+        );
+        assert_eq!(config.0, CONFIG);
     }
 
     #[test]

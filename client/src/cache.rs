@@ -20,7 +20,7 @@ use crate::credentials::Credentials;
 use crate::environment::Environment;
 use crate::settings::CacheKind;
 
-pub(crate) use directory::{Directory, Problem, create_new_private, permissions};
+pub(crate) use directory::{Directory, Problem, create_new_private, create_private, permissions};
 pub(crate) use entry::{Age, Entry};
 pub(crate) use key::Key;
 pub(crate) use key_ring::{KeyRing, KeyRingError};

@@ -30,6 +30,8 @@ use crate::terminal::waiting;
 use crate::vend::Request;
 use retry::{Next, Retry};
 
+pub(crate) use refusal::{MOST_SKEW, skew};
+
 /// Runs asynchronous work to its end. Made only when there is something to ask: a cached answer starts no runtime.
 pub(crate) fn run<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -178,6 +180,11 @@ impl<'e> Client<'e> {
     /// The host of the end point.
     pub(crate) fn host(&self) -> &str {
         self.endpoint.url.authority()
+    }
+
+    /// The failure for an error reply.
+    pub(crate) fn failure(&self, reply: &Reply) -> Failure {
+        refusal::failure(self, reply)
     }
 
     /// A failure for a reply with status 200 that is not what the end point sends.

@@ -9,6 +9,7 @@
 //! | [`aws_credentials`], [`aws_files`], [`client_token`], [`device`], [`proof`] | what a request carries |
 //! | [`endpoint`], [`sign`], [`http`], [`memo`] | the request, its retries and its refusals |
 //! | [`commands`], [`server`] | the commands; the loopback end point of `exec` and `serve` |
+//! | [`identity`], [`edited_file`] | who signs; a file of the user that is changed |
 //! | [`credentials`], [`failure`], [`terminal`] | what is printed |
 //!
 //! Invariants: standard output holds the result and nothing else; standard error holds no secret; a cached answer needs no
@@ -23,10 +24,12 @@ mod clock;
 mod commands;
 mod credentials;
 mod device;
+mod edited_file;
 mod endpoint;
 mod environment;
 mod failure;
 mod http;
+mod identity;
 mod memo;
 mod proof;
 mod server;
@@ -68,6 +71,14 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Credentials(arguments) => commands::credentials::run(&context, &arguments),
         Command::Exec(arguments) => commands::exec::run(context, &arguments),
         Command::Serve(arguments) => commands::serve::run(context, &arguments),
-        _ => todo!(),
+        Command::Configure(arguments) => commands::configure::run(&context, &arguments),
+        Command::Profiles(output) => commands::profiles::run(&context, output),
+        Command::Explain(arguments) => commands::explain::run(&context, &arguments),
+        Command::Whoami(output) => commands::whoami::run(&context, output),
+        Command::Doctor(output) => commands::doctor::run(&context, output),
+        Command::Console(arguments) => commands::console::run(&context, &arguments),
+        Command::Token { action } => commands::token::run(&context, action),
+        Command::Forget => commands::forget::run(&context),
+        Command::Completion { shell } => Ok(commands::completion::run(shell)),
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::entry::Unreadable;
-use super::{Age, Entry, Key, LockFile};
+use super::{Age, Entry, Key, KeyRing, LockFile};
 use crate::clock::{self, UnixSeconds};
 use crate::environment::Environment;
 
@@ -105,16 +105,29 @@ impl Directory {
         })
     }
 
-    /// Removes all entries. Returns how many there were.
-    pub(crate) fn clear(&self) -> io::Result<usize> {
+    /// Removes all entries, those of the key ring included. Returns how many there were.
+    pub(crate) fn clear(&self) -> Result<usize, Problem> {
         let mut removed = 0;
-        for path in self.files()? {
+        for path in self.files().map_err(|error| self.problem("read", &self.0, &error))? {
             if has_extension(&path, &["json", "new"]) {
-                fs::remove_file(&path)?;
+                fs::remove_file(&path).map_err(|error| self.problem("removed", &path, &error))?;
                 removed += usize::from(has_extension(&path, &["json"]));
+            } else if let Some(stem) = path.file_stem().and_then(|it| it.to_str())
+                && has_extension(&path, &["lock"])
+            {
+                // The key ring cannot be listed. Each of its items has a lock here.
+                removed += usize::from(KeyRing::of_file_stem(stem).remove().is_ok());
             }
         }
         Ok(removed)
+    }
+
+    /// Writes a file and removes it again.
+    pub(crate) fn probe(&self) -> Result<(), Problem> {
+        let path = self.0.join(format!("probe-{}.new", std::process::id()));
+        let written = create_new_private(&path).and_then(|mut file| file.write_all(b"probe"));
+        let _ = fs::remove_file(&path);
+        written.map_err(|error| self.problem("written", &path, &error))
     }
 
     /// Removes expired entries, and locks that nobody has used for a week. Failures are ignored: the next call tries again.
@@ -152,7 +165,8 @@ fn is_unused(path: &Path) -> bool {
     modified.is_ok_and(|at| clock::now().duration_since(at).is_ok_and(|age| age > UNUSED))
 }
 
-fn create_private(path: &Path) -> io::Result<()> {
+/// A directory, and those above it, for its owner only.
+pub(crate) fn create_private(path: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     permissions::private_directory(&mut builder);

@@ -42,7 +42,12 @@ pub(crate) struct KeyRing {
 impl KeyRing {
     /// The item of a cache key.
     fn entry(key: &Key) -> Self {
-        Self { item: format!("cache {}", key.file_stem()) }
+        Self::of_file_stem(&key.file_stem())
+    }
+
+    /// The item of a cache key whose files have this name.
+    pub(super) fn of_file_stem(stem: &str) -> Self {
+        Self { item: format!("cache {stem}") }
     }
 
     /// The item of the client token for an end point.

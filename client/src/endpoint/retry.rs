@@ -49,7 +49,6 @@ impl Retry {
             }
             Err(reason) => return Err(unreachable(reason, client.host())),
         };
-        let failure = |reply: &Reply| refusal::failure(client, reply);
         match (reply.status, retry_after(&reply)) {
             (429, Some(wait)) => {
                 let again = self.fits(wait).then_some(Next::Again(wait));
@@ -64,9 +63,9 @@ impl Retry {
                 })
             }
             (429 | 503, wait) if self.attempts < MOST_ATTEMPTS => {
-                self.again(wait).ok_or_else(|| failure(&reply))
+                self.again(wait).ok_or_else(|| client.failure(&reply))
             }
-            _ => Err(failure(&reply)),
+            _ => Err(client.failure(&reply)),
         }
     }
 

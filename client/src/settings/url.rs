@@ -54,11 +54,6 @@ impl EndpointUrl {
         &self.authority
     }
 
-    /// Whether the end point is on this machine.
-    pub(crate) fn is_local(&self) -> bool {
-        self.scheme == "http"
-    }
-
     /// The region, if the host is one of Lambda's or API Gateway's.
     pub(crate) fn region(&self) -> Option<&str> {
         let labels: Vec<&str> = self.authority.split('.').collect();

@@ -54,7 +54,7 @@ impl Running {
 #[test]
 fn a_command_outlives_its_first_credentials() {
     let (home, stub) = (Home::new(), Stub::start(|n, _| Answer::credentials(n, 3)));
-    let running = Running::start(&home, &stub.url, "sleep 60");
+    let running = Running::start(&home, &stub.url, "exec sleep 60");
     assert_eq!(running.access_key_id(), "ASIA1");
     let mut seen = vec!["ASIA1".to_owned()];
     for _ in 0..20 {
@@ -167,7 +167,7 @@ fn without_a_cache_the_credentials_are_kept_while_it_runs() {
     let mut command =
         home.command(&["exec", "development", "--no-cache", "--url", &stub.url, "--", "sh", "-c"]);
     let mut child =
-        command.arg(format!("{PRINT}; sleep 60")).stdout(Stdio::piped()).spawn().unwrap();
+        command.arg(format!("{PRINT}; exec sleep 60")).stdout(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
     let (url, token) = line.trim().split_once(' ').unwrap();

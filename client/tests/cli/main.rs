@@ -1,6 +1,8 @@
 //! The program as its callers run it, against stub end points on this machine.
 
 mod cached;
+mod commands;
+mod configure;
 mod exec;
 mod faults;
 mod requests;
