@@ -33,7 +33,8 @@ impl AwsConfig {
             if !self.0.is_empty() {
                 self.0.push_str(if self.0.ends_with('\n') { "\n" } else { "\n\n" });
             }
-            self.0.push_str(&format!("[{header}]\nregion = {region}\n{line}\n"));
+            let section = format!("[{header}]\nregion = {region}\n{line}\n");
+            self.0.push_str(&section);
             return Written::New;
         }
         if !self.setting(name, "credential_process").is_some_and(is_this_program) {

@@ -2,6 +2,7 @@
 //!
 //! Invariant: the old text is kept in a copy before the new one takes its place, by a rename, with the old permissions.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
@@ -49,10 +50,10 @@ impl EditedFile {
             if self.before.is_none() { " (new)" } else { "" }
         );
         for line in &old[..old.len() - same_end] {
-            text.push_str(&format!("  - {line}\n"));
+            let _ = writeln!(text, "  - {line}");
         }
         for line in &new[..new.len() - same_end] {
-            text.push_str(&format!("  + {line}\n"));
+            let _ = writeln!(text, "  + {line}");
         }
         text
     }

@@ -28,6 +28,7 @@ mod edited_file;
 mod endpoint;
 mod environment;
 mod failure;
+mod hex;
 mod http;
 mod identity;
 mod memo;
@@ -75,7 +76,7 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Profiles(output) => commands::profiles::run(&context, output),
         Command::Explain(arguments) => commands::explain::run(&context, &arguments),
         Command::Whoami(output) => commands::whoami::run(&context, output),
-        Command::Doctor(output) => commands::doctor::run(&context, output),
+        Command::Doctor(output) => Ok(commands::doctor::run(&context, output)),
         Command::Console(arguments) => commands::console::run(&context, &arguments),
         Command::Token { action } => commands::token::run(&context, action),
         Command::Forget => commands::forget::run(&context),

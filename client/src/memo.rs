@@ -11,6 +11,7 @@ use crate::cache::{Directory, create_new_private};
 use crate::clock::{self, UnixSeconds};
 use crate::endpoint::Client;
 use crate::environment::Environment;
+use crate::hex::hex;
 
 /// How long a memo is believed.
 const DAY: UnixSeconds = 24 * 60 * 60;
@@ -60,8 +61,7 @@ fn path(client: &Client<'_>, environment: &Environment) -> Option<PathBuf> {
     let directory = Directory::of(environment).ok()?;
     directory.create().ok()?;
     let digest = Sha256::digest(client.endpoint.url.at("").as_bytes());
-    let stem: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-    Some(directory.memo(&stem))
+    Some(directory.memo(&hex(&digest[..16])))
 }
 
 fn read(path: &Path) -> Option<Memo> {

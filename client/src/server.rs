@@ -26,6 +26,7 @@ use crate::cache::Cache;
 use crate::credentials::Credentials;
 use crate::environment::Environment;
 use crate::failure::{Exit, Failure};
+use crate::hex::hex;
 use crate::terminal;
 use crate::vend;
 
@@ -220,7 +221,7 @@ fn random_token() -> Result<SecretString, Failure> {
     getrandom::fill(&mut bytes).map_err(|_| {
         Failure::local("the operating system gives no random numbers", "report this as a defect")
     })?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into())
+    Ok(hex(&bytes).into())
 }
 
 #[cfg(test)]

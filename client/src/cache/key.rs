@@ -7,6 +7,7 @@
 use sha2::{Digest as _, Sha256};
 
 use crate::environment::Environment;
+use crate::hex::hex;
 use crate::settings::Endpoint;
 
 /// Variables that choose whose credentials the SDK finds. Session tokens are not among them: an access key id identifies its
@@ -61,8 +62,7 @@ impl Key {
         for file in [environment.aws_config_file(), environment.aws_credentials_file()] {
             field(file.and_then(|file| std::fs::read(file).ok()).as_deref());
         }
-        let digest = hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-        Self { profile: profile.to_owned(), digest }
+        Self { profile: profile.to_owned(), digest: hex(&hash.finalize()[..16]) }
     }
 
     /// The name of the entry's file, without its extension.

@@ -5,7 +5,6 @@
 use super::{Entry, Key, Problem};
 
 /// The service name of all items.
-#[cfg(feature = "keyring")]
 const SERVICE: &str = "sentinel";
 
 /// Why the key ring did not do it. The key ring's own words can hold data, so they are not kept.
@@ -24,10 +23,9 @@ impl std::fmt::Display for KeyRingError {
         formatter.write_str(match self {
             Self::Absent => "the key ring has no such item",
             Self::TooLarge => "the key ring does not take items of this size",
-            Self::Unusable if cfg!(feature = "keyring") => {
-                "the key ring of this operating system is locked, or refused"
+            Self::Unusable => {
+                "the key ring of this operating system is absent or locked, or refused"
             }
-            Self::Unusable => "this sentinel was built without support for key rings",
         })
     }
 }
@@ -35,7 +33,6 @@ impl std::fmt::Display for KeyRingError {
 /// One item of the key ring.
 #[derive(Debug)]
 pub(crate) struct KeyRing {
-    #[cfg_attr(not(feature = "keyring"), expect(dead_code, reason = "nothing to find"))]
     item: String,
 }
 
@@ -56,7 +53,6 @@ impl KeyRing {
     }
 }
 
-#[cfg(feature = "keyring")]
 impl KeyRing {
     pub(crate) fn read(&self) -> Result<Vec<u8>, KeyRingError> {
         self.open()?.get_secret().map_err(|error| reason(&error))
@@ -78,7 +74,6 @@ impl KeyRing {
     }
 }
 
-#[cfg(feature = "keyring")]
 fn platform_store() -> Option<std::sync::Arc<keyring_core::CredentialStore>> {
     #[cfg(target_os = "linux")]
     return Some(linux_keyutils_keyring_store::Store::new().ok()?);
@@ -90,28 +85,11 @@ fn platform_store() -> Option<std::sync::Arc<keyring_core::CredentialStore>> {
     None
 }
 
-#[cfg(feature = "keyring")]
 fn reason(error: &keyring_core::Error) -> KeyRingError {
     match error {
         keyring_core::Error::NoEntry => KeyRingError::Absent,
         keyring_core::Error::TooLong(..) => KeyRingError::TooLarge,
         _ => KeyRingError::Unusable,
-    }
-}
-
-#[cfg(not(feature = "keyring"))]
-#[expect(clippy::unused_self, reason = "the same methods with and without the feature")]
-impl KeyRing {
-    pub(crate) fn read(&self) -> Result<Vec<u8>, KeyRingError> {
-        Err(KeyRingError::Unusable)
-    }
-
-    pub(crate) fn write(&self, _: &[u8]) -> Result<(), KeyRingError> {
-        Err(KeyRingError::Unusable)
-    }
-
-    pub(crate) fn remove(&self) -> Result<(), KeyRingError> {
-        Err(KeyRingError::Unusable)
     }
 }
 
@@ -128,4 +106,34 @@ pub(super) fn read(key: &Key) -> Result<Option<Entry>, Problem> {
 pub(super) fn write(key: &Key, entry: &Entry) -> Result<(), Problem> {
     let written = KeyRing::entry(key).write(entry.to_json().as_bytes());
     written.map_err(|error| Problem(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::Shared;
+    use crate::credentials::tests::example;
+    use crate::environment::Environment;
+    use crate::settings::Endpoint;
+
+    fn key(profile: &str) -> Key {
+        let environment =
+            Environment::from([("SENTINEL_URL", "https://a.lambda-url.eu-west-1.on.aws")]);
+        let endpoint = Endpoint::select(&Shared::default(), &environment).unwrap();
+        Key::new(&endpoint, profile, None, None, &environment)
+    }
+
+    #[test]
+    fn an_entry_is_found_again_and_can_be_removed() {
+        keyring_core::set_default_store(keyring_core::mock::Store::new().unwrap());
+        assert!(read(&key("a")).unwrap().is_none());
+        write(&key("a"), &Entry { issued: 0, credentials: example(1000) }).unwrap();
+        assert_eq!(read(&key("a")).unwrap().unwrap().credentials.expires, 1000);
+        assert!(read(&key("b")).unwrap().is_none());
+
+        KeyRing::entry(&key("a")).write(b"damaged").unwrap();
+        assert!(read(&key("a")).unwrap_err().0.contains("damaged"));
+        KeyRing::of_file_stem(&key("a").file_stem()).remove().unwrap();
+        assert_eq!(KeyRing::entry(&key("a")).read(), Err(KeyRingError::Absent));
+    }
 }

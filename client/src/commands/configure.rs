@@ -2,6 +2,7 @@
 //!
 //! Shows the change, asks, keeps a copy of what was there. A profile that somebody else wrote is left alone.
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -10,7 +11,7 @@ use crate::aws_files::{AwsConfig, Written};
 use crate::cli::Configure;
 use crate::edited_file::EditedFile;
 use crate::failure::{Exit, Failure, quoted};
-use crate::settings::{Endpoint, SettingsFile};
+use crate::settings::{ClientTokenSource, Endpoint, SettingsFile};
 use crate::terminal;
 use crate::vend::check_profile;
 
@@ -82,13 +83,13 @@ fn table(name: &str, endpoint: &Endpoint) -> String {
     let text = |value: &str| serde_json::Value::from(value).to_string();
     let mut table = format!("[endpoints.{}]\nurl = {}\n", text(name), text(&endpoint.url.at("")));
     if endpoint.url.region() != Some(&endpoint.region) {
-        table.push_str(&format!("region = {}\n", text(&endpoint.region)));
+        let _ = writeln!(table, "region = {}", text(&endpoint.region));
     }
     if let Some(profile) = &endpoint.aws_profile {
-        table.push_str(&format!("aws_profile = {}\n", text(profile)));
+        let _ = writeln!(table, "aws_profile = {}", text(profile));
     }
-    if let crate::settings::ClientTokenSource::File(path) = &endpoint.client_token {
-        table.push_str(&format!("client_token_file = {}\n", text(&path.to_string_lossy())));
+    if let ClientTokenSource::File(path) = &endpoint.client_token {
+        let _ = writeln!(table, "client_token_file = {}", text(&path.to_string_lossy()));
     }
     table
 }

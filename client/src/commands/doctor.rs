@@ -19,7 +19,8 @@ use crate::terminal;
 /// One thing that was checked.
 #[derive(Debug, Serialize)]
 struct Check {
-    check: &'static str,
+    #[serde(rename = "check")]
+    name: &'static str,
     ok: bool,
     detail: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -35,12 +36,12 @@ struct Health {
 }
 
 /// Ends with the exit code of the first check that failed.
-pub(crate) fn run(context: &Context, output: Output) -> Result<ExitCode, Failure> {
+pub(crate) fn run(context: &Context, output: Output) -> ExitCode {
     let checks = checks(context);
     let text = if output.json { json(&checks) } else { checks.iter().map(Check::line).collect() };
     terminal::print(&text);
     let failed = checks.iter().find_map(|check| check.exit);
-    Ok(failed.map_or(ExitCode::SUCCESS, |exit| ExitCode::from(exit as u8)))
+    failed.map_or(ExitCode::SUCCESS, |exit| ExitCode::from(exit as u8))
 }
 
 fn checks(context: &Context) -> Vec<Check> {
@@ -54,7 +55,7 @@ fn checks(context: &Context) -> Vec<Check> {
     ];
     if endpoint.device.as_deref() == Some("auto") {
         let serial = device::serial_number(Some("auto"));
-        checks.push(Check::new("device", serial.map(|serial| serial.unwrap_or_default())));
+        checks.push(Check::new("device", serial.map(Option::unwrap_or_default)));
     }
     let deadline = Deadline::after(endpoint.timeout);
     let online = endpoint::run(async { Ok(online(&endpoint, context, deadline).await) });
@@ -139,11 +140,11 @@ fn health(client: &Client<'_>, reply: &Reply) -> Result<String, Failure> {
 }
 
 impl Check {
-    fn new(check: &'static str, result: Result<String, Failure>) -> Self {
+    fn new(name: &'static str, result: Result<String, Failure>) -> Self {
         match result {
-            Ok(detail) => Self { check, ok: true, detail, next: None, exit: None },
+            Ok(detail) => Self { name, ok: true, detail, next: None, exit: None },
             Err(failure) => Self {
-                check,
+                name,
                 ok: false,
                 detail: failure.what,
                 next: Some(failure.next),
@@ -155,6 +156,6 @@ impl Check {
     fn line(&self) -> String {
         let state = if self.ok { "ok  " } else { "FAIL" };
         let next = self.next.as_deref().map(|next| format!("\n      next: {next}"));
-        format!("{state}  {:<15}  {}{}\n", self.check, self.detail, next.unwrap_or_default())
+        format!("{state}  {:<15}  {}{}\n", self.name, self.detail, next.unwrap_or_default())
     }
 }
