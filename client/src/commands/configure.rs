@@ -3,7 +3,7 @@
 //! Shows the change, asks, keeps a copy of what was there. A profile that somebody else wrote is left alone.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::{Context, profiles};
@@ -81,7 +81,9 @@ fn settings(
 fn table(name: &str, endpoint: &Endpoint) -> String {
     // A JSON string is a TOML basic string, too.
     let text = |value: &str| serde_json::Value::from(value).to_string();
-    let mut table = format!("[endpoints.{}]\nurl = {}\n", text(name), text(&endpoint.url.at("")));
+    // A bare key has no dot.
+    let key = if name.contains('.') { text(name) } else { name.to_owned() };
+    let mut table = format!("[endpoints.{key}]\nurl = {}\n", text(&endpoint.url.at("")));
     if endpoint.url.region() != Some(&endpoint.region) {
         let _ = writeln!(table, "region = {}", text(&endpoint.region));
     }
@@ -105,15 +107,14 @@ fn aws_config(
     let path =
         context.environment.aws_config_file().ok_or_else(|| no_home("the AWS configuration"))?;
     let mut file = EditedFile::open(&path)?;
-    let program = std::env::current_exe().ok();
-    let program = program.as_deref().unwrap_or(Path::new("sentinel")).to_string_lossy();
+    let program = program(context).to_string_lossy().into_owned();
     let region = arguments.profile_region.as_deref().unwrap_or(&endpoint.region);
     for name in names {
         check_profile(name)?;
         let profile = format!("{}{name}", arguments.prefix);
         check_name(&profile)?;
         let program =
-            if program.contains(' ') { format!("\"{program}\"") } else { program.to_string() };
+            if program.contains(' ') { format!("\"{program}\"") } else { program.clone() };
         let command = format!("{program} credentials {name} --endpoint {endpoint_name}");
         let mut config = AwsConfig::of_text(file.after);
         if config.write_profile(&profile, region, &command) == Written::NotOurs {
@@ -125,6 +126,19 @@ fn aws_config(
         file.after = config.into_text();
     }
     Ok(file)
+}
+
+/// This program, by the place in `PATH` that leads to it: package managers move what is behind a link.
+fn program(context: &Context) -> PathBuf {
+    let Ok(program) = std::env::current_exe() else { return PathBuf::from("sentinel") };
+    let name = program.file_name().unwrap_or_default();
+    let search = context.environment.path("PATH").unwrap_or_default();
+    let mut places = std::env::split_paths(&search).map(|directory| directory.join(name));
+    let leads_here = |place: &PathBuf| {
+        place.is_absolute()
+            && place.canonicalize().is_ok_and(|it| Some(it) == program.canonicalize().ok())
+    };
+    places.find(leads_here).unwrap_or(program)
 }
 
 /// Names go into files and command lines, so they are plain.

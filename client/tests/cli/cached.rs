@@ -23,6 +23,15 @@ fn a_second_process_asks_nobody() {
 }
 
 #[test]
+fn a_cached_answer_needs_no_tls_and_no_aws_credentials() {
+    let (home, stub) = (Home::new(), Stub::vending());
+    home.run(&stub.url, &ASK).vended();
+    let mut command = home.command(&["credentials", "development", "--url", &stub.url]);
+    command.env("AWS_CA_BUNDLE", "/nowhere").env_remove("AWS_SECRET_ACCESS_KEY");
+    Ran::of(command).vended();
+}
+
+#[test]
 fn flags_pass_by_the_cache() {
     let (home, stub) = (Home::new(), Stub::vending());
     home.run(&stub.url, &ASK).vended();

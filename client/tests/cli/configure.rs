@@ -39,7 +39,7 @@ fn a_new_user_has_profiles_that_work() {
     for shown in [
         "  + [profile development]",
         "  + [profile read-only]",
-        "  + [endpoints.\"main\"]",
+        "  + [endpoints.main]",
         "Write this? [y/N]",
     ] {
         assert!(ran.stderr.contains(shown), "{shown} in {}", ran.stderr);
@@ -57,6 +57,24 @@ fn a_new_user_has_profiles_that_work() {
 
     let again = answered(&home, &["configure", "--endpoint", "main"], "");
     assert_eq!(again.stdout, "Nothing is left to change.\n");
+}
+
+#[test]
+fn the_place_in_the_path_is_written() {
+    let (home, stub) = (Home::new(), stub());
+    std::fs::create_dir(home.path("bin")).unwrap();
+    let program = home.command(&[]).get_program().to_owned();
+    std::os::unix::fs::symlink(program, home.path("bin/sentinel")).unwrap();
+    let mut command =
+        home.command(&["configure", "development", "--yes", "--as", "a.b", "--url", &stub.url]);
+    command.env("PATH", home.path("bin"));
+    assert_eq!(Ran::of(command).code, 0);
+    let link = home.path("bin/sentinel").display().to_string();
+    assert!(
+        text(&home, ".aws/config").contains(&format!("credential_process = {link} credentials"))
+    );
+    assert!(text(&home, ".config/sentinel/config.toml").starts_with("[endpoints.\"a.b\"]\n"));
+    Ran::of(home.command(&["credentials", "development", "--endpoint", "a.b"])).vended();
 }
 
 #[test]

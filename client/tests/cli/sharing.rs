@@ -83,6 +83,20 @@ fn a_process_that_is_killed_while_it_asks_does_not_block_the_next() {
 }
 
 #[test]
+fn processes_that_are_killed_at_any_moment_leave_a_cache_that_works() {
+    let (home, stub) = (Home::new(), Stub::vending());
+    for milliseconds in 0..40 {
+        let mut command =
+            home.command(&["credentials", "development", "--refresh", "--url", &stub.url]);
+        let mut child = command.stdout(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(milliseconds));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        home.run(&stub.url, &["credentials", "development"]).vended();
+    }
+}
+
+#[test]
 fn what_a_killed_process_left_half_written_is_replaced() {
     let (home, stub) = (Home::new(), Stub::vending());
     home.run(&stub.url, &["credentials", "development"]).vended();
