@@ -13,7 +13,7 @@ pub(crate) fn run(context: &Context) -> Result<ExitCode, Failure> {
         Failure::local(problem.to_string(), "remove the files of the cache directory yourself")
     })?;
     terminal::print_line(&format!(
-        "removed {removed} cached sessions; they stay valid at AWS until they expire"
+        "cached sessions removed: {removed}; at AWS they stay valid until they expire"
     ));
     Ok(ExitCode::SUCCESS)
 }

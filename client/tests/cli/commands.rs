@@ -214,7 +214,7 @@ fn forget_removes_the_cached_sessions() {
     home.run(&stub.url, &["credentials", "one"]).vended();
     home.run(&stub.url, &["credentials", "two"]).vended();
     let ran = home.run(&stub.url, &["forget"]);
-    assert!(ran.stdout.starts_with("removed 2 cached sessions"), "{ran:?}");
+    assert!(ran.stdout.starts_with("cached sessions removed: 2;"), "{ran:?}");
     assert!(home.cached("json").is_empty());
 }
 
@@ -265,7 +265,7 @@ fn the_key_ring_holds_the_token_and_the_credentials() {
     assert_eq!(stub.requests().len(), 1);
     assert_eq!(stub.requests()[0].headers["x-sentinel-token"], CLIENT_TOKEN);
     assert!(home.cached("json").is_empty());
-    assert!(Ran::of(home.command(&["forget"])).stdout.starts_with("removed 1 "));
+    assert!(Ran::of(home.command(&["forget"])).stdout.starts_with("cached sessions removed: 1;"));
     assert_eq!(Ran::of(home.command(&["token", "remove"])).code, 0);
     Ran::of(home.command(&["credentials", "development"])).failed(3, &["no client token for main"]);
 }
