@@ -119,25 +119,38 @@ impl Source {
             words.iter().any(|word| chain.contains(word))
         };
         match error {
-            CredentialsError::CredentialsNotLoaded(_) => self.problem(
-                "were not found",
-                "log in, as with `aws sso login` or `aws login`, and name the profile with --aws-profile",
-            ),
+            CredentialsError::CredentialsNotLoaded(_) => self.not_found(),
             CredentialsError::ProviderTimedOut(_) => {
                 self.problem("did not come in time", "try again, or with a longer --timeout")
             }
-            _ if mentions(&["expired", "unauthorizedexception", "invalid_grant", "not found in cache", "token not found"]) => {
+            _ if mentions(&[
+                "expired",
+                "unauthorizedexception",
+                "invalid_grant",
+                "not found in cache",
+                "token not found",
+            ]) =>
+            {
                 self.problem("have expired", &self.renewal())
             }
             CredentialsError::InvalidConfiguration(_) => self.problem(
                 "are not configured correctly",
                 "correct the AWS configuration; `aws sts get-caller-identity` shows the details",
             ),
+            // Nothing names a source, and the last one that was tried is the metadata service of an instance.
+            _ if matches!(self, Self::Default { profile: None, keys: false }) => self.not_found(),
             _ => self.problem(
                 "could not be had from their provider",
                 "run `aws sts get-caller-identity` with the same profile: it shows the details",
             ),
         }
+    }
+
+    fn not_found(&self) -> Failure {
+        self.problem(
+            "were not found",
+            "log in, as with `aws sso login` or `aws login`, and name the profile with --aws-profile",
+        )
     }
 
     fn problem(&self, what: &str, next: &str) -> Failure {

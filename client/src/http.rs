@@ -31,7 +31,17 @@ const MOST_BYTES: usize = 256 * 1024;
 
 /// A client.
 #[derive(Debug, Clone)]
-pub(crate) struct Http(SharedHttpConnector);
+pub(crate) struct Http {
+    transport: Transport,
+    connector: SharedHttpConnector,
+}
+
+/// The proxy and the trusted certificates.
+#[derive(Debug, Clone)]
+struct Transport {
+    proxy: ProxyConfig,
+    tls: TlsContext,
+}
 
 /// A whole reply.
 pub(crate) struct Reply {
@@ -73,13 +83,20 @@ impl NoReply {
 
 impl Http {
     pub(crate) fn new(environment: &Environment) -> Result<Self, Failure> {
-        Ok(Self(SharedHttpConnector::new(connector(environment)?)))
+        let transport = Transport::of(environment)?;
+        let settings = HttpConnectorSettings::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .read_timeout(READ_TIMEOUT)
+            .build();
+        let connector = transport.connector(&settings);
+        Ok(Self { transport, connector })
     }
 
-    /// The same client for the AWS SDK.
+    /// The same transport for the AWS SDK, with the SDK's own time limits: a metadata service that does not exist is
+    /// given up after a second.
     pub(crate) fn for_sdk(&self) -> SharedHttpClient {
-        let connector = self.0.clone();
-        http_client_fn(move |_, _| connector.clone())
+        let transport = self.transport.clone();
+        http_client_fn(move |settings, _| transport.connector(settings))
     }
 
     /// Sends a request and reads the whole reply.
@@ -95,7 +112,7 @@ impl Http {
 
     async fn send_now(&self, request: http::Request<SdkBody>) -> Result<Reply, NoReply> {
         let request = request.try_into().map_err(|_| NoReply::NotReached)?;
-        let response = self.0.call(request).await.map_err(|error| no_reply(&error))?;
+        let response = self.connector.call(request).await.map_err(|error| no_reply(&error))?;
         let response = response.try_into_http1x().map_err(|_| NoReply::CutShort)?;
         let (head, body) = response.into_parts();
         let body = Limited::new(body, MOST_BYTES).collect();
@@ -109,32 +126,33 @@ impl Http {
     }
 }
 
-fn connector(environment: &Environment) -> Result<Connector, Failure> {
-    let settings = HttpConnectorSettings::builder()
-        .connect_timeout(CONNECT_TIMEOUT)
-        .read_timeout(READ_TIMEOUT)
-        .build();
-    let mut builder = Connector::builder()
-        .connector_settings(settings)
-        .proxy_config(proxy(environment)?)
-        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc));
-    if let Some(trust_store) = trust_store(environment)? {
-        let context = TlsContext::builder().with_trust_store(trust_store).build();
-        builder = builder.tls_context(context.map_err(|_| unusable_bundle("is not usable"))?);
+impl Transport {
+    fn of(environment: &Environment) -> Result<Self, Failure> {
+        let tls = TlsContext::builder().with_trust_store(trust_store(environment)?).build();
+        let tls = tls.map_err(|_| unusable_bundle("is not usable"))?;
+        Ok(Self { proxy: proxy(environment)?, tls })
     }
-    Ok(builder.build())
+
+    fn connector(&self, settings: &HttpConnectorSettings) -> SharedHttpConnector {
+        let connector = Connector::builder()
+            .connector_settings(settings.clone())
+            .proxy_config(self.proxy.clone())
+            .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc))
+            .tls_context(self.tls.clone());
+        SharedHttpConnector::new(connector.build())
+    }
 }
 
-/// The certificates of `AWS_CA_BUNDLE` instead of the operating system's.
-fn trust_store(environment: &Environment) -> Result<Option<TrustStore>, Failure> {
-    let Some(path) = environment.path("AWS_CA_BUNDLE") else { return Ok(None) };
+/// The certificates of `AWS_CA_BUNDLE`, else the operating system's.
+fn trust_store(environment: &Environment) -> Result<TrustStore, Failure> {
+    let Some(path) = environment.path("AWS_CA_BUNDLE") else { return Ok(TrustStore::default()) };
     let pem = std::fs::read(&path)
         .map_err(|error| unusable_bundle(&format!("{} cannot be read: {error}", path.display())))?;
     // The TLS library panics at a bundle that is not PEM.
     if !String::from_utf8_lossy(&pem).contains("-----BEGIN CERTIFICATE-----") {
         return Err(unusable_bundle(&format!("{} holds no PEM certificate", path.display())));
     }
-    Ok(Some(TrustStore::empty().with_pem_certificate(pem)))
+    Ok(TrustStore::empty().with_pem_certificate(pem))
 }
 
 fn unusable_bundle(why: &str) -> Failure {

@@ -76,10 +76,10 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Profiles(output) => commands::profiles::run(&context, output),
         Command::Explain(arguments) => commands::explain::run(&context, &arguments),
         Command::Whoami(output) => commands::whoami::run(&context, output),
-        Command::Doctor(output) => Ok(commands::doctor::run(&context, output)),
+        Command::Doctor(output) => commands::doctor::run(&context, output),
         Command::Console(arguments) => commands::console::run(&context, &arguments),
         Command::Token { action } => commands::token::run(&context, action),
         Command::Forget => commands::forget::run(&context),
-        Command::Completion { shell } => Ok(commands::completion::run(shell)),
+        Command::Completion { shell } => commands::completion::run(shell),
     }
 }

@@ -12,13 +12,20 @@ use crate::failure::Failure;
 const PATIENCE: Duration = Duration::from_millis(800);
 
 /// Writes a result. A reader that has gone away is not an error: there is nobody to tell.
-pub(crate) fn print(text: &str) {
-    let _ = io::stdout().lock().write_all(text.as_bytes());
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::local(
+            format!("standard output cannot be written: {error}"),
+            "check where it leads",
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// Writes a result and a line break.
-pub(crate) fn print_line(text: &str) {
-    print(&format!("{text}\n"));
+pub(crate) fn print_line(text: &str) -> Result<(), Failure> {
+    print(&format!("{text}\n"))
 }
 
 /// Writes one line for people.

@@ -30,7 +30,7 @@ pub(crate) fn run(context: &Context, arguments: &Configure) -> Result<ExitCode, 
     let aws = aws_config(context, arguments, &endpoint, &name, &names)?;
     let changed: Vec<_> = [settings, aws].into_iter().filter(EditedFile::is_changed).collect();
     if changed.is_empty() {
-        terminal::print_line("Nothing is left to change.");
+        terminal::print_line("Nothing is left to change.")?;
         return Ok(ExitCode::SUCCESS);
     }
     for file in &changed {
@@ -41,12 +41,12 @@ pub(crate) fn run(context: &Context, arguments: &Configure) -> Result<ExitCode, 
     }
     for file in &changed {
         if let Some(copy) = file.save()? {
-            terminal::print_line(&format!("A copy of what was there is in {}", copy.display()));
+            terminal::print_line(&format!("A copy of what was there is in {}", copy.display()))?;
         }
     }
     if let Some(first) = names.first() {
         let profile = format!("{}{first}", arguments.prefix);
-        terminal::print_line(&format!("Try it: aws sts get-caller-identity --profile {profile}"));
+        terminal::print_line(&format!("Try it: aws sts get-caller-identity --profile {profile}"))?;
     }
     Ok(ExitCode::SUCCESS)
 }

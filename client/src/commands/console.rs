@@ -67,7 +67,7 @@ pub(crate) fn run(context: &Context, arguments: &Console) -> Result<ExitCode, Fa
             .finish()
     ));
     if arguments.print {
-        terminal::print_line(&url);
+        terminal::print_line(&url)?;
         return Ok(ExitCode::SUCCESS);
     }
     open(&url)

@@ -12,6 +12,6 @@ pub(crate) fn run(context: &Context, arguments: &Vend) -> Result<ExitCode, Failu
     let request = vend::Request::new(context.endpoint()?, arguments, &context.environment)?;
     let cache = vend::open_cache(&request, &context.environment);
     let credentials = vend::credentials(&request, &cache, &context.environment)?;
-    terminal::print_line(&credentials.to_process_json());
+    terminal::print_line(&credentials.to_process_json())?;
     Ok(ExitCode::SUCCESS)
 }

@@ -36,12 +36,12 @@ struct Health {
 }
 
 /// Ends with the exit code of the first check that failed.
-pub(crate) fn run(context: &Context, output: Output) -> ExitCode {
+pub(crate) fn run(context: &Context, output: Output) -> Result<ExitCode, Failure> {
     let checks = checks(context);
     let text = if output.json { json(&checks) } else { checks.iter().map(Check::line).collect() };
-    terminal::print(&text);
+    terminal::print(&text)?;
     let failed = checks.iter().find_map(|check| check.exit);
-    failed.map_or(ExitCode::SUCCESS, |exit| ExitCode::from(exit as u8))
+    Ok(failed.map_or(ExitCode::SUCCESS, |exit| ExitCode::from(exit as u8)))
 }
 
 fn checks(context: &Context) -> Vec<Check> {

@@ -46,7 +46,7 @@ pub(crate) fn run(context: &Context, arguments: &Explain) -> Result<ExitCode, Fa
     } else {
         explanation.in_words(device.is_some())
     };
-    terminal::print(&text);
+    terminal::print(&text)?;
     Ok(if explanation.allowed { ExitCode::SUCCESS } else { ExitCode::from(Exit::Refused as u8) })
 }
 

@@ -14,6 +14,6 @@ pub(crate) fn run(context: &Context) -> Result<ExitCode, Failure> {
     })?;
     terminal::print_line(&format!(
         "cached sessions removed: {removed}; at AWS they stay valid until they expire"
-    ));
+    ))?;
     Ok(ExitCode::SUCCESS)
 }

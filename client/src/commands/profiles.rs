@@ -26,7 +26,7 @@ pub(super) struct Profile {
 
 pub(crate) fn run(context: &Context, output: Output) -> Result<ExitCode, Failure> {
     let profiles = fetch(&context.endpoint()?, &context.environment)?;
-    terminal::print(&if output.json { json(&profiles) } else { table(&profiles.profiles) });
+    terminal::print(&if output.json { json(&profiles) } else { table(&profiles.profiles) })?;
     Ok(ExitCode::SUCCESS)
 }
 

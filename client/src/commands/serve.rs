@@ -23,7 +23,7 @@ pub(crate) fn run(context: Context, arguments: &Serve) -> Result<ExitCode, Failu
             "export AWS_CONTAINER_CREDENTIALS_FULL_URI={}\nexport AWS_CONTAINER_AUTHORIZATION_TOKEN={}\n",
             server.url(),
             server.token()
-        ));
+        ))?;
         if terminal::shows_progress() {
             terminal::note(&format!("serving {} until Ctrl-C", source.request.profile));
         }

@@ -18,18 +18,18 @@ pub(crate) fn run(context: &Context, output: Output) -> Result<ExitCode, Failure
         Identity::of(&client, &context.environment, deadline).await
     })?;
     if output.json {
-        terminal::print(&json(&identity));
+        terminal::print(&json(&identity))?;
         return Ok(ExitCode::SUCCESS);
     }
     terminal::print(&format!(
         "you sign as  {}\nprincipal    {}\nname         {}\n",
         identity.arn, identity.principal, identity.name
-    ));
+    ))?;
     if identity.is_shared() {
         terminal::print(
             "Your session name does not count: everybody with this role is one principal, unless the\n\
              operator listed the role in SENTINEL_NAMED_SESSION_ROLES.\n",
-        );
+        )?;
     }
     Ok(ExitCode::SUCCESS)
 }

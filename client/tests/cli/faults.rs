@@ -195,10 +195,17 @@ fn credentials_that_have_already_expired() {
 #[test]
 fn no_ambient_credentials() {
     let home = Home::new();
-    let mut command = home.command(&["credentials", "development", "--url", &Stub::vending().url]);
-    command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY");
-    Ran::of(command)
-        .failed(4, &["the AWS credentials of the default chain were not found", "aws sso login"]);
+    for metadata in ["true", "false"] {
+        let mut command =
+            home.command(&["credentials", "development", "--url", &Stub::vending().url]);
+        command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY");
+        command.env("AWS_EC2_METADATA_DISABLED", metadata);
+        command.env("AWS_EC2_METADATA_SERVICE_ENDPOINT", closed_port());
+        Ran::of(command).failed(
+            4,
+            &["the AWS credentials of the default chain were not found", "aws sso login"],
+        );
+    }
 }
 
 #[test]
@@ -225,6 +232,16 @@ fn an_expired_ambient_session() {
     ask("loud").failed(4, &["the profile `loud` could not be had", "aws sts get-caller-identity"]);
     ask("back").failed(4, &["come from sentinel itself", "aws_profile"]);
     ask("absent").failed(4, &["the profile `absent`"]);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_standard_output_that_is_full() {
+    let (home, stub) = (Home::new(), Stub::vending());
+    let mut command = home.command(&["credentials", "development", "--url", &stub.url]);
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let child = command.stdout(full).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    Ran::from(child.wait_with_output().unwrap()).failed(8, &["standard output cannot be written"]);
 }
 
 #[test]
