@@ -140,7 +140,7 @@ impl Source {
             // Nothing names a source, and the last one that was tried is the metadata service of an instance.
             _ if matches!(self, Self::Default { profile: None, keys: false }) => self.not_found(),
             _ => self.problem(
-                "could not be had from their provider",
+                "could not be read from their provider",
                 "run `aws sts get-caller-identity` with the same profile: it shows the details",
             ),
         }

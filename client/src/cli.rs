@@ -55,7 +55,7 @@ pub(crate) enum Command {
     Configure(Configure),
     /// List the profiles that you could get now without naming a device
     Profiles(Output),
-    /// Tell what a request would get, and what is missing
+    /// Show what a request would get, and what is missing
     Explain(Explain),
     /// Show who the end point sees
     Whoami(Output),

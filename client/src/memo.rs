@@ -35,7 +35,7 @@ struct Health {
     caller_proof: Option<String>,
 }
 
-/// Whether the end point accepts caller proofs. An end point that does not tell does not.
+/// Whether the end point accepts caller proofs. No answer counts as no.
 pub(crate) async fn accepts_proof(
     client: &Client<'_>,
     environment: &Environment,

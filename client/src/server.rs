@@ -55,7 +55,7 @@ impl Source {
         vend::credentials(&self.request, &self.cache, &self.environment)
     }
 
-    /// Tells the person at the terminal what the program only hears as an HTTP status.
+    /// Reports at the terminal what the program gets as an HTTP status only.
     fn report(&self, failure: &Failure) {
         if let Ok(mut reported) = self.reported.lock()
             && reported.as_ref() != Some(failure)

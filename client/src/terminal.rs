@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use crate::failure::Failure;
 
-/// How long something may take before the reader is told what it is.
+/// How long to wait in silence.
 const PATIENCE: Duration = Duration::from_millis(800);
 
-/// Writes a result. A reader that has gone away is not an error: there is nobody to tell.
+/// Writes a result. A closed pipe is no error.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
@@ -63,24 +63,24 @@ pub(crate) async fn waiting<T>(what: &str, work: impl Future<Output = T>) -> T {
     }
 }
 
-/// Tells once, on a terminal, what a loop has been waiting for.
+/// Shows once, on a terminal, what a loop waits for.
 #[derive(Debug)]
 pub(crate) struct Patience {
     waited: Duration,
-    told: bool,
+    shown: bool,
 }
 
 impl Patience {
     pub(crate) fn new() -> Self {
-        Self { waited: Duration::ZERO, told: false }
+        Self { waited: Duration::ZERO, shown: false }
     }
 
-    /// Sleeps, and tells what for if all sleeps together are long.
+    /// Sleeps. Shows the reason if all sleeps together are long.
     pub(crate) fn sleep(&mut self, pause: Duration, what: &str) {
         std::thread::sleep(pause);
         self.waited += pause;
-        if self.waited >= PATIENCE && !self.told && shows_progress() {
-            self.told = true;
+        if self.waited >= PATIENCE && !self.shown && shows_progress() {
+            self.shown = true;
             note(&format!("waiting for {what} …"));
         }
     }

@@ -49,7 +49,7 @@ impl Request {
         Ok(Self { endpoint, profile, duration, device, key, refresh: vend.refresh })
     }
 
-    /// Notes that `--refresh` has had its effect: further calls may use the cache.
+    /// Ends the effect of `--refresh`: further calls may use the cache.
     pub(crate) fn refreshed(&mut self) {
         self.refresh = false;
     }

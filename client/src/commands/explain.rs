@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_told_in_words() {
+    fn what_is_missing_is_shown_in_words() {
         let body = r#"{"profile":"production","allowed":false,"reasons":["Open on weekdays."],"missing":["device","time"]}"#;
         assert_eq!(
             words(body, false),
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_be_granted_is_told_with_its_limit() {
+    fn what_would_be_granted_is_shown_with_its_limit() {
         let body = r#"{"profile":"a","allowed":true,"reasons":[],"duration":900,"clamped_by":"policy","missing":[]}"#;
         assert_eq!(
             words(body, false),

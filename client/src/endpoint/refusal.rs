@@ -89,7 +89,7 @@ fn advice(code: &str, status: u16) -> (Exit, &'static str) {
             refused("ask your device team: your device is not known as managed and compliant")
         }
         "POLICY_DENY" => {
-            refused("run `sentinel explain` with the same arguments: it tells what is missing")
+            refused("run `sentinel explain` with the same arguments: it shows what is missing")
         }
         "RATE_LIMITED" => (Exit::Throttled, "try again later"),
         "SERVICE_UNAVAILABLE" | "RATE_LIMITER_UNAVAILABLE" => (

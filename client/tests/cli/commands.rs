@@ -82,7 +82,7 @@ fn whoami_shows_the_identity_and_the_principal() {
 }
 
 #[test]
-fn whoami_tells_of_keys_that_sts_does_not_accept() {
+fn whoami_reports_keys_that_sts_does_not_accept() {
     let refusal = "<ErrorResponse><Error><Code>ExpiredToken</Code></Error></ErrorResponse>";
     let (home, sts) = answering(Answer::new(403, refusal));
     let mut command = home.command(&["whoami", "--url", &Stub::vending().url]);

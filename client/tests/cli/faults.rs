@@ -78,7 +78,7 @@ fn a_refused_client_token() {
 }
 
 #[test]
-fn a_refusal_is_told_with_its_reason_and_not_retried() {
+fn a_refusal_is_reported_with_its_reason_and_not_retried() {
     let (ran, requests) =
         answered(Answer::error(403, "POLICY_DENY", "Production is open Monday to Friday."));
     ran.failed(5, &[
@@ -229,7 +229,7 @@ fn an_expired_ambient_session() {
     };
     ask("corp").failed(4, &["the profile `corp` have expired", "aws sso login --profile corp"]);
     ask("old").failed(4, &["the profile `old` have expired"]);
-    ask("loud").failed(4, &["the profile `loud` could not be had", "aws sts get-caller-identity"]);
+    ask("loud").failed(4, &["the profile `loud` could not be read", "aws sts get-caller-identity"]);
     ask("back").failed(4, &["come from sentinel itself", "aws_profile"]);
     ask("absent").failed(4, &["the profile `absent`"]);
 }

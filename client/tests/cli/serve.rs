@@ -92,7 +92,7 @@ fn security_nothing_but_the_right_request_is_served() {
 }
 
 #[test]
-fn a_later_refusal_is_told_to_the_program_and_at_the_terminal() {
+fn a_later_refusal_is_reported_to_the_program_and_at_the_terminal() {
     let home = Home::new();
     let stub = Stub::start(|number, _| match number {
         1 => Answer::credentials(number, 1),
@@ -106,7 +106,7 @@ fn a_later_refusal_is_told_to_the_program_and_at_the_terminal() {
         assert!(body.contains("POLICY_DENY") && body.contains("Not any more"), "{body}");
     }
     let stderr = serving.stop().stderr;
-    assert_eq!(stderr.matches("Not any more").count(), 1, "told once: {stderr}");
+    assert_eq!(stderr.matches("Not any more").count(), 1, "reported once: {stderr}");
 }
 
 #[test]

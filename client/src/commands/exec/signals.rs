@@ -52,7 +52,7 @@ mod unix {
                         if by_terminal && is_in_foreground() {
                             continue;
                         }
-                        // If it has just ended, there is nobody to tell.
+                        // The command may have ended: then the signal has no receiver.
                         let _ = process.map(|process| kill_process(process, number));
                     }
                 });
