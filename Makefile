@@ -136,6 +136,10 @@ clippy: cargo ## Run the lints; a warning is an error
 doc: cargo ## Build the documentation; a warning is an error
 	RUSTDOCFLAGS='--deny warnings' cargo doc --locked --workspace --no-deps --document-private-items
 
+.PHONY: client-test
+client-test: cargo ## Test the client, against stub end points
+	cargo test --locked --package sentinel
+
 .PHONY: cargo-test
 cargo-test: cargo
 	cargo test --locked --workspace --lib --bins --tests
@@ -223,6 +227,14 @@ fuzz: cargo-fuzz ## Fuzz the library's public API; the first build takes minutes
 cargo-fuzz: cargo
 	@[[ $$(cargo fuzz --version 2>/dev/null) == 'cargo-fuzz $(CARGO_FUZZ)' ]] || \
 		cargo install --locked cargo-fuzz --version $(CARGO_FUZZ)
+
+##@ The client
+
+# What aws-lc collects for its first random bytes costs 30 to 100 ms in each process. The operating system's are as good.
+.PHONY: client
+client: cargo ## Build the client, `sentinel`
+	AWS_LC_SYS_NO_JITTER_ENTROPY=1 cargo build --locked --release --package sentinel
+	@echo 'built target/release/sentinel'
 
 ##@ To AWS
 
