@@ -138,7 +138,7 @@ impl Bench {
         Ok(Warm {
             p50_ms: percentile(50),
             p99_ms: percentile(99),
-            cpu_ms: each(ms(end.cpu - usage.cpu)),
+            cpu_ms: each(ms(end.cpu.saturating_sub(usage.cpu))),
             peak_mib: number(end.peak_kib) / 1024.0,
             calls: calls.into_iter().map(|(name, calls)| (name, each(number(calls)))).collect(),
             log_bytes: each(number(fs::metadata(self.log(program))?.len() - written)),
@@ -163,7 +163,7 @@ impl Bench {
         let (elapsed, end) = (begin.elapsed().as_secs_f64(), instance.usage()?);
         self.tls.delay(Duration::ZERO);
         driven?;
-        Ok((number(count) / elapsed, (end.cpu - usage.cpu).as_secs_f64() / elapsed))
+        Ok((number(count) / elapsed, end.cpu.saturating_sub(usage.cpu).as_secs_f64() / elapsed))
     }
 
     /// How many of `count` requests of one caller pass, 16 at once, with a quota of `quota` for a day.
