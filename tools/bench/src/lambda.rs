@@ -21,7 +21,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// A program under valgrind takes a minute to start.
-const PATIENCE: Duration = Duration::from_secs(240);
+const PATIENCE: Duration = Duration::from_mins(4);
 
 /// A running program. It is killed when this is dropped.
 pub(crate) struct Instance {
@@ -78,13 +78,13 @@ impl Instance {
         let address = listener.local_addr()?.to_string();
         let (events, queue) = unbounded_channel();
         let (polled, polls) = unbounded_channel();
-        let (replied, replies) = unbounded_channel();
+        let (answered, replies) = unbounded_channel();
         let api = Arc::new(Api {
             events,
             queue: queue.into(),
             handed_out: Mutex::default(),
             polls: polled,
-            replies: replied,
+            replies: answered,
         });
         tokio::spawn(accept(listener, Arc::clone(&api)));
         let (executable, arguments) = program.split_first().ok_or("no program")?;

@@ -46,7 +46,7 @@ async fn run(arguments: &[String]) -> Result<()> {
         _ => Err(USAGE),
     });
     let options: HashMap<&str, &str> = options.collect::<std::result::Result<_, _>>()?;
-    let path = |name: &str| options.get(name).map(|path| std::path::absolute(path)).transpose();
+    let path = |name: &str| options.get(name).map(std::path::absolute).transpose();
     let root = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).canonicalize()?;
     let paths = Paths {
         function: path("function")?.ok_or(USAGE)?,

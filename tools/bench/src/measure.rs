@@ -1,10 +1,10 @@
 //! The measurements.
 
-use crate::Result;
 use crate::authority::Authority;
 use crate::lambda::Instance;
 use crate::programs::Program;
 use crate::upstream::{Counts, Upstreams};
+use crate::{Result, say};
 use serde::Serialize;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -138,7 +138,7 @@ impl Bench {
         Ok(Warm {
             p50_ms: percentile(50),
             p99_ms: percentile(99),
-            cpu_ms: each(ms(end.cpu - usage.cpu)),
+            cpu_ms: each(ms(end.cpu.saturating_sub(usage.cpu))),
             peak_mib: number(end.peak_kib) / 1024.0,
             calls: calls.into_iter().map(|(name, calls)| (name, each(number(calls)))).collect(),
             log_bytes: each(number(fs::metadata(self.log(program))?.len() - written)),
@@ -163,7 +163,7 @@ impl Bench {
         let (elapsed, end) = (begin.elapsed().as_secs_f64(), instance.usage()?);
         self.tls.delay(Duration::ZERO);
         driven?;
-        Ok((number(count) / elapsed, (end.cpu - usage.cpu).as_secs_f64() / elapsed))
+        Ok((number(count) / elapsed, end.cpu.saturating_sub(usage.cpu).as_secs_f64() / elapsed))
     }
 
     /// How many of `count` requests of one caller pass, 16 at once, with a quota of `quota` for a day.
@@ -194,15 +194,32 @@ impl Bench {
         upstreams: &Upstreams,
         more: u64,
     ) -> Result<Instructions> {
-        let start = self.callgrind(program, upstreams, 1, &[]).await?;
-        let all = self.callgrind(program, upstreams, 1 + more, &[]).await?;
+        let start = self.counted(program, upstreams, 1, &[]).await?;
+        let all = self.counted(program, upstreams, 1 + more, &[]).await?;
         Ok(Instructions { start, request: (all - start) / number(more) })
     }
 
     /// Millions of instructions from the start to the first reply, without TLS, where the program reads the root certificates of
     /// this machine instead of the bench's.
     pub(crate) async fn with_machine_roots(&self, program: &Program) -> Result<f64> {
-        self.callgrind(program, &self.plain, 1, &[("SSL_CERT_FILE", "")]).await
+        self.counted(program, &self.plain, 1, &[("SSL_CERT_FILE", "")]).await
+    }
+
+    /// Under valgrind on a busy machine, a program may meet its own time limits. Then it is not what was to be counted.
+    async fn counted(
+        &self,
+        program: &Program,
+        upstreams: &Upstreams,
+        count: u64,
+        more: &[(&str, &str)],
+    ) -> Result<f64> {
+        for _ in 0..4 {
+            match self.callgrind(program, upstreams, count, more).await {
+                Err(error) => say(&format!("{}: {error}; counting again", program.label)),
+                counted => return counted,
+            }
+        }
+        self.callgrind(program, upstreams, count, more).await
     }
 
     async fn callgrind(

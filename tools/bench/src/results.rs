@@ -12,7 +12,7 @@ use flate2::write::DeflateEncoder;
 use serde::Serialize;
 use std::fs;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -151,9 +151,10 @@ impl Run<'_> {
         let plain = self.side(programs, &self.bench.plain).await?;
         let mut all = Vec::new();
         for (program, (tls, plain)) in programs.iter().zip(tls.into_iter().zip(plain)) {
-            let machine_roots = match self.valgrind {
-                true => Some(self.bench.with_machine_roots(program).await?),
-                false => None,
+            let machine_roots = if self.valgrind {
+                Some(self.bench.with_machine_roots(program).await?)
+            } else {
+                None
             };
             let (label, name, zip_mb) = (program.label, program.name, zip_mb(&program.zipped)?);
             all.push(Measured { label, name, zip_mb, machine_roots, tls, plain });
@@ -205,9 +206,9 @@ impl Run<'_> {
         self.bench.instructions(program, upstreams, more).await.map(Some)
     }
 
-    fn without_device(&self, bundle: PathBuf, profile: &str, callers: u64) -> Result<Program> {
+    fn without_device(&self, bundle: &Path, profile: &str, callers: u64) -> Result<Program> {
         let events = Events::without_device(&self.paths.root, profile, callers)?;
-        Ok(self.paths.function("function-varied", "this function", &bundle, events))
+        Ok(self.paths.function("function-varied", "this function", bundle, events))
     }
 
     async fn throughput(&self) -> Result<Vec<Throughput>> {
@@ -230,7 +231,7 @@ impl Run<'_> {
     }
 
     async fn quota(&self) -> Result<u64> {
-        let program = self.without_device(self.paths.root.join("policy"), "development", 1)?;
+        let program = self.without_device(&self.paths.root.join("policy"), "development", 1)?;
         self.bench.admitted(&program, 100, 300).await
     }
 
@@ -240,7 +241,7 @@ impl Run<'_> {
             say(&format!("{profiles} profiles and policies"));
             let bundle = self.paths.output.join(format!("bundle-{profiles}"));
             growth::write_bundle(&bundle, profiles)?;
-            let program = self.without_device(bundle, &growth::middle(profiles), 1)?;
+            let program = self.without_device(&bundle, &growth::middle(profiles), 1)?;
             let mut colds = Vec::new();
             for _ in 0..self.effort.starts {
                 colds.push(ms(self.bench.cold(&program, &self.bench.tls).await?.first_reply));
@@ -260,7 +261,7 @@ impl Run<'_> {
         for callers in [1, self.effort.callers] {
             say(&format!("{callers} callers"));
             let bundle = self.paths.root.join("policy");
-            let program = self.without_device(bundle, "development", callers)?;
+            let program = self.without_device(&bundle, "development", callers)?;
             let before = callers.max(200);
             let warm = self.bench.warm(&program, &self.bench.tls, before, self.effort.requests);
             all.push(Callers { callers, warm: warm.await? });
