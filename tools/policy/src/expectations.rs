@@ -103,7 +103,7 @@ impl Expectations {
             return Err("tests.toml: default_duration is not from 900 to 3600".to_owned());
         }
         match parsed.tests.iter().find_map(|test| Some((test, test.without_effect()?))) {
-            Some((test, problem)) => Err(format!("tests.toml: {:?}: {problem}", test.name)),
+            Some((flawed, problem)) => Err(format!("tests.toml: {:?}: {problem}", flawed.name)),
             None => Ok(parsed),
         }
     }
