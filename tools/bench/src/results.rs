@@ -202,8 +202,9 @@ impl Run<'_> {
         if !self.valgrind {
             return Ok(None);
         }
-        let more = if program.name == "boto3" { 20 } else { 100 };
-        self.bench.instructions(program, upstreams, more).await.map(Some)
+        // A Python takes half a minute under valgrind.
+        let (more, times) = if program.name == "boto3" { (20, 1) } else { (100, 3) };
+        self.bench.instructions(program, upstreams, more, times).await.map(Some)
     }
 
     fn without_device(&self, bundle: &Path, profile: &str, callers: u64) -> Result<Program> {
