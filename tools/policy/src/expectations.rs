@@ -101,8 +101,10 @@ impl Expectations {
         if parsed.default_duration.is_some_and(|seconds| !(900..=3_600).contains(&seconds)) {
             return Err("tests.toml: default_duration is not from 900 to 3600".to_owned());
         }
-        match parsed.tests.iter().find_map(|test| Some((test, test.without_effect()?))) {
-            Some((test, problem)) => Err(format!("tests.toml: {:?}: {problem}", test.name)),
+        let ineffective =
+            parsed.tests.iter().find_map(|test| Some((&test.name, test.without_effect()?)));
+        match ineffective {
+            Some((name, problem)) => Err(format!("tests.toml: {name:?}: {problem}")),
             None => Ok(parsed),
         }
     }
