@@ -14,6 +14,8 @@ export POLICY ?= policy
 export PARAMETER ?=
 export KEY ?=
 FUZZ_SECONDS ?= 60
+FUNCTION ?=
+BENCH_OPTIONS ?=
 
 CARGO_AUDIT := 0.22.2
 CARGO_DENY := 0.20.2
@@ -44,6 +46,8 @@ help:
 	@echo '                     revoke, unrevoke: whose sessions, of which roles; YES=1 does not ask'
 	@echo '  POLICY=policy      policy-check, policy-push: the directory of the bundle'
 	@echo '  PARAMETER=/a/path  policy-push: the path, as in SENTINEL_POLICY_PARAMETER; KEY=alias/... encrypts it'
+	@echo '  FUNCTION=file      bench-start, bench-check: another build of the function'
+	@echo '  BENCH_OPTIONS=     bench-start: see docs/performance.md'
 	@echo '  FUZZ_SECONDS=60    fuzz: seconds for each fuzz target'
 	@echo '  EVENT=NAME         invoke: the event tests/events/NAME.json'
 	@echo '  URL=https://...    limits: a deployed Function URL; needs AWS credentials in the environment'
@@ -89,13 +93,31 @@ simulate: cargo ## Simulate hours of the limiter, with 500 instances and 10 000 
 bench: cargo ## Run the benches, each beside something to compare with
 	cargo bench --locked --bench '*'
 
+# The comparison programs are a workspace of their own and have the settings of the SDK: with the entropy source that this
+# repository turns off, for one (see .cargo/config.toml).
+BENCH_BUILT := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
+BENCH_OTHERS := $(BENCH_BUILT)/bench
+BENCH_BUILD := --locked --manifest-path tools/bench/Cargo.toml --target-dir $(BENCH_OTHERS)
+BENCH_PROGRAMS = --function $(or $(FUNCTION),$(BENCH_BUILT)/release/sentinel-tvm) --others $(BENCH_OTHERS)/release \
+	--output $(BENCH_OTHERS)/output
+
+.PHONY: bench-start
+bench-start: bench-programs .venv/bench/bin/.installed ## Measure start, requests, memory and cost beside other programs
+	cargo run $(BENCH_BUILD) --profile harness -- start $(BENCH_PROGRAMS) --python .venv/bench/bin/python $(BENCH_OPTIONS)
+
+.PHONY: bench-programs
+bench-programs: cargo
+	$(if $(FUNCTION),,cargo build --locked --release)
+	AWS_LC_SYS_NO_JITTER_ENTROPY=0 cargo build $(BENCH_BUILD) --release --package bare
+	cargo build $(BENCH_BUILD) --release --package empty
+
 ##@ Checks and tests
 
 .PHONY: check
-check: fmt clippy doc cargo-test policy-check deny scan validate ## All checks and tests except the end-to-end tests
+check: fmt clippy doc cargo-test client-test policy-check deny scan validate ## All checks and tests except the end-to-end tests
 
 .PHONY: test
-test: cargo-test e2e ## All tests, including the end-to-end tests
+test: cargo-test client-test e2e ## All tests, including the end-to-end tests
 
 .PHONY: fmt
 fmt: cargo ## Check the formatting of the source
@@ -109,14 +131,28 @@ clippy: cargo ## Run the lints; a warning is an error
 doc: cargo ## Build the documentation; a warning is an error
 	RUSTDOCFLAGS='--deny warnings' cargo doc --locked --workspace --no-deps --document-private-items
 
+.PHONY: client-test
+client-test: cargo ## Test the client, against stub end points
+	cargo test --locked --package sentinel
+
 .PHONY: cargo-test
 cargo-test: cargo
-	cargo test --locked --workspace --lib --bins --tests
-	cargo test --locked --workspace --doc
+	cargo test --locked --workspace --exclude sentinel --lib --bins --tests
+	cargo test --locked --workspace --exclude sentinel --doc
 
 .PHONY: policy-check
 policy-check: cargo ## Check that the policy loads, and decides as its tests.toml expects
 	$(POLICY_CHECK) "$$POLICY"
+
+# Instructions, never time: they are the same on a busy machine.
+.PHONY: bench-check
+ifneq ($(shell command -v valgrind),)
+bench-check: bench-programs ## Check that instructions grew by 5 % at most; skipped without valgrind
+	cargo run $(BENCH_BUILD) --profile harness -- check $(BENCH_PROGRAMS)
+else
+bench-check: ## Check that instructions grew by 5 % at most; skipped without valgrind
+	@echo 'SKIPPED bench-check: valgrind is not installed, so instructions cannot be counted (Debian: apt-get install valgrind).'
+endif
 
 .PHONY: deny
 deny: cargo-deny ## Check licences, bans and sources of all dependencies
@@ -186,6 +222,14 @@ fuzz: cargo-fuzz ## Fuzz the library's public API; the first build takes minutes
 cargo-fuzz: cargo
 	@[[ $$(cargo fuzz --version 2>/dev/null) == 'cargo-fuzz $(CARGO_FUZZ)' ]] || \
 		cargo install --locked cargo-fuzz --version $(CARGO_FUZZ)
+
+##@ The client
+
+# What aws-lc collects for its first random bytes costs 30 to 100 ms in each process. The operating system's are as good.
+.PHONY: client
+client: cargo ## Build the client, `sentinel`
+	AWS_LC_SYS_NO_JITTER_ENTROPY=1 cargo build --locked --release --package sentinel
+	@echo 'built target/release/sentinel'
 
 ##@ To AWS
 

@@ -11,10 +11,10 @@
 //! | member | value |
 //! |---|---|
 //! | `authorization` | SigV4 for the service `sts` in the function's region |
+//! | `content-type` | `application/x-www-form-urlencoded` |
 //! | `host` | the region's STS host, such as `sts.eu-central-1.amazonaws.com` |
 //! | `x-amz-date` | at most 60 s from now |
 //! | `x-amz-security-token` | for temporary credentials |
-//! | `content-type` | `application/x-www-form-urlencoded`, if it is signed |
 //! | `x-sentinel-audience` | the host of this function's URL |
 //!
 //! The request is `POST /` with the body `Action=GetCallerIdentity&Version=2011-06-15`.
@@ -162,7 +162,7 @@ impl CallerProof {
         let proof = Proof::read(header)?;
         proof.check(&self.region, &host, audience, now)?;
         let (arn, user_id) = self.ask(proof.into_headers()).await?;
-        let same_id = identity.user_id.as_ref().is_none_or(|own| *own == user_id);
+        let same_id = identity.user_id.as_ref().is_some_and(|own| *own == user_id);
         if arn == identity.user_arn && same_id {
             Ok(Proven::Yes)
         } else {

@@ -42,6 +42,7 @@ pub enum UnreadableInput {
 }
 
 /// An invocation event, read from its payload.
+#[derive(Default)]
 pub struct Event<'a> {
     root: Members<'a>,
     context: Members<'a>,
@@ -89,15 +90,23 @@ impl<'a> IamIdentity<'a> {
 }
 
 impl<'a> Event<'a> {
-    /// Reads a payload's text.
+    /// Reads a payload's text. An event in which a name occurs twice counts as one without members.
     #[must_use]
     pub fn read(payload: &'a str) -> Self {
         let root = Members::of(payload);
         let context = root.object("requestContext");
         let (http, identity) = (context.object("http"), context.object("identity"));
-        let headers = root.map("multiValueHeaders").or_else(|| root.map("headers"));
-        let iam = iam_identity(&root, &context, &identity);
-        Self { headers: headers.unwrap_or_default(), root, context, http, identity, iam }
+        let authorizer = context.object("authorizer");
+        let iam = authorizer.object("iam");
+        let single = root.object("headers");
+        let many = root.object("multiValueHeaders");
+        let parts = [&root, &context, &http, &identity, &authorizer, &iam, &single, &many];
+        if parts.iter().any(|part| part.is_ambiguous) {
+            return Self::default();
+        }
+        let iam = iam_identity(&root, &iam, &identity);
+        let headers = if many.iter().next().is_some() { many } else { single };
+        Self { root, context, http, identity, headers, iam }
     }
 
     /// The HTTP method, upper case as clients send it; empty if the event has none.
@@ -190,6 +199,9 @@ impl<'a> Event<'a> {
         let Some(parameters) = maps.into_iter().find_map(|name| self.root.map(name)) else {
             return Ok(Vec::new());
         };
+        if parameters.is_ambiguous {
+            return Err(UnreadableInput::Malformed("A query parameter is repeated."));
+        }
         let pairs = parameters.iter().flat_map(|(name, value)| {
             value.one_or_many().into_iter().map(|value| Some((name.clone(), value.string()?)))
         });
@@ -222,12 +234,12 @@ impl<'a> Event<'a> {
 
 fn iam_identity<'a>(
     root: &Members<'a>,
-    context: &Members<'a>,
+    iam: &Members<'a>,
     identity: &Members<'a>,
 ) -> Option<IamIdentity<'a>> {
     // In other payloads `authorizer` holds what a Lambda authorizer chose to put there.
     let payload_2 = match root.string("version").as_deref() {
-        None | Some("2.0") => IamIdentity::read(&context.object("authorizer").object("iam")),
+        None | Some("2.0") => IamIdentity::read(iam),
         Some(_) => None,
     };
     match (payload_2, IamIdentity::read(identity)) {

@@ -18,6 +18,7 @@ use crate::refreshed::Refreshed;
 use serde::Serialize;
 use source::{SecretSource, Text};
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use time::{Duration, UtcDateTime};
 
@@ -45,11 +46,16 @@ pub enum SecretError {
 }
 
 impl SecretError {
-    /// Whether somebody has taken the secret away: it is deleted, or the permission to read it is.
+    /// Whether somebody has taken the secret away: it is deleted, its key does not decrypt it, or the
+    /// permission to read it is gone.
     /// Source: the Secrets Manager API reference on `GetSecretValue`, "Errors".
     fn is_withdrawal(&self) -> bool {
-        const CODES: [&str; 3] =
-            ["AccessDeniedException", "InvalidRequestException", "ResourceNotFoundException"];
+        const CODES: [&str; 4] = [
+            "AccessDeniedException",
+            "DecryptionFailure",
+            "InvalidRequestException",
+            "ResourceNotFoundException",
+        ];
         matches!(self, Self::Refused(code) if CODES.contains(&code.as_str()))
     }
 }
@@ -78,11 +84,18 @@ pub struct CachedSecret<T: FromSecret> {
     cache: Refreshed<SecretSource<T>>,
     ttl: Duration,
     forced_at: Arc<Mutex<Option<UtcDateTime>>>,
+    /// Whether the secret was withdrawn since the last successful read.
+    withdrawn: Arc<AtomicBool>,
 }
 
 impl<T: FromSecret> Clone for CachedSecret<T> {
     fn clone(&self) -> Self {
-        Self { cache: self.cache.clone(), ttl: self.ttl, forced_at: Arc::clone(&self.forced_at) }
+        Self {
+            cache: self.cache.clone(),
+            ttl: self.ttl,
+            forced_at: Arc::clone(&self.forced_at),
+            withdrawn: Arc::clone(&self.withdrawn),
+        }
     }
 }
 
@@ -108,7 +121,7 @@ impl<T: FromSecret> CachedSecret<T> {
 
     fn new(text: Text, ttl: Duration) -> Self {
         let cache = Refreshed::empty(SecretSource::new(text));
-        Self { cache, ttl, forced_at: Arc::default() }
+        Self { cache, ttl, forced_at: Arc::default(), withdrawn: Arc::default() }
     }
 
     /// The value at `now`.
@@ -162,11 +175,16 @@ impl<T: FromSecret> CachedSecret<T> {
         now: UtcDateTime,
     ) -> Result<Served<T>, SecretError> {
         let error = match read {
-            Ok(value) => return Ok(Served { value, freshness: Freshness::Fresh }),
-            // Somebody has withdrawn the secret; using it longer would ignore that.
-            Err(error) if error.is_withdrawal() => return Err(error),
+            Ok(value) => {
+                self.withdrawn.store(false, Relaxed);
+                return Ok(Served { value, freshness: Freshness::Fresh });
+            }
             Err(error) => error,
         };
+        // Somebody has taken the secret away. An outage after that does not bring it back.
+        if self.withdrawn.fetch_or(error.is_withdrawal(), Relaxed) || error.is_withdrawal() {
+            return Err(error);
+        }
         let old = self.cache.younger_than(self.ttl.saturating_mul(2), now).ok_or(error)?;
         Ok(Served { value: old, freshness: Freshness::Stale })
     }

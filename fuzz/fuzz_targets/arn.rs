@@ -1,4 +1,5 @@
-//! Arbitrary text as the caller's ARN. It is refused, or the principal is the ARN without the part that the caller can choose.
+//! Arbitrary text as the caller's ARN. It is refused, or the principal is the ARN without the part
+//! that the caller can choose.
 //!
 //! An optional first line lists the roles whose session names identify people.
 
@@ -6,7 +7,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use sentinel_tvm::{Caller, CallerKind, Event, IamIdentity, NamedSessionRoles, Unauthenticated};
-use sentinel_tvm_fuzz::check_caller;
+use sentinel_tvm_fuzz::{ACCOUNT, check_caller};
 use serde_json::{Value, json};
 
 fuzz_target!(|text: &str| {
@@ -19,9 +20,10 @@ fuzz_target!(|text: &str| {
     };
     assert_eq!(NamedSessionRoles::parse(&named.to_string()).as_ref(), Ok(&named));
 
-    let from = |event: Value| Caller::from_event(&Event::read(&event.to_string()), &named);
+    let sessions = named.of_function_in(Some(ACCOUNT));
+    let from = |event: Value| Caller::from_event(&Event::read(&event.to_string()), sessions);
     let principal = |event: Value| from(event).map(|caller| caller.principal().clone());
-    let verified = |arn: &str| Caller::verified(&IamIdentity::of_arn(arn), None, &named);
+    let verified = |arn: &str| Caller::verified(&IamIdentity::of_arn(arn), None, sessions);
     let expected = verified(arn).map(|caller| caller.principal().clone());
     let payload_2 = json!({ "requestContext": { "authorizer": { "iam": { "userArn": arn } } } });
     let payload_1 = json!({ "requestContext": { "identity": { "userArn": arn } } });

@@ -1,4 +1,5 @@
-//! Arbitrary bytes as an invocation's payload. Reading never fails, and every value that it returns is valid.
+//! Arbitrary bytes as an invocation's payload. Reading never fails, and every value that it returns
+//! is valid.
 
 #![no_main]
 
@@ -6,7 +7,7 @@ use libfuzzer_sys::fuzz_target;
 use sentinel_tvm::{
     Caller, DeviceId, Event, MAX_INPUT_BYTES, NamedSessionRoles, Payload, Route, VendRequest,
 };
-use sentinel_tvm_fuzz::check_caller;
+use sentinel_tvm_fuzz::{ACCOUNT, check_caller};
 use serde::Deserialize;
 use serde_json::{Deserializer, Value, json};
 
@@ -36,7 +37,8 @@ fn check_event(event: &Event<'_>) {
     if Route::of(event).is_ok() {
         assert!(event.path().starts_with('/') && ["GET", "POST"].contains(&&*event.method()));
     }
-    if let Ok(caller) = Caller::from_event(event, &NamedSessionRoles::default()) {
+    let named = NamedSessionRoles::default();
+    if let Ok(caller) = Caller::from_event(event, named.of_function_in(Some(ACCOUNT))) {
         check_caller(&caller);
         let identity = event.iam_identity().unwrap();
         assert_eq!((caller.arn(), caller.org()), (&*identity.user_arn, identity.org.as_deref()));

@@ -1,4 +1,5 @@
-//! Arbitrary text as `profiles.toml` and, after a line of `---`, as a policy file: the bundle is rejected, or it decides.
+//! Arbitrary text as `profiles.toml` and, after a line of `---`, as a policy file: the bundle is
+//! rejected, or it decides.
 
 #![no_main]
 
@@ -7,7 +8,7 @@ use sentinel_tvm::{
     BundleFiles, BundleOptions, Caller, Decision, Device, NamedSessionRoles, Policy, ProfileName,
     RequestId, SessionDuration, VendRequest,
 };
-use sentinel_tvm_fuzz::{caller, check_grant, monday_noon};
+use sentinel_tvm_fuzz::{caller, check_grant, monday_noon, ready};
 use std::sync::LazyLock;
 
 static CALLERS: LazyLock<[Caller; 3]> = LazyLock::new(|| {
@@ -41,11 +42,11 @@ fuzz_target!(|text: &str| {
     let names: Vec<ProfileName> =
         catalogue.keys().map(|name| ProfileName::try_from(name.clone()).unwrap()).collect();
     for caller in &*CALLERS {
-        let grantable: Vec<ProfileName> = policy
-            .grantable(caller, monday_noon())
-            .into_iter()
-            .map(|summary| summary.name)
-            .collect();
+        let grantable: Vec<ProfileName> =
+            ready(policy.grantable(caller, monday_noon(), async || ()))
+                .into_iter()
+                .map(|summary| summary.name)
+                .collect();
         for name in &names {
             let request = VendRequest { profile: name.clone(), duration: None, device: None };
             assert_eq!(
@@ -58,7 +59,8 @@ fuzz_target!(|text: &str| {
     }
     // Only once: if a rule depends on the hour, `explain` evaluates the policies hundreds of times.
     let request = VendRequest { profile: names[0].clone(), duration: None, device: None };
-    let explanation = policy.explain(&CALLERS[0], &request, None, monday_noon());
+    let explanation =
+        ready(policy.explain(&CALLERS[0], &request, None, monday_noon(), async || ()));
     assert_eq!(explanation.allowed, decides(&policy, &CALLERS[0], &request, None));
     assert!(!explanation.allowed || explanation.missing.is_empty());
 });

@@ -1,5 +1,5 @@
-//! Templates of session policies and tags, filled for arbitrary callers. A grant is what the template says, and STS accepts it.
-//! STS would reject what is refused.
+//! Templates of session policies and tags, filled for arbitrary callers. A grant is what the
+//! template says, and STS accepts it. STS would reject what is refused.
 
 #![no_main]
 
@@ -294,7 +294,8 @@ impl Expected {
     }
 }
 
-/// The text with every placeholder replaced; `None` if the caller lacks an attribute. The text has loaded, so its brackets match.
+/// The text with every placeholder replaced; `None` if the caller lacks an attribute. The text has
+/// loaded, so its brackets match.
 fn filled(text: &str, caller: &Caller, escape: fn(&str) -> String) -> Option<String> {
     let Some((before, rest)) = text.split_once("<<") else {
         return Some(text.to_owned());

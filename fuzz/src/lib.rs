@@ -4,7 +4,12 @@ use sentinel_tvm::{Caller, Grant, IamIdentity, NamedSessionRoles, Unauthenticate
 use serde_json::Value;
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr};
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 use time::{Duration, UtcDateTime};
+
+/// The function's own account.
+pub const ACCOUNT: &str = "123456789012";
 
 /// The caller with this ARN, if it is a caller's.
 pub fn verified(
@@ -13,7 +18,8 @@ pub fn verified(
     ip: Option<IpAddr>,
 ) -> Result<Caller, Unauthenticated> {
     let identity = IamIdentity { org: org.map(Into::into), ..IamIdentity::of_arn(arn) };
-    Caller::verified(&identity, ip, &NamedSessionRoles::default())
+    let named = NamedSessionRoles::default();
+    Caller::verified(&identity, ip, named.of_function_in(Some(ACCOUNT)))
 }
 
 /// The caller with this ARN, of an organization and with an address.
@@ -30,6 +36,18 @@ pub fn caller(arn: &str) -> Caller {
 #[must_use]
 pub fn monday_noon() -> UtcDateTime {
     UtcDateTime::UNIX_EPOCH + Duration::seconds(1_772_452_800)
+}
+
+/// The output of a future that waits for nothing.
+///
+/// # Panics
+///
+/// If the future waits.
+pub fn ready<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("the future waits"),
+    }
 }
 
 /// Checks what is true of every caller.
@@ -95,7 +113,8 @@ pub fn are_session_policies(inline: Option<&str>, arns: &[String]) -> bool {
         })
 }
 
-/// Whether the function accepts the text as the value of a tag. STS would accept letters and digits of any script.
+/// Whether the function accepts the text as the value of a tag. STS would accept letters and digits
+/// of any script.
 #[must_use]
 pub fn is_tag_value(text: &str) -> bool {
     text.len() <= 256 && is_tag_text(text)

@@ -11,10 +11,12 @@ use time::UtcDateTime;
 
 /// The longest header that is read, in bytes: session tokens take up to a few thousand.
 const LONGEST: usize = 16 * 1024;
-/// The greatest age of a proof, in seconds.
+/// The greatest age of a proof, and the greatest lead of its clock, in seconds.
 const MAX_AGE: i64 = 60;
-/// The headers that must be signed whenever they are sent.
-const ALWAYS_SIGNED: [&str; 3] = ["host", "x-amz-date", "x-sentinel-audience"];
+const MAX_LEAD: i64 = 15;
+/// The headers of every proof.
+const ALWAYS_SIGNED: [&str; 4] = ["content-type", "host", "x-amz-date", "x-sentinel-audience"];
+const CONTENT_TYPE: &str = "application/x-www-form-urlencoded";
 
 /// Why a proof cannot be sent to STS. Never quotes the proof.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -43,7 +45,7 @@ pub(super) struct Proof {
     host: String,
     x_amz_date: String,
     x_amz_security_token: Option<SecretString>,
-    content_type: Option<String>,
+    content_type: String,
     x_sentinel_audience: String,
 }
 
@@ -72,10 +74,12 @@ impl Proof {
             return Err(MalformedProof::Audience);
         }
         let date = amz_date::parse(&self.x_amz_date).ok_or(MalformedProof::Date)?;
-        if (now - date).abs().whole_seconds() > MAX_AGE {
+        if !(-MAX_LEAD..=MAX_AGE).contains(&(now - date).whole_seconds()) {
             return Err(MalformedProof::Date);
         }
-        if self.is_signed(region) { Ok(()) } else { Err(MalformedProof::Authorization) }
+        let token = self.x_amz_security_token.as_ref().map(ExposeSecret::expose_secret);
+        let is_clean = is_header(self.authorization.expose_secret()) && token.is_none_or(is_header);
+        if is_clean && self.is_signed(region) { Ok(()) } else { Err(MalformedProof::Authorization) }
     }
 
     /// Whether the authorization names SigV4, STS in this region, and every header of the proof.
@@ -96,13 +100,10 @@ impl Proof {
         let scope: Vec<&str> = credential.split('/').collect();
         let is_scope = matches!(&scope[..], [_, _, own, "sts", "aws4_request"] if *own == region);
         let signed: Vec<&str> = signed.split(';').collect();
-        let present = [
-            (self.x_amz_security_token.is_some(), "x-amz-security-token"),
-            (self.content_type.is_some(), "content-type"),
-        ];
-        let optional = present.into_iter().filter_map(|(is_sent, name)| is_sent.then_some(name));
-        let sent: Vec<&str> = ALWAYS_SIGNED.into_iter().chain(optional).collect();
+        let token = self.x_amz_security_token.as_ref().map(|_| "x-amz-security-token");
+        let sent: Vec<&str> = ALWAYS_SIGNED.into_iter().chain(token).collect();
         is_scope
+            && self.content_type == CONTENT_TYPE
             && sent.iter().all(|name| signed.contains(name))
             && signed.iter().all(|name| sent.contains(name))
     }
@@ -114,11 +115,16 @@ impl Proof {
             Some(public("host", self.host)),
             Some(public("x-amz-date", self.x_amz_date)),
             Some(public("x-sentinel-audience", self.x_sentinel_audience)),
+            Some(public("content-type", self.content_type)),
             self.x_amz_security_token.map(|token| ("x-amz-security-token", token)),
-            self.content_type.map(|text| public("content-type", text)),
         ];
         SignedHeaders::new(headers.into_iter().flatten())
     }
+}
+
+/// Whether `text` is printable ASCII, blanks included.
+fn is_header(text: &str) -> bool {
+    text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic())
 }
 
 #[cfg(test)]

@@ -6,12 +6,9 @@ use aws_sdk_sts::error::BoxError;
 use secrecy::{ExposeSecret, SecretString};
 use std::fmt;
 
-/// What the function's own signature consists of.
-const OWN_SIGNATURE: [&str; 4] =
-    ["authorization", "x-amz-date", "x-amz-security-token", "x-amz-content-sha256"];
-
 /// Signed headers of a `GetCallerIdentity` request. The SDK builds, sends and reads it; this puts
-/// the caller's signature in place of the function's.
+/// the caller's headers in place of the function's. AWS refuses requests with unsigned `x-amz-*`
+/// headers, of which the SDK adds some.
 pub(super) struct SignedHeaders(Vec<(&'static str, SecretString)>);
 
 impl fmt::Debug for SignedHeaders {
@@ -38,8 +35,9 @@ impl Intercept for SignedHeaders {
         _config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let headers = context.request_mut().headers_mut();
-        for name in OWN_SIGNATURE {
-            headers.remove(name);
+        let own: Vec<String> = headers.iter().map(|(name, _)| name.to_owned()).collect();
+        for name in own.iter().filter(|name| *name != "content-length") {
+            headers.remove(name.as_str());
         }
         for (name, value) in &self.0 {
             headers.try_insert(*name, value.expose_secret().to_owned())?;

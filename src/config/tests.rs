@@ -212,6 +212,16 @@ fn bad_values_name_the_variable() {
         ("SENTINEL_RATE_LIMIT_MEMORY_MAX_KEYS", "0"),
         ("SENTINEL_NAMED_SESSION_ROLES", "*"),
         ("SENTINEL_NAMED_SESSION_ROLES", ""),
+        ("SENTINEL_NAMED_SESSION_ROLES", "Okta:People-*"),
+        ("SENTINEL_MAX_REQUEST_AGE", "59"),
+        ("SENTINEL_MAX_REQUEST_AGE", "901"),
+        ("SENTINEL_POLICY_MAX_AGE", "59"),
+        ("SENTINEL_POLICY_MAX_AGE", "604801"),
+        ("SENTINEL_CALLER_PROOF", "yes"),
+        ("SENTINEL_CALLER_PROOF", ""),
+        ("SENTINEL_CALLER_PROOF_AUDIENCE", "https://urlid123.lambda-url.eu-central-1.on.aws/"),
+        ("SENTINEL_CLIENT_TOKEN_TTL", "59"),
+        ("SENTINEL_RATE_LIMIT_EXPLAIN_WINDOW", "0"),
         ("AWS_LAMBDA_LOG_LEVEL", "loud"),
         ("RUST_LOG", "sentinel_tvm=debug"),
         ("SENTINEL_RATE_LIMIT_REQUEST", "5"),
@@ -253,6 +263,28 @@ fn all_problems_are_told_together() {
     ]);
     let problems = problems.unwrap_err();
     assert_eq!(problems.len(), 4, "{problems:?}");
+}
+
+/// THREAT: an application log level above INFO looks thrifty, and Lambda silently drops the audit
+/// lines, which are INFO.
+/// PREVENTION: the function does not start. Only JSON logs are filtered, and `RUST_LOG` is not
+/// Lambda's.
+#[test]
+fn security_a_level_that_drops_audit_lines_stops_the_start() {
+    for level in ["WARN", "ERROR", "FATAL", "off"] {
+        let lambda = ("AWS_LAMBDA_LOG_LEVEL", level);
+        let problems = read(&[("AWS_LAMBDA_LOG_FORMAT", "JSON"), lambda]).unwrap_err();
+        assert!(problems[0].starts_with("AWS_LAMBDA_LOG_LEVEL is above INFO"), "{problems:?}");
+        assert!(read(&[("AWS_LAMBDA_LOG_FORMAT", "Text"), lambda]).is_ok(), "{level}");
+        assert!(read(&[("AWS_LAMBDA_LOG_FORMAT", "JSON"), ("RUST_LOG", level)]).is_ok(), "{level}");
+    }
+    assert!(read(&[("AWS_LAMBDA_LOG_FORMAT", "JSON"), ("AWS_LAMBDA_LOG_LEVEL", "INFO")]).is_ok());
+}
+
+#[test]
+fn the_policy_does_not_expire_before_it_is_read_again() {
+    let ages = [("SENTINEL_POLICY_TTL", "3600"), ("SENTINEL_POLICY_MAX_AGE", "3599")];
+    assert_eq!(read(&ages).unwrap_err(), ["SENTINEL_POLICY_MAX_AGE is below SENTINEL_POLICY_TTL"]);
 }
 
 /// THREAT: a mistyped safeguard (`SENTINEL_REQUIRE_DEVCE=true`) is silently no safeguard.

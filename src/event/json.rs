@@ -9,10 +9,13 @@ use std::fmt;
 
 /// The members of a JSON object, their values unread.
 ///
-/// An object in which a name occurs twice reads as empty: two readers could otherwise disagree
-/// about which member counts.
+/// The members of an object in which a name occurs twice are ambiguous: two readers could disagree
+/// about which of them counts.
 #[derive(Default)]
-pub(super) struct Members<'a>(Vec<(Cow<'a, str>, Raw<'a>)>);
+pub(super) struct Members<'a> {
+    list: Vec<(Cow<'a, str>, Raw<'a>)>,
+    pub(super) is_ambiguous: bool,
+}
 
 /// A JSON value, unread.
 #[derive(Clone, Copy, Deserialize)]
@@ -26,11 +29,11 @@ impl<'a> Members<'a> {
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &(Cow<'a, str>, Raw<'a>)> {
-        self.0.iter()
+        self.list.iter()
     }
 
     pub(super) fn get(&self, name: &str) -> Option<Raw<'a>> {
-        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| *value)
+        self.list.iter().find(|(known, _)| known == name).map(|(_, value)| *value)
     }
 
     /// The members of the object `name`; none if there is no such object.
@@ -40,7 +43,7 @@ impl<'a> Members<'a> {
 
     /// The members of the object `name`, if there is one that is not empty.
     pub(super) fn map(&self, name: &str) -> Option<Self> {
-        Some(self.object(name)).filter(|map| !map.0.is_empty())
+        Some(self.object(name)).filter(|map| !map.list.is_empty())
     }
 
     /// The string `name`.
@@ -116,15 +119,12 @@ impl<'de> Visitor<'de> for MembersVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Self::Value, A::Error> {
-        let mut members = Vec::<(Cow<'de, str>, Raw<'de>)>::with_capacity(16);
+        let mut list = Vec::<(Cow<'de, str>, Raw<'de>)>::with_capacity(16);
         while let Some((Text(name), value)) = object.next_entry()? {
-            members.push((name, value));
+            list.push((name, value));
         }
-        if is_unique(members.iter().map(|(name, _)| &**name).collect()) {
-            Ok(Members(members))
-        } else {
-            Err(A::Error::custom("a name occurs twice"))
-        }
+        let is_ambiguous = !is_unique(list.iter().map(|(name, _)| &**name).collect());
+        Ok(Members { list, is_ambiguous })
     }
 }
 

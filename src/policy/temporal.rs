@@ -14,6 +14,10 @@ use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime, UtcDateTime};
 
 const DAY: Duration = Duration::days(1);
+/// The most times that are looked at, and the most literals that make them. Real policies have a
+/// handful; a bundle with more gets a dry run that may miss a time.
+const MOST_TIMES: usize = 2_000;
+const MOST_DURATIONS: usize = 20;
 
 /// The literals of policies that read the time.
 #[derive(Debug, Default)]
@@ -50,6 +54,7 @@ impl Boundaries {
         });
         daily
             .chain(moments)
+            .take(MOST_TIMES)
             .flat_map(|time| [time, time + Duration::SECOND])
             .filter(|time| *time > now && *time <= now + Duration::WEEK)
             .collect()
@@ -57,7 +62,8 @@ impl Boundaries {
 
     /// Zero, every duration, and their sums and differences if a policy shifts times.
     fn shifts(&self) -> BTreeSet<Duration> {
-        let single = || std::iter::once(Duration::ZERO).chain(self.durations.iter().copied());
+        let durations = || self.durations.iter().copied().take(MOST_DURATIONS);
+        let single = || std::iter::once(Duration::ZERO).chain(durations());
         if !self.shifts {
             return single().collect();
         }

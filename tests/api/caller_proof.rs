@@ -1,6 +1,6 @@
 //! The proof of identity that does not rest on the event.
 
-use crate::support::{Answer, Api, CANARY, Call};
+use crate::support::{Answer, Api, CANARY, Call, Dynamo};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
@@ -11,10 +11,11 @@ const URL_HOST: &str = "urlid123.lambda-url.eu-central-1.on.aws";
 
 fn proof(audience: &str) -> Value {
     let scope = "ASIAIOSFODNN7EXAMPLE/20260304/eu-central-1/sts/aws4_request";
-    let signed = "host;x-amz-date;x-amz-security-token;x-sentinel-audience";
+    let signed = "content-type;host;x-amz-date;x-amz-security-token;x-sentinel-audience";
     json!({
         "authorization":
             format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders={signed}, Signature=CANARY"),
+        "content-type": "application/x-www-form-urlencoded",
         "host": "sts.eu-central-1.amazonaws.com",
         "x-amz-date": "20260304T103000Z",
         "x-amz-security-token": "CANARY-callers-token",
@@ -48,6 +49,8 @@ async fn sts_confirms_the_caller_with_the_callers_own_signature() {
     assert_eq!(asked["x-amz-security-token"], "CANARY-callers-token");
     assert_eq!(asked["x-amz-date"], "20260304T103000Z");
     assert!(!format!("{asked:?}").contains("CANARY-own"), "the function's own token stays here");
+    let amz: Vec<&String> = asked.keys().filter(|name| name.starts_with("x-amz-")).collect();
+    assert_eq!(amz, ["x-amz-date", "x-amz-security-token"], "and so do its unsigned headers");
     assert!(!answer.audit.to_string().contains(CANARY));
 }
 
@@ -79,8 +82,8 @@ async fn security_a_forged_event_is_refused() {
     assert!(assumed.iter().all(|request| request["Action"] != "AssumeRole"), "{assumed:?}");
 }
 
-/// THREAT: a proof that a caller made for another end point is replayed here, in an event that names
-/// that other end point.
+/// THREAT: a proof that a caller made for another end point is replayed here, in an event that
+/// names that other end point.
 /// PREVENTION: the audience is signed, and the setting names this function's own.
 #[tokio::test]
 async fn security_a_proof_for_another_end_point_is_refused() {
@@ -122,4 +125,45 @@ async fn security_a_throttled_caller_reaches_no_sts() {
         assert_eq!(api.send(with(&proof(URL_HOST))).await.status(), 429);
     }
     assert_eq!(api.sts.identity_requests().await.len(), 1);
+}
+
+/// THREAT: with a shared table, a bad proof is found out before the quota is charged, and the result
+/// gets lost on the way.
+/// PREVENTION: the proof decides whichever of the two ends first.
+#[tokio::test]
+async fn security_a_bad_proof_is_refused_before_and_after_the_quota() {
+    let dynamo = Dynamo::start().await;
+    let api = Api::with_table(&dynamo, &[("SENTINEL_CALLER_PROOF", "required")]).await;
+    api.sts.identify(ALICE, ALICES_ID).await;
+    let foreign = with(&proof("other.lambda-url.eu-central-1.on.aws"));
+    for bad in [Call::get("/?profile=development"), with(&json!({})), foreign] {
+        assert!(is_refused(&api.send(bad).await));
+    }
+    assert_eq!(api.send(with(&proof(URL_HOST))).await.status(), 200);
+    let assumed = api.sts.requests().await;
+    let vended = assumed.iter().filter(|request| request["Action"] == "AssumeRole");
+    assert_eq!(vended.count(), 1);
+}
+
+/// THREAT: the function's own session token, or a header of its own, travels with the proof of a
+/// caller who has none.
+/// PREVENTION: the request carries exactly the headers of the proof.
+#[tokio::test]
+async fn security_the_functions_own_headers_stay_here() {
+    let user = "arn:aws:iam::123456789012:user/engineering/alice";
+    let api = Api::with(&[("SENTINEL_CALLER_PROOF", "required")]).await;
+    api.sts.identify(user, "AIDACKCEVSQ6C2EXAMPLE").await;
+    let mut proof = proof(URL_HOST);
+    proof.as_object_mut().unwrap().remove("x-amz-security-token");
+    let signed = "SignedHeaders=content-type;host;x-amz-date;x-sentinel-audience";
+    let scope = "Credential=AKIAIOSFODNN7EXAMPLE/20260304/eu-central-1/sts/aws4_request";
+    proof["authorization"] = format!("AWS4-HMAC-SHA256 {scope}, {signed}, Signature=00").into();
+    let header = URL_SAFE_NO_PAD.encode(proof.to_string());
+    let call = Call::event("function-url-user").target("GET", "/?profile=development");
+    let answer = api.send(call.set("/headers/x-sentinel-caller-proof", header)).await;
+    assert_eq!(answer.status(), 200, "{}", answer.audit);
+    let [asked] = &api.sts.identity_requests().await[..] else { panic!("one request") };
+    let names: Vec<&String> = asked.keys().collect();
+    let of_the_proof = ["authorization", "content-length", "content-type", "host", "x-amz-date"];
+    assert_eq!(names, [&of_the_proof[..], &["x-sentinel-audience"]].concat());
 }

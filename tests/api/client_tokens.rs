@@ -54,8 +54,10 @@ async fn without_the_setting_no_token_is_needed_and_no_secret_is_read() {
     assert_eq!(api.secrets.asked().await, 0);
 }
 
-/// THREAT: a caller without a valid token gets further than the token check, or learns from the answer what is valid.
-/// PREVENTION: missing and wrong tokens get the same reply, before parsing and policy; no part of a token is in a reply or the log.
+/// THREAT: a caller without a valid token gets further than the token check, or learns from the
+/// answer what is valid.
+/// PREVENTION: missing and wrong tokens get the same reply, before parsing and policy; no part of a
+/// token is in a reply or the log.
 #[tokio::test]
 async fn security_missing_and_wrong_tokens_are_refused_alike() {
     let api = api().await;

@@ -140,9 +140,10 @@ async fn explain_reports_a_missing_required_device() {
     assert_eq!(down.outcome(), outcome(503, "SERVICE_UNAVAILABLE"));
 }
 
-/// THREAT: a caller omits the device, misspells the parameter, or names a device that is not compliant, and still passes.
-/// PREVENTION: with `SENTINEL_REQUIRE_DEVICE` a request passes only with a device that is managed and compliant, for every profile
-/// and whatever the policies permit.
+/// THREAT: a caller omits the device, misspells the parameter, or names a device that is not
+/// compliant, and still passes.
+/// PREVENTION: with `SENTINEL_REQUIRE_DEVICE` a request passes only with a device that is managed
+/// and compliant, for every profile and whatever the policies permit.
 #[tokio::test]
 async fn security_a_required_device_cannot_be_bypassed() {
     let jamf = FakeJamf::believing(TOKEN).await;
@@ -172,8 +173,8 @@ async fn security_a_required_device_cannot_be_bypassed() {
     assert_eq!(api.send(on("GOOD")).await.status(), 200);
 }
 
-/// THREAT: when the device management is down or slow or sends malformed replies, the function skips the check, or passes its
-/// messages on to the caller.
+/// THREAT: when the device management is down or slow or sends malformed replies, the function
+/// skips the check, or passes its messages on to the caller.
 /// PREVENTION: without a posture there are no credentials; the reply has fixed texts.
 #[tokio::test]
 async fn security_without_a_posture_nobody_passes() {
@@ -207,7 +208,8 @@ async fn security_without_a_posture_nobody_passes() {
     assert!(api.sts.requests().await.is_empty());
 }
 
-/// THREAT: when the secret is unavailable or malformed, the function looks devices up without a token and accepts the reply.
+/// THREAT: when the secret is unavailable or malformed, the function looks devices up without a
+/// token and accepts the reply.
 /// PREVENTION: without a secret the function sends no look-up.
 #[tokio::test]
 async fn security_without_the_secret_no_device_is_looked_up() {

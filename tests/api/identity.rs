@@ -75,8 +75,8 @@ async fn malformed_arns_are_refused_with_an_audit_line() {
     assert!(api.sts.requests().await.is_empty());
 }
 
-/// THREAT: somebody names a role like Identity Center's in an account of their own, and its sessions
-/// after other people: each made-up name brings a fresh quota, and alice's name brings her
+/// THREAT: somebody names a role like Identity Center's in an account of their own, and its
+/// sessions after other people: each made-up name brings a fresh quota, and alice's name brings her
 /// SourceIdentity.
 /// PREVENTION: a pattern counts for the function's own account, or for the account that it names.
 #[tokio::test]

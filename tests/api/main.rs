@@ -1,4 +1,5 @@
-//! The function's behaviour through its public surface: real events in, replies and audit lines out, STS over HTTP.
+//! The function's behaviour through its public surface: real events in, replies and audit lines
+//! out, STS over HTTP.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop here")]
 

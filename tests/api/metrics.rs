@@ -36,9 +36,10 @@ async fn outcomes_are_counted_by_code_and_by_profile() {
     );
 }
 
-/// THREAT: a caller requests many invented profiles, or uses many sessions, and each makes a new metric, which costs the operator
-/// money and shows people's names to everyone who reads metrics.
-/// PREVENTION: the only dimensions are the function, the code, the limiter that decided, the posture, and profiles of the catalogue.
+/// THREAT: a caller requests many invented profiles, or uses many sessions, and each makes a new
+/// metric, which costs the operator money and shows people's names to everyone who reads metrics.
+/// PREVENTION: the only dimensions are the function, the code, the limiter that decided, the
+/// posture, and profiles of the catalogue.
 #[tokio::test]
 async fn security_callers_cannot_make_metrics() {
     let api = Api::start().await;

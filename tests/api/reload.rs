@@ -83,8 +83,10 @@ async fn after_two_thirds_of_the_ttl_the_policy_reloads_beside_the_requests() {
     assert_eq!(store.pages().await, 3, "one reload of two pages");
 }
 
-/// THREAT: a broken, empty or incomplete update grants or refuses everything; or an attacker who can make Parameter Store fail does so.
-/// PREVENTION: the last good bundle decides, with a WARN, and its age is in the health reply; the reload is retried soon.
+/// THREAT: a broken, empty or incomplete update grants or refuses everything; or an attacker who
+/// can make Parameter Store fail does so.
+/// PREVENTION: the last good bundle decides, with a WARN, and its age is in the health reply; the
+/// reload is retried soon.
 #[tokio::test]
 async fn security_a_bundle_that_does_not_load_leaves_the_last_good_one_in_force() {
     let store = FakeParameters::holding(&BUNDLE).await;

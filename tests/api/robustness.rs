@@ -1,4 +1,5 @@
-//! Events that no AWS service sends: each gets an answer and an audit line, and none a panic or a 5xx.
+//! Events that no AWS service sends: each gets an answer and an audit line, and none a panic or a
+//! 5xx.
 
 use crate::support::{Api, Call, EVENTS};
 use proptest::prelude::*;

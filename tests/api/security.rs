@@ -1,14 +1,16 @@
-//! Regression tests for what this function must never do. `cargo test security` runs these, the compile-fail examples of the
-//! crate's `security` module and those of the templates' checks that are written in Rust.
+//! Regression tests for what this function must never do. `cargo test security` runs these, the
+//! compile-fail examples of the crate's `security` module and those of the templates' checks that
+//! are written in Rust.
 
 use crate::support::{Api, CANARY, Call};
 use serde_json::json;
 
 const ALICE: &str = "sentinel-alice@example.com";
 
-/// THREAT: a request that IAM has not authenticated gets credentials, because a context without identity is taken for a
-/// default caller.
-/// PREVENTION: the caller comes from the IAM identity alone, and without a complete one the answer is 403 before anything else.
+/// THREAT: a request that IAM has not authenticated gets credentials, because a context without
+/// identity is taken for a default caller.
+/// PREVENTION: the caller comes from the IAM identity alone, and without a complete one the answer
+/// is 403 before anything else.
 #[tokio::test]
 async fn no_iam_context_no_credentials() {
     let api = Api::start().await;
@@ -52,7 +54,8 @@ async fn an_event_with_two_identities_has_none() {
     assert_eq!(api.send(both).await.outcome(), (403, "IAM_AUTH_REQUIRED".to_owned()));
 }
 
-/// THREAT: the API has its own authorizer, which writes a caller's claims to `authorizer`, and they count as an IAM identity.
+/// THREAT: the API has its own authorizer, which writes a caller's claims to `authorizer`, and they
+/// count as an IAM identity.
 /// PREVENTION: `authorizer.iam` counts in payload 2.0 only, where no authorizer but IAM writes it.
 #[tokio::test]
 async fn an_authorizer_of_another_payload_is_no_identity() {
@@ -67,7 +70,8 @@ async fn an_authorizer_of_another_payload_is_no_identity() {
     );
 }
 
-/// THREAT: a caller names another identity, or an address inside the office, in a header, and the function believes it.
+/// THREAT: a caller names another identity, or an address inside the office, in a header, and the
+/// function believes it.
 /// PREVENTION: no header is read for identity or address.
 #[tokio::test]
 async fn identity_in_headers_is_ignored() {
@@ -86,8 +90,10 @@ async fn identity_in_headers_is_ignored() {
     assert_eq!(api.send(outside).await.status(), 403);
 }
 
-/// THREAT: a caller names another identity, or the role to assume, in the query or the body, and is obeyed.
-/// PREVENTION: the three documented parameters are all there is; any other is refused, and a role comes from the catalogue.
+/// THREAT: a caller names another identity, or the role to assume, in the query or the body, and is
+/// obeyed.
+/// PREVENTION: the three documented parameters are all there is; any other is refused, and a role
+/// comes from the catalogue.
 #[tokio::test]
 async fn identity_and_role_in_parameters_are_refused() {
     let api = Api::start().await;
@@ -115,10 +121,11 @@ async fn identity_and_role_in_parameters_are_refused() {
     assert!(api.sts.requests().await.is_empty());
 }
 
-/// THREAT: a caller who may assume a shared role names the session after another person, to get that person's profiles and to
-/// appear as that person in the logs; or gives each session a new name, to get a new quota.
-/// PREVENTION: session names identify people only for listed roles, whose session names an identity provider sets. Any other
-/// session counts as its role.
+/// THREAT: a caller who may assume a shared role names the session after another person, to get
+/// that person's profiles and to appear as that person in the logs; or gives each session a new
+/// name, to get a new quota.
+/// PREVENTION: session names identify people only for listed roles, whose session names an identity
+/// provider sets. Any other session counts as its role.
 #[tokio::test]
 async fn session_names_of_unlisted_roles_are_ignored() {
     let api = Api::with(&[("SENTINEL_RATE_LIMIT_REQUESTS", "4")]).await;
@@ -138,7 +145,8 @@ async fn session_names_of_unlisted_roles_are_ignored() {
 }
 
 /// THREAT: two callers share a SourceIdentity, so that the log blames one for what the other did.
-/// PREVENTION: a name too long for STS is cut and ends in a digest of the whole principal, and no real name can end like that.
+/// PREVENTION: a name too long for STS is cut and ends in a digest of the whole principal, and no
+/// real name can end like that.
 #[tokio::test]
 async fn long_names_do_not_share_a_source_identity() {
     let api = Api::start().await;
@@ -161,7 +169,8 @@ async fn long_names_do_not_share_a_source_identity() {
 }
 
 /// THREAT: an error's body or headers repeat AWS's messages, ARNs or the caller's own input.
-/// PREVENTION: public messages are fixed text; only the error code of a service's reply is kept, in the log.
+/// PREVENTION: public messages are fixed text; only the error code of a service's reply is kept, in
+/// the log.
 #[tokio::test]
 async fn nothing_internal_leaks_on_any_failure() {
     let api = Api::with(&[("SENTINEL_RATE_LIMIT_REQUESTS", "0")]).await;
@@ -204,7 +213,8 @@ async fn nothing_internal_leaks_on_any_failure() {
 }
 
 /// THREAT: issued secrets, or the function's own, are in the audit line.
-/// PREVENTION: the record takes the access key id and the expiry from issued credentials, and nothing else.
+/// PREVENTION: the record takes the access key id and the expiry from issued credentials, and
+/// nothing else.
 #[tokio::test]
 async fn audit_lines_hold_no_secret() {
     let answer = Api::start().await.send(Call::get("/?profile=development")).await;
@@ -214,7 +224,8 @@ async fn audit_lines_hold_no_secret() {
     assert!(!format!("{:?}", answer.response).contains(CANARY));
 }
 
-/// THREAT: a client writes line feeds or endless text into what is logged, to forge audit lines or flood the log.
+/// THREAT: a client writes line feeds or endless text into what is logged, to forge audit lines or
+/// flood the log.
 /// PREVENTION: the line is one JSON object, and what clients choose is cut at 256 characters.
 #[tokio::test]
 async fn audit_lines_cannot_be_forged_or_flooded() {
@@ -229,11 +240,30 @@ async fn audit_lines_cannot_be_forged_or_flooded() {
     }
 }
 
-/// THREAT: a forbid that fails to evaluate is skipped, as Cedar does by default, and the permit beside it wins.
+/// THREAT: a forbid that fails to evaluate is skipped, as Cedar does by default, and the permit
+/// beside it wins.
 /// PREVENTION: any policy that fails to evaluate refuses the request.
 #[tokio::test]
 async fn a_rule_that_fails_to_evaluate_refuses_the_request() {
     let call = Call::get("/?profile=office").without("/requestContext/http/sourceIp");
     let answer = Api::start().await.send(call).await;
     assert_eq!(answer.outcome(), (403, "POLICY_DENY".to_owned()));
+}
+
+/// THREAT: a name that occurs twice makes two readers of the event disagree: about who calls, or
+/// about which header counts.
+/// PREVENTION: such an event has no members, and so no identity.
+#[tokio::test]
+async fn security_an_event_with_a_repeated_name_is_refused() {
+    let api = Api::start().await;
+    let event = serde_json::Value::from(Call::event("function-url-identity-center")).to_string();
+    for (member, twice) in [
+        ("\"iam\":{", "\"iam\":{\"userArn\":\"arn:aws:iam::123456789012:user/mallory\","),
+        ("\"requestContext\":{", "\"requestContext\":{\"http\":{},"),
+        ("\"headers\":{", "\"headers\":{\"host\":\"x\","),
+        ("\"version\":", "\"version\":\"1.0\",\"version\":"),
+    ] {
+        let event = event.replacen(member, twice, 1);
+        assert_eq!(api.send_text(&event).await.outcome(), (403, "IAM_AUTH_REQUIRED".to_owned()));
+    }
 }

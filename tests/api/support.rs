@@ -115,13 +115,18 @@ impl Api {
 
     /// Sends an event, and checks that it leaves exactly one audit line of one line.
     pub(crate) async fn send(&self, call: impl Into<Value>) -> Answer {
+        self.send_text(&call.into().to_string()).await
+    }
+
+    /// Sends a payload as it is.
+    pub(crate) async fn send_text(&self, payload: &str) -> Answer {
         let invocation = Invocation {
             request_id: REQUEST_ID,
             now: self.now,
             time_left: self.time_left,
             function_arn: FUNCTION,
         };
-        let response = self.app.handle(&call.into().to_string(), invocation).await;
+        let response = self.app.handle(payload, invocation).await;
         let mut lines =
             std::mem::take(&mut *self.lines.lock().unwrap_or_else(PoisonError::into_inner));
         assert_eq!(lines.len(), 1, "one request, one audit line: {lines:?}");

@@ -1,6 +1,7 @@
 //! `lambda_http` as the oracle: wherever it can read an event, `Event` reads the same request.
 //!
-//! It is the ecosystem's reader of these events. `reasons` has why it is not the reader in production.
+//! It is the ecosystem's reader of these events. `reasons` has why it is not the reader in
+//! production.
 
 mod exceptions;
 mod mutations;
@@ -32,12 +33,14 @@ struct Sample {
 struct Reading {
     method: String,
     path: String,
-    /// The values of each parameter in order. The order of the parameters is not compared: `lambda_http` does not keep it.
+    /// The values of each parameter in order. The order of the parameters is not compared:
+    /// `lambda_http` does not keep it.
     query: Result<BTreeMap<String, Vec<String>>, Unreadable>,
     /// By lower-case name.
     headers: BTreeMap<String, Option<String>>,
     body: Result<String, Unreadable>,
     identity: Option<Identity>,
+    domain_name: String,
     source_ip: Option<IpAddr>,
 }
 
@@ -47,9 +50,13 @@ enum Unreadable {
     Malformed,
 }
 
-/// The ARN, the access key and the organization.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Identity(String, Option<String>, Option<String>);
+#[derive(Debug, PartialEq, Eq)]
+struct Identity {
+    arn: Option<String>,
+    access_key: Option<String>,
+    org: Option<String>,
+    user_id: Option<String>,
+}
 
 /// Why `lambda_http` has no request.
 #[derive(Debug, PartialEq, Eq)]
@@ -83,7 +90,8 @@ fn mutated_events_read_the_same_wherever_lambda_http_can_read_them() {
     assert!(read.get() > 3_000, "most are compared, not {}", read.get());
 }
 
-/// For `lambda_http` the last of them counts. Readers of other programs may take the first, so here none counts.
+/// For `lambda_http` the last of them counts. Readers of other programs may take the first, so here
+/// none counts.
 #[test]
 fn an_object_that_repeats_a_name_reads_as_empty() {
     let (_, text) = EVENTS.iter().find(|(name, _)| *name == "function-url-user").unwrap();
@@ -131,14 +139,13 @@ fn event_reads<'a>(event: &Event, names: impl Iterator<Item = &'a String>) -> Re
         query,
         headers: names.map(header).collect(),
         body: event.body().map_err(unreadable).map(String::from),
-        identity: event.iam_identity().map(|identity| {
-            let owned = |text: Option<std::borrow::Cow<str>>| text.map(String::from);
-            Identity(
-                identity.user_arn.to_string(),
-                owned(identity.access_key_id.clone()),
-                owned(identity.org.clone()),
-            )
+        identity: event.iam_identity().map(|identity| Identity {
+            arn: Some(identity.user_arn.to_string()),
+            access_key: identity.access_key_id.as_deref().map(String::from),
+            org: identity.org.as_deref().map(String::from),
+            user_id: identity.user_id.as_deref().map(String::from),
         }),
+        domain_name: event.domain_name().into_owned(),
         source_ip: event.source_ip(),
     }
 }
@@ -169,29 +176,46 @@ fn quietly<T>(run: impl FnOnce() -> T) -> Result<T, ()> {
 
 /// The identities that `lambda_http` hands over: payload 2.0's, payload 1.0's.
 fn identities(request: &Request) -> [Option<Identity>; 2] {
-    let texts = |arn: Option<&str>, key: Option<&str>, org: Option<&str>| {
-        Some(Identity(arn?.to_owned(), key.map(str::to_owned), org.map(str::to_owned)))
+    let of_iam = |iam: &ApiGatewayRequestAuthorizerIamDescription| Identity {
+        arn: iam.user_arn.clone(),
+        access_key: iam.access_key.clone(),
+        org: iam.principal_org_id.clone(),
+        user_id: iam.user_id.clone(),
     };
-    let of_iam = |iam: &ApiGatewayRequestAuthorizerIamDescription| {
-        texts(iam.user_arn.as_deref(), iam.access_key.as_deref(), iam.principal_org_id.as_deref())
-    };
-    let of_json = |value: Option<&Value>| {
-        let text = |name: &str| value?.get(name)?.as_str();
-        texts(text("userArn"), text("accessKey"), text("principalOrgId"))
+    let text = |value: &Value, name: &str| Some(value.get(name)?.as_str()?.to_owned());
+    let of_json = |value: &Value| Identity {
+        arn: text(value, "userArn"),
+        access_key: text(value, "accessKey"),
+        org: text(value, "principalOrgId"),
+        user_id: text(value, "userId").or_else(|| text(value, "user")),
     };
     match request.request_context_ref() {
         Some(RequestContext::ApiGatewayV2(context)) => {
             let iam = context.authorizer.as_ref().and_then(|authorizer| authorizer.iam.as_ref());
-            [iam.and_then(of_iam), of_json(context.other.get("identity"))]
+            [iam.map(of_iam), context.other.get("identity").map(of_json)]
         }
         Some(RequestContext::ApiGatewayV1(context)) => {
             let identity = &context.identity;
-            let org = identity.other.get("principalOrgId").and_then(Value::as_str);
-            let own = texts(identity.user_arn.as_deref(), identity.access_key.as_deref(), org);
-            [of_json(context.authorizer.fields.get("iam")), own]
+            let own = Identity {
+                arn: identity.user_arn.clone(),
+                access_key: identity.access_key.clone(),
+                org: identity.other.get("principalOrgId").and_then(Value::as_str).map(String::from),
+                user_id: identity.user.clone(),
+            };
+            [context.authorizer.fields.get("iam").map(of_json), Some(own)]
         }
         other => panic!("{other:?}"),
     }
+}
+
+/// The domain of the function or API.
+fn domain_name(request: &Request) -> String {
+    let name = match request.request_context_ref() {
+        Some(RequestContext::ApiGatewayV2(context)) => context.domain_name.clone(),
+        Some(RequestContext::ApiGatewayV1(context)) => context.domain_name.clone(),
+        other => panic!("{other:?}"),
+    };
+    name.unwrap_or_default()
 }
 
 fn source_ip(request: &Request) -> Option<IpAddr> {

@@ -1,4 +1,5 @@
-//! Parts of the function by themselves: each against the real store or a service on loopback, at instants that the test chooses.
+//! Parts of the function by themselves: each against the real store or a service on loopback, at
+//! instants that the test chooses.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop here")]
 

@@ -1,4 +1,5 @@
-//! Device postures: each provider as its public API documents it, on loopback, with the secret in a Secrets Manager on loopback.
+//! Device postures: each provider as its public API documents it, on loopback, with the secret in a
+//! Secrets Manager on loopback.
 
 mod cache;
 mod faults;

@@ -1,4 +1,5 @@
-//! The policy store against a Parameter Store on loopback: what is shared, what waits, and when there is no start.
+//! The policy store against a Parameter Store on loopback: what is shared, what waits, and when
+//! there is no start.
 
 use crate::support::parameters::{BUNDLE, CLOSED, FakeParameters, PATH};
 use crate::support::{config, sdk_config, wednesday_morning};

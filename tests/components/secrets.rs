@@ -153,8 +153,10 @@ fn an_mdm_credential_is_a_token_or_client_credentials() {
     }
 }
 
-/// THREAT: a secret is printed by a `Debug` of something that holds it, or quoted by an error about it.
-/// PREVENTION: caches, credentials and tokens print as redacted; errors have fixed words and AWS's code.
+/// THREAT: a secret is printed by a `Debug` of something that holds it, or quoted by an error about
+/// it.
+/// PREVENTION: caches, credentials and tokens print as redacted; errors have fixed words and AWS's
+/// code.
 #[tokio::test]
 async fn security_secrets_are_not_printed() {
     let manager = FakeSecrets::holding("CANARY-token").await;
@@ -177,7 +179,12 @@ async fn security_secrets_are_not_printed() {
 /// PREVENTION: such a refusal ends the value's life at its TTL; only an outage prolongs it.
 #[tokio::test]
 async fn security_a_withdrawn_secret_ends_with_its_ttl() {
-    for code in ["AccessDeniedException", "ResourceNotFoundException", "InvalidRequestException"] {
+    for code in [
+        "AccessDeniedException",
+        "DecryptionFailure",
+        "InvalidRequestException",
+        "ResourceNotFoundException",
+    ] {
         let manager = FakeSecrets::holding("one").await;
         let secret = secret(&manager).await;
         assert_eq!(at(&secret, after(0)).await, Ok(fresh("one")));
@@ -187,5 +194,9 @@ async fn security_a_withdrawn_secret_ends_with_its_ttl() {
         for second in [3_600, 3_605, 3_700] {
             assert_eq!(at(&secret, after(second)).await, refused, "{code} at {second}");
         }
+        manager.fail(500, "InternalServiceError").await;
+        assert!(at(&secret, after(3_720)).await.is_err(), "an outage does not bring it back");
+        manager.hold("two").await;
+        assert_eq!(at(&secret, after(3_740)).await, Ok(fresh("two")));
     }
 }

@@ -1,4 +1,5 @@
-//! DynamoDB on loopback: an embedded emulator, behind a front that records every request and can fail on purpose.
+//! DynamoDB on loopback: an embedded emulator, behind a front that records every request and can
+//! fail on purpose.
 
 use dynoxide::Database;
 use http_body_util::{BodyExt, Full};

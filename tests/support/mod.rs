@@ -1,4 +1,5 @@
-//! What both test programs, `api` and `components`, need: settings, stored events, and services on loopback.
+//! What both test programs, `api` and `components`, need: settings, stored events, and services on
+//! loopback.
 
 pub(crate) mod dynamo;
 mod events;

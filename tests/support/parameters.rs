@@ -83,7 +83,8 @@ impl FakeParameters {
         self.server.received_requests().await.unwrap().len()
     }
 
-    /// Waits until this many pages have been requested: a reload beside the requests takes its time.
+    /// Waits until this many pages have been requested: a reload beside the requests takes its
+    /// time.
     pub(crate) async fn until_asked(&self, pages: usize) {
         for _ in 0..1_000 {
             if self.pages().await >= pages {

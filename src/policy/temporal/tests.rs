@@ -63,3 +63,18 @@ fn durations_and_datetimes_are_read_as_cedar_writes_them() {
     assert_eq!(moment("2026-03-04").map(UtcDateTime::hour), Some(0));
     assert_eq!(moment("soon"), None);
 }
+
+/// THREAT: a policy with many literals makes a dry run compute times until Lambda ends it.
+/// PREVENTION: the number of times is bounded.
+#[test]
+fn security_the_number_of_times_is_bounded() {
+    let condition = |n: u32| {
+        let (minute, second) = (n % 60, n / 60);
+        format!(
+            "context.now.offset(duration(\"{n}s\")) < datetime(\"2026-03-05T10:{minute:02}:{second:02}Z\")"
+        )
+    };
+    let conditions: Vec<String> = (0..600).map(condition).collect();
+    let many = boundaries(&conditions.iter().map(String::as_str).collect::<Vec<_>>());
+    assert!(many.in_the_week_after(now()).len() <= 2 * MOST_TIMES);
+}

@@ -109,7 +109,8 @@ async fn serve(listener: TcpListener, events: Events, waiting: Waiting) {
     }
 }
 
-/// `GET …/invocation/next` and `POST …/invocation/{id}/response`, as the Lambda developer guide describes them.
+/// `GET …/invocation/next` and `POST …/invocation/{id}/response`, as the Lambda developer guide
+/// describes them.
 async fn answer(
     request: Request<Incoming>,
     events: Events,

@@ -4,8 +4,10 @@ use super::lambda::Instance;
 use crate::support::{Call, FakeSts, bundle};
 use serde_json::Value;
 
-/// THREAT: a payload that the runtime cannot deserialize is answered by the runtime, and leaves no audit line.
-/// PREVENTION: every payload deserializes; one that is not an event is refused like an event without an identity.
+/// THREAT: a payload that the runtime cannot deserialize is answered by the runtime, and leaves no
+/// audit line.
+/// PREVENTION: every payload deserializes; one that is not an event is refused like an event
+/// without an identity.
 #[tokio::test]
 async fn security_every_payload_gets_a_reply_and_an_audit_line() {
     let sts = FakeSts::start().await;

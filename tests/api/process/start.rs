@@ -37,7 +37,8 @@ fn a_start_with_bad_settings_names_every_problem_once_and_exits() {
     }
 }
 
-/// THREAT: a verbose log level makes the HTTP and SDK crates write requests and replies, and with them credentials, to the log.
+/// THREAT: a verbose log level makes the HTTP and SDK crates write requests and replies, and with
+/// them credentials, to the log.
 /// PREVENTION: the level is this crate's alone; libraries log warnings and errors only.
 #[tokio::test]
 async fn security_no_secret_is_logged_at_any_level() {

@@ -1,4 +1,5 @@
-//! What every audit line must be: one line, as its schema says, and CloudWatch metrics without odd dimensions.
+//! What every audit line must be: one line, as its schema says, and CloudWatch metrics without odd
+//! dimensions.
 
 use jsonschema::Validator;
 use serde_json::Value;

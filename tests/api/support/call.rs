@@ -3,7 +3,8 @@
 use super::EVENTS;
 use serde_json::{Value, json};
 
-/// An event to send. By default an Identity Center user requests `development` from the Function URL.
+/// An event to send. By default an Identity Center user requests `development` from the Function
+/// URL.
 #[derive(Clone)]
 pub(crate) struct Call(Value);
 
@@ -34,7 +35,8 @@ impl Call {
             .set("/requestContext/authorizer/iam/userArn", arn)
     }
 
-    /// The same event with another method, path and query, in the way its payload version carries them.
+    /// The same event with another method, path and query, in the way its payload version carries
+    /// them.
     pub(crate) fn target(self, method: &str, target: &str) -> Self {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         if self.0.get("version").is_some() {

@@ -5,7 +5,8 @@ use std::time::Duration;
 use wiremock::matchers::{method, path, path_regex};
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
-/// Serial number, whether it is managed, compliance state. All of alice@example.com, seen at the time of the tests.
+/// Serial number, whether it is managed, compliance state. All of alice@example.com, seen at the
+/// time of the tests.
 const COMPUTERS: [(&str, bool, &str); 3] =
     [("GOOD", true, "COMPLIANT"), ("BAD", true, "NON_COMPLIANT"), ("LOST", false, "COMPLIANT")];
 

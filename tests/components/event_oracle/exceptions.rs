@@ -1,6 +1,6 @@
 //! Where `Event` reads something else than `lambda_http` on purpose, each with its reason.
 
-use super::{Identity, Reading, Sample, Unreadable, identities, source_ip};
+use super::{Identity, Reading, Sample, Unreadable, domain_name, identities, source_ip};
 use lambda_http::http::HeaderValue;
 use lambda_http::request::RequestContext;
 use lambda_http::{Request, RequestExt};
@@ -17,11 +17,13 @@ pub(super) fn applied(request: &Request, sample: &Sample) -> Reading {
         headers: headers(request, sample),
         body: body(request),
         identity: identity(request, sample),
+        domain_name: domain_name(request),
         source_ip: source_ip(request),
     }
 }
 
-/// An empty method is `GET` to `lambda_http`. Here it stays empty, and the reply is 405: no client sends it.
+/// An empty method is `GET` to `lambda_http`. Here it stays empty, and the reply is 405: no client
+/// sends it.
 fn method(request: &Request, sample: &Sample) -> String {
     let own = if is_payload_2(request) { "/requestContext/http/method" } else { "/httpMethod" };
     match sample.event.pointer(own) {
@@ -30,8 +32,8 @@ fn method(request: &Request, sample: &Sample) -> String {
     }
 }
 
-/// Payload 2.0 has a named stage in its path, payload 1.0 does not. Here it has none, so that routes are the same in both;
-/// `lambda_http` leaves it where it is.
+/// Payload 2.0 has a named stage in its path, payload 1.0 does not. Here it has none, so that
+/// routes are the same in both; `lambda_http` leaves it where it is.
 fn path(request: &Request) -> String {
     let path = request.raw_http_path();
     let stage = match request.request_context_ref() {
@@ -45,8 +47,9 @@ fn path(request: &Request) -> String {
 
 /// - The parameters of a pre-signed request, `X-Amz-*`, are not the caller's.
 /// - A query longer than 8 KiB is refused.
-/// - In payload 2.0, `queryStringParameters` joins repeated parameters with commas. `lambda_http` splits all values at commas if
-///   `rawQueryString` is absent. Here they stay whole: a comma of the caller's must not become a second parameter.
+/// - In payload 2.0, `queryStringParameters` joins repeated parameters with commas. `lambda_http`
+///   splits all values at commas if `rawQueryString` is absent. Here they stay whole: a comma of
+///   the caller's must not become a second parameter.
 fn query(request: &Request, sample: &Sample) -> Result<BTreeMap<String, Vec<String>>, Unreadable> {
     let joined = is_payload_2(request) && !sample.event["rawQueryString"].is_string();
     let mut query = BTreeMap::<String, Vec<String>>::new();
@@ -56,7 +59,9 @@ fn query(request: &Request, sample: &Sample) -> Result<BTreeMap<String, Vec<Stri
         }
     }
     if joined {
-        query.values_mut().for_each(|values| *values = vec![values.join(",")]);
+        for values in query.values_mut() {
+            *values = vec![values.join(",")];
+        }
     }
     let length = |(name, values): (&String, &Vec<String>)| {
         values.iter().map(|value| name.len() + value.len()).sum::<usize>()
@@ -65,9 +70,11 @@ fn query(request: &Request, sample: &Sample) -> Result<BTreeMap<String, Vec<Stri
     if total > MAX_INPUT_BYTES { Err(Unreadable::TooLarge) } else { Ok(query) }
 }
 
-/// - A header that occurs more than once has no value here. `lambda_http` gives the last one, and not every proxy would.
-/// - In payload 1.0 each header is in two maps. AWS fills both; if they differ, `multiValueHeaders` counts here, because it alone
-///   shows that a header occurs twice. In `lambda_http`, `headers` counts.
+/// - A header that occurs more than once has no value here. `lambda_http` gives the last one, and
+///   not every proxy would.
+/// - In payload 1.0 each header is in two maps. AWS fills both; if they differ, `multiValueHeaders`
+///   counts here, because it alone shows that a header occurs twice. In `lambda_http`, `headers`
+///   counts.
 fn headers(request: &Request, sample: &Sample) -> BTreeMap<String, Option<String>> {
     let lossy = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let value = |name: &str| match (
@@ -85,7 +92,8 @@ fn headers(request: &Request, sample: &Sample) -> BTreeMap<String, Option<String
     names.into_iter().map(|name| (name.clone(), value(&name))).collect()
 }
 
-/// All values of a header in one of the event's maps, whatever the case of its name; `None` if the map is absent or empty.
+/// All values of a header in one of the event's maps, whatever the case of its name; `None` if the
+/// map is absent or empty.
 fn all<'a>(event: &'a Value, map: &str, name: &str) -> Option<Vec<&'a Value>> {
     let map = event[map].as_object().filter(|map| !map.is_empty())?;
     let values = map.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name));
@@ -112,23 +120,26 @@ fn body(request: &Request) -> Result<String, Unreadable> {
 }
 
 /// - An empty text is an absent one.
-/// - `authorizer.iam` counts only without a `version`, or with `2.0`: in other payloads it is what a Lambda authorizer wrote.
-/// - An identity may stand where either payload has it, but an event with both has none. AWS fills in both places, not callers.
+/// - `authorizer.iam` counts only without a `version`, or with `2.0`: in other payloads it is what
+///   a Lambda authorizer wrote.
+/// - An identity may stand where either payload has it, but an event with both has none. AWS fills
+///   in both places, not callers.
 fn identity(request: &Request, sample: &Sample) -> Option<Identity> {
-    let [payload_2, payload_1] = present_identities(request);
+    let present = |text: Option<String>| text.filter(|text| !text.is_empty());
+    let [payload_2, payload_1] = identities(request).map(|identity| {
+        let Identity { arn, access_key, org, user_id } = identity?;
+        Some(Identity {
+            arn: Some(present(arn)?),
+            access_key: present(access_key),
+            org: present(org),
+            user_id: present(user_id),
+        })
+    });
     let is_2 = matches!(sample.event["version"].as_str(), None | Some("2.0"));
     match (payload_2.filter(|_| is_2), payload_1) {
         (Some(identity), None) | (None, Some(identity)) => Some(identity),
         _ => None,
     }
-}
-
-fn present_identities(request: &Request) -> [Option<Identity>; 2] {
-    let present = |text: Option<String>| text.filter(|text| !text.is_empty());
-    identities(request).map(|identity| {
-        let Identity(arn, key, org) = identity?;
-        Some(Identity(present(Some(arn))?, present(key), present(org)))
-    })
 }
 
 fn text(value: &Value) -> Option<String> {

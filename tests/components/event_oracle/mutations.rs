@@ -1,7 +1,8 @@
-//! Changes to events: to what clients send, as AWS would pass it on; and to any member, as AWS never would.
+//! Changes to events: to what clients send, as AWS would pass it on; and to any member, as AWS
+//! never would.
 //!
-//! None repeats a name in a JSON object, and none gives an event a path or a query of the other payload version: AWS writes no
-//! such event, and readers may take the one, the other or neither.
+//! None repeats a name in a JSON object, and none gives an event a path or a query of the other
+//! payload version: AWS writes no such event, and readers may take the one, the other or neither.
 
 use super::Sample;
 use base64::Engine;
@@ -185,39 +186,40 @@ impl Mutation {
 
     fn apply(&self, event: &mut Value, is_payload_2: bool) {
         let context = "/requestContext";
-        let identity = |own: bool| match own == is_payload_2 {
-            true => "/requestContext/authorizer/iam",
-            false => "/requestContext/identity",
-        };
+        let places = ["/requestContext/identity", "/requestContext/authorizer/iam"];
+        let (own, other) = (places[usize::from(is_payload_2)], places[usize::from(!is_payload_2)]);
         match self {
             Self::Method(method) if is_payload_2 => {
-                set(event, "/requestContext/http", "method", json!(method))
+                set(event, "/requestContext/http", "method", json!(method));
             }
             Self::Method(method) => {
                 set(event, "", "httpMethod", json!(method));
                 set(event, context, "httpMethod", json!(method));
             }
             Self::Path(path) => {
-                set(event, "", if is_payload_2 { "rawPath" } else { "path" }, json!(path))
+                set(event, "", if is_payload_2 { "rawPath" } else { "path" }, json!(path));
             }
             Self::Stage(stage) => set(event, context, "stage", stage.clone()),
             Self::Query(query) => set_query(event, query, is_payload_2),
             Self::Header(name, values) if is_payload_2 => {
-                set(event, "/headers", name, json!(values.join(",")))
+                set(event, "/headers", name, json!(values.join(",")));
             }
             Self::Header(name, values) => {
                 set(event, "/headers", name, json!(values.last()));
                 set(event, "/multiValueHeaders", name, json!(values));
             }
             Self::Body(bytes, encoding) => set_body(event, bytes, *encoding),
-            Self::Identity(name, value) => set(event, identity(true), name, value.clone()),
+            Self::Identity("userId", value) if !is_payload_2 => {
+                set(event, own, "user", value.clone());
+            }
+            Self::Identity(name, value) => set(event, own, name, value.clone()),
             Self::OtherIdentity(arn) => {
-                if !is_payload_2 {
-                    set(event, context, "authorizer", json!({ "iam": {} }));
-                } else {
+                if is_payload_2 {
                     set(event, context, "identity", json!({}));
+                } else {
+                    set(event, context, "authorizer", json!({ "iam": {} }));
                 }
-                set(event, identity(false), "userArn", arn.clone());
+                set(event, other, "userArn", arn.clone());
             }
             Self::Version(version) => set(event, "", "version", version.clone()),
             Self::SingleValues => {
@@ -229,11 +231,11 @@ impl Mutation {
                 }
             }
             Self::Member(index, value) => {
-                let (parent, name) = member(event, index);
+                let (parent, name) = member(event, *index);
                 set(event, &parent, &name, value.clone());
             }
             Self::Absent(index) => {
-                let (parent, name) = member(event, index);
+                let (parent, name) = member(event, *index);
                 event.pointer_mut(&parent).and_then(Value::as_object_mut).unwrap().remove(&name);
             }
         }
@@ -247,7 +249,8 @@ fn set(event: &mut Value, parent: &str, name: &str, value: Value) {
     }
 }
 
-/// In payload 2.0 the query as it was sent, and a map of values joined by commas; in payload 1.0 two maps.
+/// In payload 2.0 the query as it was sent, and a map of values joined by commas; in payload 1.0
+/// two maps.
 fn set_query(event: &mut Value, query: &str, is_payload_2: bool) {
     let mut many = Map::new();
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
@@ -285,7 +288,7 @@ fn set_body(event: &mut Value, bytes: &[u8], encoding: Encoding) {
 }
 
 /// A member of the event at any depth: the pointer of its object, and its name.
-fn member(event: &Value, index: &Index) -> (String, String) {
+fn member(event: &Value, index: Index) -> (String, String) {
     fn collect(value: &Value, pointer: &str, found: &mut Vec<(String, String)>) {
         for (name, member) in value.as_object().into_iter().flatten() {
             found.push((pointer.to_owned(), name.clone()));

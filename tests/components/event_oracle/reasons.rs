@@ -1,7 +1,9 @@
-//! Why `lambda_http` is not the reader in production: it fails on each of these events, before its handler runs, so that there is
-//! neither a reply of this program's nor an audit line. `Event` reads all of them.
+//! Why `lambda_http` is not the reader in production: it fails on each of these events, before its
+//! handler runs, so that there is neither a reply of this program's nor an audit line. `Event`
+//! reads all of them.
 //!
-//! Each test is expected to fail when `lambda_http` mends what it shows: a reason to look again at which of the two should read.
+//! Each test is expected to fail when `lambda_http` mends what it shows: a reason to look again at
+//! which of the two should read.
 
 use super::{Failure, Reading, event_reads, lambda_http_reads};
 use crate::support::EVENTS;

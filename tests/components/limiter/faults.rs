@@ -23,7 +23,8 @@ fn degraded(admission: &Admission) -> &Degraded {
     }
 }
 
-/// Sends until the fall-back refuses, and checks that it refused at the quota and that the breaker is as expected.
+/// Sends until the fall-back refuses, and checks that it refused at the quota and that the breaker
+/// is as expected.
 async fn decided_locally(limiter: &RateLimiter, error: &StoreError, opens: bool) {
     for turn in 0..6 {
         let admission = admit(limiter, "alice", start()).await;

@@ -1,4 +1,5 @@
-//! Regression tests for the limiter: no race, no shared quota, no bypass through an outage; part of `cargo test security`.
+//! Regression tests for the limiter: no race, no shared quota, no bypass through an outage; part of
+//! `cargo test security`.
 
 use super::{SETTINGS, admit, after, instance, key, limiter, passes, quota, start, user};
 use crate::support::Dynamo;
@@ -19,9 +20,10 @@ async fn instances(dynamo: &Dynamo, quota: Quota, count: usize) -> Vec<Arc<RateL
     instances
 }
 
-/// THREAT: a caller sends many requests at one moment to many instances; each reads the count before the others have written
-/// theirs, and together they admit more than the quota.
-/// PREVENTION: one conditional write checks and counts; no instance reads first. DynamoDB orders the writes of a key.
+/// THREAT: a caller sends many requests at one moment to many instances; each reads the count
+/// before the others have written theirs, and together they admit more than the quota.
+/// PREVENTION: one conditional write checks and counts; no instance reads first. DynamoDB orders
+/// the writes of a key.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn many_instances_at_one_moment_admit_exactly_the_burst() {
     let dynamo = Dynamo::start().await;
@@ -39,7 +41,8 @@ async fn many_instances_at_one_moment_admit_exactly_the_burst() {
     );
 }
 
-/// THREAT: a caller spreads concurrent requests over the edge of a window, where fixed windows admit two quotas.
+/// THREAT: a caller spreads concurrent requests over the edge of a window, where fixed windows
+/// admit two quotas.
 /// PREVENTION: the limiter has no window; it admits the burst, and then one request per interval.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn concurrent_instances_with_a_moving_clock_admit_exactly_the_quota() {
@@ -61,13 +64,16 @@ async fn concurrent_instances_with_a_moving_clock_admit_exactly_the_quota() {
     assert_eq!(admitted, 60 + 9, "and never fewer");
 }
 
-/// The requests and the burst of a quota, and steps: which instance admits, and how many milliseconds after the step before.
+/// The requests and the burst of a quota, and steps: which instance admits, and how many
+/// milliseconds after the step before.
 fn schedule() -> impl Strategy<Value = (u32, u32, Vec<(usize, u32)>)> {
     (1_u32..30, 1_u32..12, proptest::collection::vec((0_usize..3, 0_u32..4_000), 1..40))
 }
 
-/// THREAT: some order of requests over several instances admits more than the quota, or refuses a caller who is within it.
-/// PREVENTION: the table is the only state that decides; any number of instances admit what one limiter would.
+/// THREAT: some order of requests over several instances admits more than the quota, or refuses a
+/// caller who is within it.
+/// PREVENTION: the table is the only state that decides; any number of instances admit what one
+/// limiter would.
 #[test]
 fn any_schedule_over_instances_admits_what_one_limiter_would() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -94,7 +100,8 @@ fn any_schedule_over_instances_admits_what_one_limiter_would() {
     runner.run(&schedule(), property).unwrap();
 }
 
-/// THREAT: one caller uses up another's quota, or requests of one kind use up the quota of another kind.
+/// THREAT: one caller uses up another's quota, or requests of one kind use up the quota of another
+/// kind.
 /// PREVENTION: the key holds the tier and the whole principal.
 #[tokio::test]
 async fn principals_and_tiers_have_separate_keys() {
@@ -110,8 +117,8 @@ async fn principals_and_tiers_have_separate_keys() {
     );
 }
 
-/// THREAT: a caller floods one key until DynamoDB throttles it, and the failure mode `open` lets the flood through, or `closed`
-/// refuses other callers whose keys are on the same partition.
+/// THREAT: a caller floods one key until DynamoDB throttles it, and the failure mode `open` lets
+/// the flood through, or `closed` refuses other callers whose keys are on the same partition.
 /// PREVENTION: throttling is not an outage; the instance decides from memory in every mode.
 #[tokio::test]
 async fn security_throttling_is_decided_from_memory_in_every_mode() {
@@ -128,8 +135,10 @@ async fn security_throttling_is_decided_from_memory_in_every_mode() {
     }
 }
 
-/// THREAT: a caller who is over the quota waits for an outage of the table, or causes one, and is then admitted.
-/// PREVENTION: the instance refuses from the state that it has learned from the table, before it applies the failure mode.
+/// THREAT: a caller who is over the quota waits for an outage of the table, or causes one, and is
+/// then admitted.
+/// PREVENTION: the instance refuses from the state that it has learned from the table, before it
+/// applies the failure mode.
 #[tokio::test]
 async fn security_a_known_flood_is_refused_even_while_the_mode_is_open() {
     let dynamo = Dynamo::start().await;

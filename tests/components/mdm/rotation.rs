@@ -27,7 +27,8 @@ async fn kandji_with(token: &str) -> Stage {
     stage
 }
 
-/// A Jamf Pro that issues, one after the other, access tokens with these life times, and takes all of them.
+/// A Jamf Pro that issues, one after the other, access tokens with these life times, and takes all
+/// of them.
 async fn jamf_issuing(lifetimes: &[u32]) -> Stage {
     let stage = Stage::with_secret(CLIENT).await;
     for (index, lifetime) in lifetimes.iter().enumerate() {
@@ -84,7 +85,8 @@ async fn a_token_that_is_refused_twice_is_not_retried() {
     let refused = Err(upstream("it refuses the secret"));
     assert_eq!(mdm.posture(&device(SERIAL), wednesday_morning()).await, refused);
     assert_eq!((stage.requests().await.len(), stage.secrets_asked().await), (2, 2));
-    // The secret was refreshed a moment ago, so there is no refresh: the same token would be refused again.
+    // The secret was refreshed a moment ago, so there is no refresh: the same token would be
+    // refused again.
     let later = wednesday_morning() + Span::seconds(30);
     assert_eq!(mdm.posture(&device(SERIAL), later).await, refused);
     assert_eq!((stage.requests().await.len(), stage.secrets_asked().await), (3, 2));

@@ -5,9 +5,10 @@ use crate::support::CANARY;
 
 const CLIENT_TOKENS: &str = "/api/oauth/token";
 
-/// THREAT: a device identifier ends the filter's value and adds a term that matches another person's compliant device.
-/// PREVENTION: an identifier has only letters, digits and hyphens, and any other is refused. It is one value of one parameter, and
-/// the device in the reply is compared with it again.
+/// THREAT: a device identifier ends the filter's value and adds a term that matches another
+/// person's compliant device.
+/// PREVENTION: an identifier has only letters, digits and hyphens, and any other is refused. It is
+/// one value of one parameter, and the device in the reply is compared with it again.
 #[tokio::test]
 async fn security_identifiers_cannot_change_the_query() {
     for id in [
@@ -39,7 +40,8 @@ async fn security_identifiers_cannot_change_the_query() {
     }
 }
 
-/// THREAT: the provider's filter is looser than expected, and the function accepts another compliant device for the requested one.
+/// THREAT: the provider's filter is looser than expected, and the function accepts another
+/// compliant device for the requested one.
 /// PREVENTION: the device in the reply must have the identifier of the request.
 #[tokio::test]
 async fn security_another_device_is_not_accepted() {
@@ -61,7 +63,8 @@ async fn security_another_device_is_not_accepted() {
 }
 
 /// THREAT: a redirect takes the token to another host, or a device's posture from one.
-/// PREVENTION: no redirect is followed, neither by a look-up nor by an exchange of client credentials.
+/// PREVENTION: no redirect is followed, neither by a look-up nor by an exchange of client
+/// credentials.
 #[tokio::test]
 async fn security_redirects_are_not_followed() {
     let elsewhere = jamf::stage().await;
@@ -80,7 +83,8 @@ async fn security_redirects_are_not_followed() {
     assert!(elsewhere.requests().await.is_empty());
 }
 
-/// THREAT: tokens, or the provider's error messages, get into replies and logs through errors and `Debug`.
+/// THREAT: tokens, or the provider's error messages, get into replies and logs through errors and
+/// `Debug`.
 /// PREVENTION: secrets print as `[REDACTED]`, and an error keeps only the status or a fixed text.
 #[tokio::test]
 async fn security_neither_tokens_nor_the_providers_messages_are_shown() {
@@ -128,7 +132,8 @@ async fn security_debug_shows_settings_only() {
 }
 
 /// THREAT: while the device-management system is away, devices count as compliant.
-/// PREVENTION: a cached posture expires after its TTL; then the look-up is an error, whatever the last posture was.
+/// PREVENTION: a cached posture expires after its TTL; then the look-up is an error, whatever the
+/// last posture was.
 #[tokio::test]
 async fn security_an_outage_does_not_prolong_a_posture() {
     let stage = Stage::start().await;

@@ -10,7 +10,7 @@
 //! caller = "arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_Operator_0123456789abcdef/ann@example.com"
 //! profile = "production"
 //! now = 2026-03-02T12:00:00Z                  # the default, a Monday
-//! source_ip = "198.51.100.7"                  # optional, and so are org and duration
+//! source_ip = "198.51.100.7"                  # optional, and so are org, unique_id and duration
 //! device = { owner = "ann@example.com", last_seen = 2026-03-02T11:00:00Z }
 //! expect = "allow"                            # or "deny"
 //! rules = ["operators-may-operate"]           # optional: exactly these decide
@@ -51,6 +51,7 @@ struct Expectation {
     name: String,
     caller: String,
     org: Option<String>,
+    unique_id: Option<String>,
     source_ip: Option<String>,
     profile: String,
     duration: Option<u32>,
@@ -101,10 +102,8 @@ impl Expectations {
         if parsed.default_duration.is_some_and(|seconds| !(900..=3_600).contains(&seconds)) {
             return Err("tests.toml: default_duration is not from 900 to 3600".to_owned());
         }
-        let ineffective =
-            parsed.tests.iter().find_map(|test| Some((&test.name, test.without_effect()?)));
-        match ineffective {
-            Some((name, problem)) => Err(format!("tests.toml: {name:?}: {problem}")),
+        match parsed.tests.iter().find_map(|test| Some((test, test.without_effect()?))) {
+            Some((flawed, problem)) => Err(format!("tests.toml: {:?}: {problem}", flawed.name)),
             None => Ok(parsed),
         }
     }
@@ -189,7 +188,8 @@ impl Expectation {
         let source_ip = self.source_ip.as_deref().map(str::parse::<IpAddr>).transpose();
         let source_ip = source_ip.map_err(|_| "source_ip is not an address")?;
         let org = self.org.as_deref().map(Into::into);
-        let identity = IamIdentity { org, ..IamIdentity::of_arn(&self.caller) };
+        let user_id = self.unique_id.as_deref().map(Into::into);
+        let identity = IamIdentity { org, user_id, ..IamIdentity::of_arn(&self.caller) };
         // Without an account of its own, the function counts as being in the caller's.
         let own = account.or_else(|| self.caller.split(':').nth(4));
         let named = roles.of_function_in(own);
