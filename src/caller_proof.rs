@@ -13,14 +13,15 @@
 //! | `authorization` | SigV4 for the service `sts` in the function's region |
 //! | `content-type` | `application/x-www-form-urlencoded` |
 //! | `host` | the region's STS host, such as `sts.eu-central-1.amazonaws.com` |
-//! | `x-amz-date` | at most 60 s from now |
+//! | `x-amz-date` | at most 60 s old, at most 15 s in the future |
 //! | `x-amz-security-token` | for temporary credentials |
 //! | `x-sentinel-audience` | the host of this function's URL |
 //!
 //! The request is `POST /` with the body `Action=GetCallerIdentity&Version=2011-06-15`.
 //!
 //! Invariants: the proof goes to the STS end point of the function's own region and to nothing
-//! else; the audience is signed, so a proof for one end point does not work at another; only signed
+//! else; the audience is signed, so a proof for one end point does not work at another
+//! whose `SENTINEL_CALLER_PROOF_AUDIENCE` is set; only signed
 //! headers are forwarded.
 
 mod header;

@@ -5,9 +5,8 @@
 //!
 //! Invariants:
 //! - One read at a time, however many requests wait for it, and no lock is held while it runs.
-//! - A failed read changes nothing but the counters: the held value stays, and the source gets a
-//!   pause.
-//! - A read that was held up never replaces the result of a newer one.
+//! - A failed read keeps the held value, is counted, and gives the source a pause.
+//! - A read that was held up never replaces the value of a newer one.
 
 use crate::clock::age;
 use crate::lock::lock;
@@ -58,7 +57,7 @@ struct Inner<S: Source> {
 struct State<S: Source> {
     held: Option<Held<S::Value>>,
     reading: SingleFlight<Outcome<S>>,
-    /// The newest read that ended.
+    /// The newest read that succeeded.
     newest: Attempt,
     /// The newest failure, if no read has succeeded since.
     failed: Option<(UtcDateTime, S::Error)>,

@@ -30,8 +30,8 @@ pub enum MalformedProof {
     /// The proof is for another end point.
     #[error("its audience is another end point")]
     Audience,
-    /// The proof was signed more than 60 seconds ago.
-    #[error("it was signed more than 60 s ago")]
+    /// The proof's date is malformed, or too far from now.
+    #[error("its date is malformed, or too far from now")]
     Date,
     /// The authorization is not SigV4 for STS in this region, or leaves a header unsigned.
     #[error("its authorization is not SigV4 for STS in this region over every header")]
@@ -58,7 +58,7 @@ impl Proof {
         serde_json::from_slice(&json).map_err(|_| MalformedProof::Encoding)
     }
 
-    /// Checks everything that STS does not check.
+    /// Checks the audience, and refuses early what STS would refuse.
     pub(super) fn check(
         &self,
         region: &str,

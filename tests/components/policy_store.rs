@@ -67,7 +67,10 @@ async fn without_a_first_bundle_the_function_does_not_start() {
     assert!(matches!(open(&store).await, ReloadError::Bundle(_)));
     store.put(&[("profiles", "[x]"), ("policies/a", "permit")]);
     let problems = open(&store).await.to_string();
-    assert!(problems.contains("profiles.toml: ") && problems.contains("a.cedar:1:"), "{problems}");
+    assert!(
+        problems.contains("profiles.toml:1:1: ") && problems.contains("a.cedar:1:"),
+        "{problems}"
+    );
     store.fail(400, "AccessDeniedException").await;
     assert_eq!(open(&store).await, ReloadError::Refused("AccessDeniedException".to_owned()));
     store.hang().await;
