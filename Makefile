@@ -13,11 +13,6 @@ ROLE_ARN ?=
 export POLICY ?= policy
 export PARAMETER ?=
 export KEY ?=
-export WHO ?=
-export BEFORE ?=
-export REQUEST ?=
-export ROLES ?=
-export YES ?=
 FUZZ_SECONDS ?= 60
 FUNCTION ?=
 BENCH_OPTIONS ?=
@@ -268,6 +263,12 @@ policy-push: cargo $(CLIENT)/.installed ## Check the policy, then write it to Pa
 	$(CLIENT)/python scripts/policy_push.py "$$POLICY" "$$PARAMETER" $${KEY:+"$$KEY"}
 
 ##@ In an incident
+
+revoke unrevoke: export WHO ?=
+revoke unrevoke: export BEFORE ?=
+revoke unrevoke: export REQUEST ?=
+revoke unrevoke: export ROLES ?=
+revoke unrevoke: export YES ?=
 
 .PHONY: revoke
 revoke: $(CLIENT)/.installed ## End sessions that were vended to WHO before BEFORE, or for REQUEST, in each of ROLES

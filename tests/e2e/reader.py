@@ -80,7 +80,8 @@ def restore_policy():
 
 def environment(**more):
     """A reader's environment: none of the developer's AWS settings, the tools of this repository, and an editor that types."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "SENTINEL_", "MDM_"))}
+    foreign = ("AWS_", "SENTINEL_", "MDM_", "MAKE", "MFLAGS")  # the last two are those of `make e2e`
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     path = os.pathsep.join([*map(str, TOOLS), os.environ["PATH"]])
     target = REPOSITORY / os.environ.get("CARGO_TARGET_DIR", "target")
     own = {"PATH": path, "CARGO_TARGET_DIR": str(target), "EDITOR": str(CLONE / "type"), "AWS_EC2_METADATA_DISABLED": "true", "AWS_PAGER": ""}
@@ -105,8 +106,12 @@ def run(found, prelude, env):
 class LocalRun:
     """`make run`, as the README has it, in the clone."""
 
+    @property
+    def starts(self):
+        """How often the function has been started."""
+        return (CLONE / ".local" / "function.log").read_text(errors="replace").count("Running `")
+
     def __init__(self):
-        clone()
         [(_, _, command)] = blocks("README.md", "local stack, in the background")
         ports = Ports.free()
         env = environment(

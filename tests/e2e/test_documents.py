@@ -30,7 +30,12 @@ printf new-token >client-tokens
 
 
 @pytest.fixture(scope="module")
-def served():
+def clone():
+    reader.clone()
+
+
+@pytest.fixture(scope="module")
+def served(clone):
     with reader.LocalRun() as running:
         yield running
 
@@ -40,7 +45,14 @@ def local_run(served):
     """`make run` with the starter policy in force, before and after each test."""
     yield served
     reader.restore_policy()
-    assert eventually(lambda: "AccessKeyId" in as_alice(f"{VEND} || true"))
+    assert eventually(lambda: settled(served))
+
+
+def settled(served):
+    """Whether the function vends, and no change restarts it any more. A request during a restart is lost."""
+    starts = served.starts
+    time.sleep(2)
+    return served.starts == starts and "AccessKeyId" in as_alice(f"{VEND} || true")
 
 
 VEND = 'awscurl --service lambda --region "$AWS_REGION" "$FUNCTION_URL/v1/credentials?profile=development"'
@@ -51,24 +63,27 @@ def as_alice(text, **env):
     return reader.run([(0, "local stack", text)], ". .local/env", reader.environment(**env))
 
 
-@pytest.mark.parametrize("page", reader.pages(*LOCAL))
-def test_the_commands_of_a_page_work_on_the_local_stack(local_run, page):
-    reader.run(reader.blocks(page, *LOCAL), ". .local/env", reader.environment())
-
-
 @pytest.mark.parametrize("page", reader.pages(*ACCOUNT))
-def test_the_commands_of_a_page_work_in_an_account(local_run, tmp_path, page):
+def test_the_commands_of_a_page_work_in_an_account(clone, tmp_path, page):
     """An account of its own for each page. The straight path begins in an empty one."""
     prelude = BEHIND
     if page != "docs/deployment.md":
         straight = [text for line, _, text in reader.blocks("docs/deployment.md", *ACCOUNT) if line < first_line("### Without Identity Center")]
         prelude += "\n".join(straight) + SETUP
-    with reader.Account(tmp_path) as account:
-        reader.run(reader.blocks(page, *ACCOUNT), prelude, account.environment)
+    try:
+        with reader.Account(tmp_path) as account:
+            reader.run(reader.blocks(page, *ACCOUNT), prelude, account.environment)
+    finally:
+        reader.restore_policy()
 
 
 def first_line(heading):
     return reader.documents.read("docs/deployment.md").split("\n").index(heading) + 1
+
+
+@pytest.mark.parametrize("page", reader.pages(*LOCAL))
+def test_the_commands_of_a_page_work_on_the_local_stack(local_run, page):
+    reader.run(reader.blocks(page, *LOCAL), ". .local/env", reader.environment())
 
 
 def test_a_refusal_reaches_the_user_of_a_credential_process(local_run):

@@ -45,7 +45,9 @@ pub(crate) enum FunctionError {
     Unreachable(#[from] hyper_util::client::legacy::Error),
     #[error("the function does not start: {0}")]
     DoesNotStart(String),
-    #[error("the function has not answered in {PATIENCE:?}: is it being built? See its log")]
+    #[error(
+        "the function has not answered in {PATIENCE:?}: did a change restart it meanwhile? Try again"
+    )]
     Silent,
     #[error("the function's answer broke off: {0}")]
     Truncated(#[from] hyper::Error),

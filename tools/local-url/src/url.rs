@@ -89,7 +89,7 @@ impl FunctionUrl {
             // AWS says no more than this. Here the caller is the developer, who has to know the
             // reason.
             let message = match &error {
-                FunctionError::DoesNotStart(_) => error.to_string(),
+                FunctionError::DoesNotStart(_) | FunctionError::Silent => error.to_string(),
                 _ => "Internal Server Error".to_owned(),
             };
             refuse(StatusCode::BAD_GATEWAY, &message, &error)
