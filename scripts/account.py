@@ -32,6 +32,14 @@ def region():
 
 def session():
     """A boto3 session with credentials and a Region. Exits with the remedy if one of them is missing."""
+    found = signed_in()
+    if found.region_name is None:
+        sys.exit(f"There is no AWS Region. {REGION}")
+    return found
+
+
+def signed_in():
+    """A boto3 session with credentials, with a Region or without. Exits with the remedy if there are none."""
     try:
         found = boto3.Session(region_name=region())
         credentials = found.get_credentials()
@@ -39,8 +47,6 @@ def session():
         sys.exit(explain(error))
     if credentials is None:
         sys.exit(f"There are no AWS credentials. {SIGN_IN}")
-    if found.region_name is None:
-        sys.exit(f"There is no AWS Region. {REGION}")
     return found
 
 

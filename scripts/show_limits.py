@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import boto3
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
-from botocore.exceptions import BotoCoreError, HTTPClientError
+from botocore.exceptions import HTTPClientError
 from botocore.httpsession import URLLib3Session
 
 import account
@@ -39,7 +39,7 @@ class Refuted(Exception):
 
 def main():
     arguments = parse_arguments()
-    credentials = find_credentials()
+    credentials = account.signed_in().get_credentials()
     session = URLLib3Session(timeout=30)
 
     def ask(path):
@@ -52,14 +52,6 @@ def main():
     except HTTPClientError as error:
         sys.exit(f"{arguments.url} cannot be reached: {error}")
     sys.exit(0 if all(held) else 1)
-
-
-def find_credentials():
-    try:
-        credentials = boto3.Session().get_credentials()
-    except BotoCoreError as error:
-        sys.exit(account.explain(error))
-    return credentials or sys.exit(f"There are no AWS credentials. {account.SIGN_IN}")
 
 
 def parse_arguments():

@@ -20,9 +20,8 @@
 //! The request is `POST /` with the body `Action=GetCallerIdentity&Version=2011-06-15`.
 //!
 //! Invariants: the proof goes to the STS end point of the function's own region and to nothing
-//! else; the audience is signed, so a proof for one end point does not work at another
-//! whose `SENTINEL_CALLER_PROOF_AUDIENCE` is set; only signed
-//! headers are forwarded.
+//! else; the audience is signed, so a proof for one end point does not work at another whose
+//! `SENTINEL_CALLER_PROOF_AUDIENCE` is set; only signed headers are forwarded.
 
 mod header;
 mod request;
@@ -32,10 +31,8 @@ pub use header::MalformedProof;
 use crate::alphabet::is_word;
 use crate::caller::sts_host;
 use crate::event::IamIdentity;
-use crate::upstream::CallError;
+use crate::upstream::{CallError, limited};
 use aws_sdk_sts::Client;
-use aws_sdk_sts::config::retry::RetryConfig;
-use aws_sdk_sts::config::timeout::TimeoutConfig;
 use header::Proof;
 use request::SignedHeaders;
 use std::time::Duration;
@@ -124,16 +121,9 @@ impl CallerProof {
                 "set SENTINEL_CALLER_PROOF_AUDIENCE to the host of this function's URL: without it, a direct invocation can replay a proof for another host"
             );
         }
-        let timeouts = TimeoutConfig::builder()
-            .operation_attempt_timeout(ATTEMPT)
-            .operation_timeout(ALL_ATTEMPTS)
-            .build();
         let region = config.region().map(ToString::to_string).unwrap_or_default();
-        let config = aws_sdk_sts::config::Builder::from(config)
-            .timeout_config(timeouts)
-            .retry_config(RetryConfig::standard().with_max_attempts(2))
-            .build();
-        Self { settings: settings.clone(), client: Client::from_conf(config), region }
+        let client = Client::new(&limited(config, ATTEMPT, Some(ALL_ATTEMPTS)));
+        Self { settings: settings.clone(), client, region }
     }
 
     /// The mode.

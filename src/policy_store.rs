@@ -231,9 +231,7 @@ impl PolicyStore {
     pub fn age(&self, now: UtcDateTime) -> Option<u64> {
         match &self.0 {
             Store::Fixed { .. } => None,
-            Store::Reloaded { policy, .. } => {
-                policy.age(now).map(|age| age.whole_seconds().unsigned_abs())
-            }
+            Store::Reloaded { policy, .. } => policy.age_seconds(now),
         }
     }
 

@@ -8,7 +8,7 @@
 //! - A failed read keeps the held value, is counted, and gives the source a pause.
 //! - A read that was held up never replaces the value of a newer one.
 
-use crate::clock::age;
+use crate::clock::{age, age_seconds};
 use crate::lock::lock;
 use crate::single_flight::{Attempt, Flight, SingleFlight};
 use futures_util::FutureExt;
@@ -116,6 +116,11 @@ impl<S: Source> Refreshed<S> {
     /// The held value's age at `now`.
     pub(crate) fn age(&self, now: UtcDateTime) -> Option<Duration> {
         lock(&self.0.state).held.as_ref().map(|held| age(held.since, now))
+    }
+
+    /// [`Self::age`] in whole seconds.
+    pub(crate) fn age_seconds(&self, now: UtcDateTime) -> Option<u64> {
+        lock(&self.0.state).held.as_ref().map(|held| age_seconds(held.since, now))
     }
 
     /// Whether the newest read failed.

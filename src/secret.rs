@@ -150,8 +150,7 @@ impl<T: FromSecret> CachedSecret<T> {
     /// The held value's age at `now` in seconds; `None` if nothing is held or the secret never
     /// changes.
     pub(crate) fn age(&self, now: UtcDateTime) -> Option<u64> {
-        let age = self.cache.age(now).filter(|_| self.cache.source().changes())?;
-        Some(age.whole_seconds().unsigned_abs())
+        self.cache.age_seconds(now).filter(|_| self.cache.source().changes())
     }
 
     /// How many reads have failed since the start.

@@ -4,14 +4,12 @@
 //! without a decision. STS's messages are dropped; only its error code is kept.
 
 use crate::policy::Grant;
-use crate::upstream::{CallError, MALFORMED};
-use aws_sdk_sts::config::retry::RetryConfig;
-use aws_sdk_sts::config::timeout::TimeoutConfig;
+use crate::upstream::{CallError, MALFORMED, limited};
+use aws_sdk_sts::Client;
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sts::operation::assume_role::AssumeRoleOutput;
 use aws_sdk_sts::primitives::{DateTime, DateTimeFormat};
 use aws_sdk_sts::types::{PolicyDescriptorType, Tag};
-use aws_sdk_sts::{Client, config};
 use secrecy::SecretString;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -20,7 +18,6 @@ use std::time::Duration;
 /// caller gets a reply.
 const ATTEMPT: Duration = Duration::from_secs(2);
 const ALL_ATTEMPTS: Duration = Duration::from_secs(5);
-const ATTEMPTS: u32 = 2;
 
 /// Why STS issued no credentials.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -73,15 +70,8 @@ impl Sts {
     /// credentials of `config`.
     #[must_use]
     pub fn new(config: &aws_config::SdkConfig) -> Self {
-        let timeouts = TimeoutConfig::builder()
-            .operation_attempt_timeout(ATTEMPT)
-            .operation_timeout(ALL_ATTEMPTS)
-            .build();
-        let config = config::Builder::from(config)
-            .timeout_config(timeouts)
-            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
-            .build();
-        Self { client: Client::from_conf(config), account: Arc::default() }
+        let client = Client::new(&limited(config, ATTEMPT, Some(ALL_ATTEMPTS)));
+        Self { client, account: Arc::default() }
     }
 
     /// The function's own account, if STS returned it during the start.

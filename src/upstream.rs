@@ -1,11 +1,30 @@
-//! The failure of a call to an AWS service, reduced to what may be logged.
+//! Calls to AWS services: their time limits, and their failures reduced to what may be logged.
 //!
 //! Invariant: a service's messages are dropped, because they name ARNs, tables and hosts. What
 //! remains is the error code, which AWS documents as a short word, or a fixed description of the
 //! failed transport.
 
 use crate::alphabet::is_word;
+use aws_config::SdkConfig;
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
+use std::time::Duration;
+
+/// If a connection died while the process was frozen, the first attempt fails and the second opens
+/// a new one.
+pub(crate) const ATTEMPTS: u32 = 2;
+
+/// `config` with time limits of one attempt and, if given, of all of them.
+pub(crate) fn limited(config: &SdkConfig, attempt: Duration, all: Option<Duration>) -> SdkConfig {
+    let mut timeouts = TimeoutConfig::builder().operation_attempt_timeout(attempt);
+    timeouts.set_operation_timeout(all);
+    config
+        .to_builder()
+        .timeout_config(timeouts.build())
+        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+        .build()
+}
 
 /// The cause of a reply that does not parse.
 pub(crate) const MALFORMED: &str = "a malformed reply";

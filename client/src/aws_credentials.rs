@@ -13,12 +13,11 @@ use aws_config::provider_config::ProviderConfig;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials;
 use aws_credential_types::provider::error::CredentialsError;
-use std::error::Error;
 
 use crate::aws_files::AwsConfig;
 use crate::clock::{self, Deadline};
 use crate::environment::Environment;
-use crate::failure::{Exit, Failure, quoted};
+use crate::failure::{Exit, Failure, chain_of, quoted};
 use crate::http::Http;
 use crate::settings::Endpoint;
 use crate::terminal::waiting;
@@ -38,11 +37,7 @@ pub(crate) async fn resolve(
     let credentials = match found.await {
         Ok(Ok(credentials)) => credentials,
         Ok(Err(error)) => return Err(source.failure(&error)),
-        Err(_) => {
-            return Err(
-                source.problem("did not come in time", "try again, or with a longer --timeout")
-            );
-        }
+        Err(_) => return Err(source.late()),
     };
     if credentials.expiry().is_some_and(|expiry| expiry <= clock::now()) {
         return Err(source.problem("have expired", &source.renewal()));
@@ -120,9 +115,7 @@ impl Source {
         };
         match error {
             CredentialsError::CredentialsNotLoaded(_) => self.not_found(),
-            CredentialsError::ProviderTimedOut(_) => {
-                self.problem("did not come in time", "try again, or with a longer --timeout")
-            }
+            CredentialsError::ProviderTimedOut(_) => self.late(),
             _ if mentions(&[
                 "expired",
                 "unauthorizedexception",
@@ -151,6 +144,10 @@ impl Source {
             "were not found",
             "log in, as with `aws sso login` or `aws login`, and name the profile with --aws-profile",
         )
+    }
+
+    fn late(&self) -> Failure {
+        self.problem("did not come in time", "try again, or with a longer --timeout")
     }
 
     fn problem(&self, what: &str, next: &str) -> Failure {
@@ -187,16 +184,4 @@ fn refuse_circle(source: &Source, environment: &Environment) -> Result<(), Failu
         "come from sentinel itself",
         "name the profile that you log in with: `aws_profile` in the settings, or --aws-profile",
     ))
-}
-
-/// The words of an error and of its causes: for a search only, never for the terminal.
-fn chain_of(error: &dyn Error) -> String {
-    let mut chain = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        chain.push('\n');
-        chain.push_str(&error.to_string());
-        cause = error.source();
-    }
-    chain
 }

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use crate::edited_file::append;
+
 /// A section's settings, in order.
 type Settings<'t> = Vec<(&'t str, &'t str)>;
 
@@ -30,11 +32,7 @@ impl AwsConfig {
         if self.profile(name).is_none() {
             let header =
                 if name == "default" { name.to_owned() } else { format!("profile {name}") };
-            if !self.0.is_empty() {
-                self.0.push_str(if self.0.ends_with('\n') { "\n" } else { "\n\n" });
-            }
-            let section = format!("[{header}]\nregion = {region}\n{line}\n");
-            self.0.push_str(&section);
+            append(&mut self.0, &format!("[{header}]\nregion = {region}\n{line}\n"));
             return Written::New;
         }
         if !self.setting(name, "credential_process").is_some_and(is_this_program) {

@@ -16,11 +16,10 @@ mod lock;
 use std::sync::Mutex;
 
 use crate::clock::UnixSeconds;
-use crate::credentials::Credentials;
 use crate::environment::Environment;
 use crate::settings::CacheKind;
 
-pub(crate) use directory::{Directory, Problem, create_new_private, create_private, permissions};
+pub(crate) use directory::{Directory, Problem, create_private, permissions, write_new_private};
 pub(crate) use entry::{Age, Entry};
 pub(crate) use key::Key;
 pub(crate) use key_ring::{KeyRing, KeyRingError};
@@ -93,9 +92,4 @@ impl Cache {
             directory.prune(now);
         }
     }
-}
-
-/// An entry for credentials that were vended at `now`.
-pub(crate) fn entry(credentials: Credentials, now: UnixSeconds) -> Entry {
-    Entry { issued: now, credentials }
 }

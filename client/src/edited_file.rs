@@ -4,10 +4,10 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{ErrorKind, Write as _};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use crate::cache::{create_new_private, create_private};
+use crate::cache::{create_private, write_new_private};
 use crate::clock::{self, UnixSeconds};
 use crate::failure::Failure;
 
@@ -68,7 +68,7 @@ impl EditedFile {
         }
         let copy = self.copy(clock::unix_now()).map_err(|error| failed(&error))?;
         let new = self.beside(&format!("new-{}", std::process::id()));
-        let written = write_new(&new, &self.after).and_then(|()| {
+        let written = write_new_private(&new, self.after.as_bytes()).and_then(|()| {
             if let Ok(metadata) = fs::metadata(&self.path) {
                 fs::set_permissions(&new, metadata.permissions())?;
             }
@@ -90,7 +90,7 @@ impl EditedFile {
             number += 1;
             path = self.beside(&format!("before-sentinel-{now}-{number}"));
         }
-        write_new(&path, before)?;
+        write_new_private(&path, before.as_bytes())?;
         Ok(Some(path))
     }
 
@@ -102,10 +102,12 @@ impl EditedFile {
     }
 }
 
-fn write_new(path: &Path, text: &str) -> std::io::Result<()> {
-    let mut file = create_new_private(path)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()
+/// Appends a block after a blank line.
+pub(crate) fn append(text: &mut String, block: &str) {
+    if !text.is_empty() {
+        text.push_str(if text.ends_with('\n') { "\n" } else { "\n\n" });
+    }
+    text.push_str(block);
 }
 
 fn problem(done: &str, path: &Path, error: &std::io::Error) -> Failure {

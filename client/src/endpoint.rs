@@ -18,7 +18,6 @@ use crate::aws_credentials;
 use crate::client_token;
 use crate::clock::{self, Deadline};
 use crate::credentials::Credentials;
-use crate::device;
 use crate::environment::Environment;
 use crate::failure::{Exit, Failure};
 use crate::http::{Http, NoReply, Reply};
@@ -50,10 +49,10 @@ pub(crate) async fn vend(
     environment: &Environment,
     deadline: Deadline,
 ) -> Result<Credentials, Failure> {
-    let device = device::serial_number(request.device.as_deref())?;
+    let query = request.wanted.query()?;
     let client = Client::connect(&request.endpoint, environment, deadline).await?;
-    let query = query(&request.profile, request.duration, device.as_deref());
-    let waited = format!("credentials for {} from {}", request.profile, request.endpoint.label());
+    let waited =
+        format!("credentials for {} from {}", request.wanted.profile, request.endpoint.label());
     let reply = waiting(&waited, client.get(&format!("/v1/credentials?{query}"))).await?;
     let credentials = Credentials::parse(&reply.body).ok_or_else(|| client.unusable(&reply))?;
     if credentials.expires <= clock::unix_now() {
@@ -69,17 +68,14 @@ pub(crate) async fn vend(
     Ok(credentials)
 }
 
-/// The query of a request for a profile.
-pub(crate) fn query(profile: &str, duration: Option<u32>, device: Option<&str>) -> String {
-    let mut query = form_urlencoded::Serializer::new(String::new());
-    query.append_pair("profile", profile);
-    if let Some(duration) = duration {
-        query.append_pair("duration", &duration.to_string());
-    }
-    if let Some(device) = device {
-        query.append_pair("device_id", device);
-    }
-    query.finish()
+/// Asks for a JSON document.
+pub(crate) fn fetch<T: DeserializeOwned>(
+    endpoint: &Endpoint,
+    environment: &Environment,
+    path: &str,
+) -> Result<T, Failure> {
+    let deadline = Deadline::after(endpoint.timeout);
+    run(async { Client::connect(endpoint, environment, deadline).await?.json(path).await })
 }
 
 /// A caller of one end point.
@@ -90,8 +86,8 @@ pub(crate) struct Client<'e> {
     pub(crate) credentials: aws_credential_types::Credentials,
     token: Option<SecretString>,
     proves: AtomicBool,
-    environment: &'e Environment,
-    deadline: Deadline,
+    pub(crate) environment: &'e Environment,
+    pub(crate) deadline: Deadline,
 }
 
 impl<'e> Client<'e> {
@@ -111,7 +107,7 @@ impl<'e> Client<'e> {
     }
 
     /// Reads a JSON document.
-    pub(crate) async fn json<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+    async fn json<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
         let waited = format!("a reply of {}", self.endpoint.label());
         let reply = waiting(&waited, self.get(path)).await?;
         serde_json::from_slice(&reply.body).map_err(|_| self.unusable(&reply))
@@ -172,7 +168,7 @@ impl<'e> Client<'e> {
     /// Decides whether to prove who calls. Returns the decision.
     async fn decide_on_proof(&self, memory: memo::Use) -> bool {
         let proves = self.endpoint.caller_proof == CallerProof::Auto
-            && memo::accepts_proof(self, self.environment, memory).await;
+            && memo::accepts_proof(self, memory).await;
         self.proves.store(proves, Ordering::Relaxed);
         proves
     }

@@ -5,7 +5,8 @@
 //! can be stored.
 
 use serde::{Deserialize, Serialize};
-use std::fmt;
+use std::error::Error;
+use std::{fmt, io};
 
 /// The exit codes; `docs/client.md` lists them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +61,21 @@ impl fmt::Display for Failure {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}; next: {}", self.what, self.next)
     }
+}
+
+/// The words of an error and of its causes: for a search only, never for the terminal.
+pub(crate) fn chain_of(error: &(dyn Error + 'static)) -> String {
+    let (mut chain, mut cause) = (String::new(), Some(error));
+    while let Some(error) = cause {
+        chain.push_str(&error.to_string());
+        chain.push('\n');
+        // The source of an I/O error leaves out the error that it wraps.
+        cause = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
+    }
+    chain
 }
 
 /// The most characters that are shown of text from elsewhere.

@@ -14,12 +14,11 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
 use http::HeaderMap;
 use http_body_util::{BodyExt as _, Limited};
-use std::error::Error;
 use std::time::Duration;
 
 use crate::clock::Deadline;
 use crate::environment::Environment;
-use crate::failure::{Failure, quoted};
+use crate::failure::{Failure, chain_of, quoted};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -177,16 +176,7 @@ fn no_reply(error: &ConnectorError) -> NoReply {
     if error.is_timeout() {
         return NoReply::TimedOut;
     }
-    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
-    let mut chain = String::new();
-    while let Some(error) = cause {
-        chain.push_str(&error.to_string());
-        chain.push('\n');
-        cause = match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
-            Some(inner) => Some(inner),
-            None => error.source(),
-        };
-    }
+    let chain = chain_of(error);
     let has = |text: &str| chain.contains(text);
     if has("dns error") || has("failed to lookup address") {
         NoReply::NameUnknown

@@ -7,12 +7,10 @@ use http::header::{CONTENT_TYPE, HOST};
 use serde::Serialize;
 
 use crate::aws_files::AwsConfig;
-use crate::clock::Deadline;
 use crate::endpoint::Client;
-use crate::environment::Environment;
 use crate::failure::{Exit, Failure, quoted};
 use crate::http::unreachable;
-use crate::proof::sts_host;
+use crate::proof::{GET_CALLER_IDENTITY, sts_host};
 use crate::sign::{Scope, signed};
 
 /// Roles whose session names identify people, unless the operator configured others.
@@ -30,12 +28,8 @@ pub(crate) struct Identity {
 
 impl Identity {
     /// Asks STS who signs.
-    pub(crate) async fn of(
-        client: &Client<'_>,
-        environment: &Environment,
-        deadline: Deadline,
-    ) -> Result<Self, Failure> {
-        let url = sts_url(client, environment);
+    pub(crate) async fn of(client: &Client<'_>) -> Result<Self, Failure> {
+        let url = sts_url(client);
         let uri: http::Uri = url.parse().map_err(|_| {
             Failure::settings(
                 "the AWS configuration has an endpoint_url that is not a URL",
@@ -46,13 +40,13 @@ impl Identity {
         let request = http::Request::post(uri)
             .header(HOST, &host)
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded; charset=utf-8")
-            .body("Action=GetCallerIdentity&Version=2011-06-15".to_owned())
+            .body(GET_CALLER_IDENTITY.to_owned())
             .unwrap_or_default();
         let scope = Scope { region: &client.endpoint.region, service: "sts" };
         let request = signed(request, scope, &client.credentials)?;
         let reply = client
             .http
-            .send(request, deadline)
+            .send(request, client.deadline)
             .await
             .map_err(|reason| unreachable(reason, &host))?;
         let body = String::from_utf8_lossy(&reply.body);
@@ -97,7 +91,8 @@ impl Identity {
 }
 
 /// STS in the region of the end point, or where the AWS configuration says that AWS is.
-fn sts_url(client: &Client<'_>, environment: &Environment) -> String {
+fn sts_url(client: &Client<'_>) -> String {
+    let environment = client.environment;
     let config = AwsConfig::read(environment.aws_config_file().as_deref());
     let profile = client.endpoint.aws_profile.as_deref().or(environment.text("AWS_PROFILE"));
     let elsewhere = environment

@@ -7,10 +7,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::path::{Path, PathBuf};
 
-use crate::cache::{Directory, create_new_private};
+use crate::cache::{Directory, write_new_private};
 use crate::clock::{self, UnixSeconds};
 use crate::endpoint::Client;
-use crate::environment::Environment;
 use crate::hex::hex;
 
 /// How long a memo is believed.
@@ -36,12 +35,8 @@ struct Health {
 }
 
 /// Whether the end point accepts caller proofs. No answer counts as no.
-pub(crate) async fn accepts_proof(
-    client: &Client<'_>,
-    environment: &Environment,
-    memory: Use,
-) -> bool {
-    let path = path(client, environment);
+pub(crate) async fn accepts_proof(client: &Client<'_>, memory: Use) -> bool {
+    let path = path(client);
     let now = clock::unix_now();
     let remembered =
         path.as_deref().and_then(read).filter(|memo| (0..DAY).contains(&(now - memo.at)));
@@ -57,8 +52,8 @@ pub(crate) async fn accepts_proof(
     accepts
 }
 
-fn path(client: &Client<'_>, environment: &Environment) -> Option<PathBuf> {
-    let directory = Directory::of(environment).ok()?;
+fn path(client: &Client<'_>) -> Option<PathBuf> {
+    let directory = Directory::of(client.environment).ok()?;
     directory.create().ok()?;
     let digest = Sha256::digest(client.endpoint.url.at("").as_bytes());
     Some(directory.memo(&hex(&digest[..16])))
@@ -71,9 +66,9 @@ fn read(path: &Path) -> Option<Memo> {
 /// Writes a memo. If that fails, the end point is asked again next time.
 fn write(path: &Path, memo: &Memo) {
     let new = path.with_extension(format!("{}.new", std::process::id()));
-    let written = create_new_private(&new)
-        .is_ok_and(|mut file| serde_json::to_writer(&mut file, memo).is_ok());
-    if !written || std::fs::rename(&new, path).is_err() {
+    let Ok(text) = serde_json::to_vec(memo) else { return };
+    let written = write_new_private(&new, &text).and_then(|()| std::fs::rename(&new, path));
+    if written.is_err() {
         let _ = std::fs::remove_file(&new);
     }
 }

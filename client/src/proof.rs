@@ -20,7 +20,8 @@ use crate::sign::{Scope, signed};
 pub(crate) const HEADER: &str = "x-sentinel-caller-proof";
 
 const AUDIENCE: &str = "x-sentinel-audience";
-const BODY: &str = "Action=GetCallerIdentity&Version=2011-06-15";
+/// The body of the request to STS.
+pub(crate) const GET_CALLER_IDENTITY: &str = "Action=GetCallerIdentity&Version=2011-06-15";
 
 /// A proof that the holder of `credentials` calls `endpoint` now.
 pub(crate) fn header(endpoint: &Endpoint, credentials: &Credentials) -> Result<String, Failure> {
@@ -30,7 +31,7 @@ pub(crate) fn header(endpoint: &Endpoint, credentials: &Credentials) -> Result<S
         .header(HOST, &host)
         .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
         .header(AUDIENCE, endpoint.url.authority())
-        .body(BODY.to_owned())
+        .body(GET_CALLER_IDENTITY.to_owned())
         .unwrap_or_default();
     let scope = Scope { region: &endpoint.region, service: "sts" };
     let request = signed(request, scope, credentials)?;

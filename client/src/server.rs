@@ -45,9 +45,16 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    pub(crate) fn new(request: vend::Request, environment: Environment) -> Self {
+    /// Asks once, before anything is served. `--refresh` applies to that request only.
+    pub(crate) fn open(
+        request: vend::Request,
+        environment: Environment,
+    ) -> Result<(Self, Credentials), Failure> {
         let cache = vend::open_cache(&request, &environment);
-        Self { request, cache, environment, reported: Mutex::new(None) }
+        let mut source = Self { request, cache, environment, reported: Mutex::new(None) };
+        let credentials = source.credentials()?;
+        source.request.refreshed();
+        Ok((source, credentials))
     }
 
     /// Valid credentials, from the cache or the end point. Blocks while it asks.

@@ -9,24 +9,56 @@
 //! If a refresh fails while the old credentials are valid, the old ones are used, unless the end point refused: a refusal
 //! takes effect at once.
 
-use crate::cache::{self, Age, Cache, Entry, Key, Lock, Problem, Waited};
-use crate::cli::Vend;
+use crate::cache::{Age, Cache, Entry, Key, Lock, LockFile, Problem, Waited};
+use crate::cli::{Ask, Vend};
 use crate::clock::{self, Deadline};
 use crate::credentials::Credentials;
+use crate::device;
 use crate::endpoint;
 use crate::environment::Environment;
 use crate::failure::{Exit, Failure};
 use crate::settings::{CacheKind, Endpoint};
 use crate::terminal;
 
-/// A request for credentials, with everything that selects them.
+/// What a request asks for: as the arguments say, else the settings of the end point.
 #[derive(Debug)]
-pub(crate) struct Request {
-    pub(crate) endpoint: Endpoint,
+pub(crate) struct Wanted {
     pub(crate) profile: String,
     pub(crate) duration: Option<u32>,
     /// A serial number or `auto`.
     pub(crate) device: Option<String>,
+}
+
+impl Wanted {
+    pub(crate) fn new(ask: &Ask, endpoint: &Endpoint) -> Result<Self, Failure> {
+        check_profile(&ask.profile)?;
+        let device = ask.device.clone().or_else(|| endpoint.device.clone());
+        Ok(Self {
+            profile: ask.profile.clone(),
+            duration: ask.duration.or(endpoint.duration),
+            device: device.filter(|device| device != "none"),
+        })
+    }
+
+    /// The query of the request. Reads the serial number of this device if that is wanted.
+    pub(crate) fn query(&self) -> Result<String, Failure> {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.append_pair("profile", &self.profile);
+        if let Some(duration) = self.duration {
+            query.append_pair("duration", &duration.to_string());
+        }
+        if let Some(device) = device::serial_number(self.device.as_deref())? {
+            query.append_pair("device_id", &device);
+        }
+        Ok(query.finish())
+    }
+}
+
+/// A request for credentials, with everything that selects them.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) wanted: Wanted,
     key: Key,
     refresh: bool,
 }
@@ -37,16 +69,12 @@ impl Request {
         vend: &Vend,
         environment: &Environment,
     ) -> Result<Self, Failure> {
-        check_profile(&vend.ask.profile)?;
+        let wanted = Wanted::new(&vend.ask, &endpoint)?;
         if vend.no_cache {
             endpoint.cache = CacheKind::Off;
         }
-        let profile = vend.ask.profile.clone();
-        let duration = vend.ask.duration.or(endpoint.duration);
-        let device = vend.ask.device.clone().or_else(|| endpoint.device.clone());
-        let device = device.filter(|device| device != "none");
-        let key = Key::new(&endpoint, &profile, duration, device.as_deref(), environment);
-        Ok(Self { endpoint, profile, duration, device, key, refresh: vend.refresh })
+        let key = Key::new(&endpoint, &wanted, environment);
+        Ok(Self { endpoint, wanted, key, refresh: vend.refresh })
     }
 
     /// Ends the effect of `--refresh`: further calls may use the cache.
@@ -109,7 +137,7 @@ fn refreshed(
     valid: &Entry,
 ) -> Result<Credentials, Failure> {
     let lock = cache.lock_file(&request.key).ok().flatten();
-    let lock = match lock.map(cache::LockFile::try_lock) {
+    let lock = match lock.map(LockFile::try_lock) {
         Some(Ok(Ok(lock))) => Some(lock),
         Some(Ok(Err(_))) => return Ok(valid.credentials.clone()),
         Some(Err(_)) | None => None,
@@ -190,8 +218,8 @@ fn ask(
     match endpoint::run(endpoint::vend(request, environment, deadline)) {
         Ok(credentials) => {
             let now = clock::unix_now();
-            if let Err(problem) = cache.write(&request.key, &cache::entry(credentials.clone(), now))
-            {
+            let entry = Entry { issued: now, credentials: credentials.clone() };
+            if let Err(problem) = cache.write(&request.key, &entry) {
                 warn(&Problem(format!("{problem}; the credentials were not cached")));
             }
             cache.prune(now);

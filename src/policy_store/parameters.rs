@@ -6,10 +6,8 @@ use super::{RELOAD, ReloadError, announce};
 use crate::alphabet::is_word;
 use crate::policy::{BundleFiles, BundleOptions, Policy};
 use crate::refreshed::{Outcome, Source};
-use crate::upstream::CallError;
+use crate::upstream::{CallError, limited};
 use aws_sdk_ssm::Client;
-use aws_sdk_ssm::config::retry::RetryConfig;
-use aws_sdk_ssm::config::timeout::TimeoutConfig;
 use aws_sdk_ssm::types::Parameter;
 use std::sync::Arc;
 use std::time::Duration as StdDuration;
@@ -65,11 +63,8 @@ impl Parameters {
         options: BundleOptions,
         ttl: Duration,
     ) -> Self {
-        let config = aws_sdk_ssm::config::Builder::from(config)
-            .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT).build())
-            .retry_config(RetryConfig::standard().with_max_attempts(2))
-            .build();
-        Self { client: Client::from_conf(config), path: path.clone(), options, ttl }
+        let client = Client::new(&limited(config, ATTEMPT, None));
+        Self { client, path: path.clone(), options, ttl }
     }
 
     /// The bundle as it is now, all pages of it.

@@ -6,7 +6,7 @@
 //! aws-sdk-dynamodb model.
 
 use super::table::{Charge, Charged, Form, StoreError, Table};
-use crate::upstream::{CallError, MALFORMED};
+use crate::upstream::{ATTEMPTS, CallError, MALFORMED};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
@@ -16,9 +16,6 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditi
 use std::collections::HashMap;
 use std::time::Duration;
 
-/// If a connection died while the process was frozen, the first attempt fails and the second opens
-/// a new one.
-const ATTEMPTS: u32 = 2;
 const FIRST_BACKOFF: Duration = Duration::from_millis(10);
 
 /// The table that all instances share.

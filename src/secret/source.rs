@@ -2,10 +2,8 @@
 
 use super::{FromSecret, SecretError};
 use crate::refreshed::{Outcome, Source};
-use crate::upstream::CallError;
+use crate::upstream::{CallError, limited};
 use aws_sdk_secretsmanager::Client;
-use aws_sdk_secretsmanager::config::retry::RetryConfig;
-use aws_sdk_secretsmanager::config::timeout::TimeoutConfig;
 use secrecy::{ExposeSecret, SecretString};
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -22,15 +20,8 @@ pub(super) enum Text {
 
 impl Text {
     pub(super) fn secrets_manager(config: &aws_config::SdkConfig, id: &str) -> Self {
-        let timeouts = TimeoutConfig::builder()
-            .operation_attempt_timeout(ATTEMPT)
-            .operation_timeout(ALL_ATTEMPTS)
-            .build();
-        let config = aws_sdk_secretsmanager::config::Builder::from(config)
-            .timeout_config(timeouts)
-            .retry_config(RetryConfig::standard().with_max_attempts(2))
-            .build();
-        Self::SecretsManager { client: Client::from_conf(config), id: id.to_owned() }
+        let client = Client::new(&limited(config, ATTEMPT, Some(ALL_ATTEMPTS)));
+        Self::SecretsManager { client, id: id.to_owned() }
     }
 
     async fn read(&self) -> Result<SecretString, SecretError> {

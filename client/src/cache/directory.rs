@@ -42,20 +42,15 @@ impl Directory {
     /// Creates the directory, for its owner only.
     pub(crate) fn create(&self) -> Result<(), Problem> {
         let created = if self.0.is_dir() { Ok(()) } else { create_private(&self.0) };
-        created.map_err(|error| self.problem("created", &self.0, &error))?;
+        created.map_err(|error| problem("created", &self.0, &error))?;
         match permissions::others_can_write(&self.0) {
             Ok(false) => Ok(()),
             Ok(true) => Err(Problem(format!(
                 "others can write to the cache directory {}: make it yours with `chmod 700`",
                 self.0.display()
             ))),
-            Err(error) => Err(self.problem("examined", &self.0, &error)),
+            Err(error) => Err(problem("examined", &self.0, &error)),
         }
-    }
-
-    #[expect(clippy::unused_self, reason = "reads as a method of what has the problem")]
-    fn problem(&self, done: &str, path: &Path, error: &io::Error) -> Problem {
-        Problem(format!("{} cannot be {done}: {error}", path.display()))
     }
 
     fn file(&self, key: &Key, extension: &str) -> PathBuf {
@@ -64,7 +59,7 @@ impl Directory {
 
     pub(super) fn lock_file(&self, key: &Key) -> Result<LockFile, Problem> {
         let path = self.file(key, "lock");
-        LockFile::open(&path).map_err(|error| self.problem("opened", &path, &error))
+        LockFile::open(&path).map_err(|error| problem("opened", &path, &error))
     }
 
     pub(super) fn read(&self, key: &Key) -> Result<Option<Entry>, Problem> {
@@ -94,23 +89,20 @@ impl Directory {
         let (new, path) = (self.file(key, "new"), self.file(key, "json"));
         // The caller holds the lock, so a file of this name is from a process that was killed.
         let _ = fs::remove_file(&new);
-        let written = create_new_private(&new).and_then(|mut file| {
-            file.write_all(entry.to_json().as_bytes())?;
-            file.sync_all()?;
-            fs::rename(&new, &path)
-        });
+        let written = write_new_private(&new, entry.to_json().as_bytes())
+            .and_then(|()| fs::rename(&new, &path));
         written.map_err(|error| {
             let _ = fs::remove_file(&new);
-            self.problem("written", &path, &error)
+            problem("written", &path, &error)
         })
     }
 
     /// Removes all entries, those of the key ring included. Returns how many there were.
     pub(crate) fn clear(&self) -> Result<usize, Problem> {
         let mut removed = 0;
-        for path in self.files().map_err(|error| self.problem("read", &self.0, &error))? {
+        for path in self.files().map_err(|error| problem("read", &self.0, &error))? {
             if has_extension(&path, &["json", "new"]) {
-                fs::remove_file(&path).map_err(|error| self.problem("removed", &path, &error))?;
+                fs::remove_file(&path).map_err(|error| problem("removed", &path, &error))?;
                 removed += usize::from(has_extension(&path, &["json"]));
             } else if let Some(stem) = path.file_stem().and_then(|it| it.to_str())
                 && has_extension(&path, &["lock"])
@@ -125,9 +117,9 @@ impl Directory {
     /// Writes a file and removes it again.
     pub(crate) fn probe(&self) -> Result<(), Problem> {
         let path = self.0.join(format!("probe-{}.new", std::process::id()));
-        let written = create_new_private(&path).and_then(|mut file| file.write_all(b"probe"));
+        let written = write_new_private(&path, b"probe");
         let _ = fs::remove_file(&path);
-        written.map_err(|error| self.problem("written", &path, &error))
+        written.map_err(|error| problem("written", &path, &error))
     }
 
     /// Removes expired entries, and locks that nobody has used for a week. Failures are ignored: the next call tries again.
@@ -156,6 +148,10 @@ impl Directory {
     }
 }
 
+fn problem(done: &str, path: &Path, error: &io::Error) -> Problem {
+    Problem(format!("{} cannot be {done}: {error}", path.display()))
+}
+
 fn has_extension(path: &Path, extensions: &[&str]) -> bool {
     path.extension().and_then(|it| it.to_str()).is_some_and(|it| extensions.contains(&it))
 }
@@ -173,12 +169,14 @@ pub(crate) fn create_private(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
-/// A new file that only its owner can read, from the first byte on.
-pub(crate) fn create_new_private(path: &Path) -> io::Result<File> {
+/// Writes a new file that only its owner can read, from the first byte on.
+pub(crate) fn write_new_private(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     permissions::private_file(&mut options);
-    options.open(path)
+    let mut file = options.open(path)?;
+    file.write_all(content)?;
+    file.sync_all()
 }
 
 /// Unix modes. On Windows the directory of the profile has an access list that already excludes others.

@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 use crate::environment::Environment;
 use crate::hex::hex;
 use crate::settings::Endpoint;
+use crate::vend::Wanted;
 
 /// Variables that choose whose credentials the SDK finds. Session tokens are not among them: an access key id identifies its
 /// session.
@@ -37,14 +38,8 @@ pub(crate) struct Key {
 }
 
 impl Key {
-    /// The key of a request for `profile`.
-    pub(crate) fn new(
-        endpoint: &Endpoint,
-        profile: &str,
-        duration: Option<u32>,
-        device: Option<&str>,
-        environment: &Environment,
-    ) -> Self {
+    /// The key of a request for what is `wanted`.
+    pub(crate) fn new(endpoint: &Endpoint, wanted: &Wanted, environment: &Environment) -> Self {
         let mut hash = Sha256::new();
         let mut field = |value: Option<&[u8]>| {
             // The length before the value: no two lists of fields look the same.
@@ -52,9 +47,9 @@ impl Key {
             hash.update(value.unwrap_or_default());
         };
         field(Some(endpoint.url.at("").as_bytes()));
-        field(Some(profile.as_bytes()));
-        field(duration.map(u32::to_be_bytes).as_ref().map(<[u8; 4]>::as_slice));
-        field(device.map(str::as_bytes));
+        field(Some(wanted.profile.as_bytes()));
+        field(wanted.duration.map(u32::to_be_bytes).as_ref().map(<[u8; 4]>::as_slice));
+        field(wanted.device.as_deref().map(str::as_bytes));
         field(endpoint.aws_profile.as_deref().map(str::as_bytes));
         for name in SELECTORS {
             field(environment.text(name).map(str::as_bytes));
@@ -62,7 +57,7 @@ impl Key {
         for file in [environment.aws_config_file(), environment.aws_credentials_file()] {
             field(file.and_then(|file| std::fs::read(file).ok()).as_deref());
         }
-        Self { profile: profile.to_owned(), digest: hex(&hash.finalize()[..16]) }
+        Self { profile: wanted.profile.clone(), digest: hex(&hash.finalize()[..16]) }
     }
 
     /// The name of the entry's file, without its extension.

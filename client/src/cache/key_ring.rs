@@ -115,12 +115,14 @@ mod tests {
     use crate::credentials::tests::example;
     use crate::environment::Environment;
     use crate::settings::Endpoint;
+    use crate::vend::Wanted;
 
     fn key(profile: &str) -> Key {
         let environment =
             Environment::from([("SENTINEL_URL", "https://a.lambda-url.eu-west-1.on.aws")]);
         let endpoint = Endpoint::select(&Shared::default(), &environment).unwrap();
-        Key::new(&endpoint, profile, None, None, &environment)
+        let wanted = Wanted { profile: profile.to_owned(), duration: None, device: None };
+        Key::new(&endpoint, &wanted, &environment)
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use super::{Context, profiles};
 use crate::aws_files::{AwsConfig, Written};
 use crate::cli::Configure;
-use crate::edited_file::EditedFile;
+use crate::edited_file::{EditedFile, append};
 use crate::failure::{Exit, Failure, quoted};
 use crate::settings::{ClientTokenSource, Endpoint, SettingsFile};
 use crate::terminal;
@@ -159,12 +159,4 @@ fn no_home(what: &str) -> Failure {
         format!("there is no home directory for {what}"),
         "set HOME (on Windows, USERPROFILE)",
     )
-}
-
-/// Appends a block after a blank line.
-fn append(text: &mut String, block: &str) {
-    if !text.is_empty() {
-        text.push_str(if text.ends_with('\n') { "\n" } else { "\n\n" });
-    }
-    text.push_str(block);
 }

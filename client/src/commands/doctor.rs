@@ -98,24 +98,19 @@ async fn online(endpoint: &Endpoint, context: &Context, deadline: Deadline) -> V
     let expiry = expiry.and_then(|since| i64::try_from(since.as_secs()).ok());
     let until =
         expiry.map_or("found".to_owned(), |at| format!("found, valid until {}", rfc3339(at)));
-    let identity = Identity::of(&client, &context.environment, deadline).await;
+    let identity = Identity::of(&client).await;
     let mut checks = vec![
         Check::new("AWS credentials", Ok(until)),
         Check::new("who signs", identity.map(|identity| identity.arn)),
     ];
-    let replied = match client.send("/v1/health").await {
-        Ok(Ok(reply)) => reply,
-        Ok(Err(reason)) => {
-            checks.push(Check::new("end point", Err(unreachable(reason, client.host()))));
-            return checks;
+    let replied = client.send("/v1/health").await;
+    match replied.and_then(|it| it.map_err(|reason| unreachable(reason, client.host()))) {
+        Ok(reply) => {
+            checks.push(Check::new("clock", clock_of(&reply)));
+            checks.push(Check::new("end point", health(&client, &reply)));
         }
-        Err(failure) => {
-            checks.push(Check::new("end point", Err(failure)));
-            return checks;
-        }
-    };
-    checks.push(Check::new("clock", clock_of(&replied)));
-    checks.push(Check::new("end point", health(&client, &replied)));
+        Err(failure) => checks.push(Check::new("end point", Err(failure))),
+    }
     checks
 }
 

@@ -26,9 +26,7 @@ const NOT_FOUND: u8 = 127;
 
 pub(crate) fn run(context: Context, arguments: &Exec) -> Result<ExitCode, Failure> {
     let request = vend::Request::new(context.endpoint()?, &arguments.vend, &context.environment)?;
-    let mut source = Source::new(request, context.environment);
-    let credentials = source.credentials()?;
-    source.request.refreshed();
+    let (source, credentials) = Source::open(request, context.environment)?;
     let command = child::command(&arguments.command, &source.environment);
     if arguments.env {
         return Ok(with_variables(command, &credentials));

@@ -6,12 +6,10 @@ use std::process::ExitCode;
 
 use super::{Context, json};
 use crate::cli::Explain;
-use crate::clock::Deadline;
-use crate::device;
-use crate::endpoint::{self, Client};
+use crate::endpoint;
 use crate::failure::{Exit, Failure, quoted};
 use crate::terminal;
-use crate::vend::check_profile;
+use crate::vend::Wanted;
 
 #[derive(Debug, Deserialize, Serialize)]
 struct Explanation {
@@ -30,21 +28,13 @@ struct Explanation {
 /// Ends with the status of a refusal if the request would be refused.
 pub(crate) fn run(context: &Context, arguments: &Explain) -> Result<ExitCode, Failure> {
     let endpoint = context.endpoint()?;
-    let ask = &arguments.ask;
-    check_profile(&ask.profile)?;
-    let device = ask.device.as_deref().or(endpoint.device.as_deref()).filter(|it| *it != "none");
-    let device = device::serial_number(device)?;
-    let duration = ask.duration.or(endpoint.duration);
-    let query = endpoint::query(&ask.profile, duration, device.as_deref());
-    let deadline = Deadline::after(endpoint.timeout);
-    let explanation: Explanation = endpoint::run(async {
-        let client = Client::connect(&endpoint, &context.environment, deadline).await?;
-        client.json(&format!("/v1/explain?{query}")).await
-    })?;
+    let wanted = Wanted::new(&arguments.ask, &endpoint)?;
+    let path = format!("/v1/explain?{}", wanted.query()?);
+    let explanation: Explanation = endpoint::fetch(&endpoint, &context.environment, &path)?;
     let text = if arguments.output.json {
         json(&explanation)
     } else {
-        explanation.in_words(device.is_some())
+        explanation.in_words(wanted.device.is_some())
     };
     terminal::print(&text)?;
     Ok(if explanation.allowed { ExitCode::SUCCESS } else { ExitCode::from(Exit::Refused as u8) })

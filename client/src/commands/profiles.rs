@@ -5,8 +5,7 @@ use std::process::ExitCode;
 
 use super::{Context, json};
 use crate::cli::Output;
-use crate::clock::Deadline;
-use crate::endpoint::{self, Client};
+use crate::endpoint;
 use crate::environment::Environment;
 use crate::failure::{Failure, quoted};
 use crate::settings::Endpoint;
@@ -32,11 +31,7 @@ pub(crate) fn run(context: &Context, output: Output) -> Result<ExitCode, Failure
 
 /// The profiles of an end point for this caller.
 pub(super) fn fetch(endpoint: &Endpoint, environment: &Environment) -> Result<Profiles, Failure> {
-    let deadline = Deadline::after(endpoint.timeout);
-    endpoint::run(async {
-        let client = Client::connect(endpoint, environment, deadline).await?;
-        client.json("/v1/profiles").await
-    })
+    endpoint::fetch(endpoint, environment, "/v1/profiles")
 }
 
 fn table(profiles: &[Profile]) -> String {

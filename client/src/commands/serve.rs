@@ -13,9 +13,7 @@ use crate::vend;
 
 pub(crate) fn run(context: Context, arguments: &Serve) -> Result<ExitCode, Failure> {
     let request = vend::Request::new(context.endpoint()?, &arguments.vend, &context.environment)?;
-    let mut source = Source::new(request, context.environment);
-    source.credentials()?;
-    source.request.refreshed();
+    let (source, _) = Source::open(request, context.environment)?;
     endpoint::run(async {
         let server = Server::bind(arguments.listen).await?;
         // For `eval`: the token is a secret of this user, as the variables of a shell are.
@@ -25,7 +23,7 @@ pub(crate) fn run(context: Context, arguments: &Serve) -> Result<ExitCode, Failu
             server.token()
         ))?;
         if terminal::shows_progress() {
-            terminal::note(&format!("serving {} until Ctrl-C", source.request.profile));
+            terminal::note(&format!("serving {} until Ctrl-C", source.request.wanted.profile));
         }
         tokio::select! {
             never = server.run(Arc::new(source)) => match never {},

@@ -14,8 +14,7 @@ pub(crate) fn run(context: &Context, output: Output) -> Result<ExitCode, Failure
     let endpoint = context.endpoint()?;
     let deadline = Deadline::after(endpoint.timeout);
     let identity = endpoint::run(async {
-        let client = Client::connect(&endpoint, &context.environment, deadline).await?;
-        Identity::of(&client, &context.environment, deadline).await
+        Identity::of(&Client::connect(&endpoint, &context.environment, deadline).await?).await
     })?;
     if output.json {
         terminal::print(&json(&identity))?;

@@ -19,11 +19,7 @@ fn issued(token: &str, expires_in: u32) -> Value {
 async fn kandji_with(token: &str) -> Stage {
     let stage = Stage::start().await;
     stage.answer_to(token, kandji::DEVICES, ok(&json!([kandji::listed()]))).await;
-    Mock::given(method("GET"))
-        .respond_with(ResponseTemplate::new(401))
-        .with_priority(9)
-        .mount(&stage.mdm)
-        .await;
+    refuse_other_tokens(&stage).await;
     stage
 }
 
@@ -39,12 +35,14 @@ async fn jamf_issuing(lifetimes: &[u32]) -> Stage {
         asked.up_to_n_times(1).mount(&stage.mdm).await;
         takes(&stage, &token).await;
     }
-    Mock::given(method("GET"))
-        .respond_with(ResponseTemplate::new(401))
-        .with_priority(9)
-        .mount(&stage.mdm)
-        .await;
+    refuse_other_tokens(&stage).await;
     stage
+}
+
+/// Refuses every token that no other reply is for.
+async fn refuse_other_tokens(stage: &Stage) {
+    let asked = Mock::given(method("GET")).respond_with(ResponseTemplate::new(401));
+    asked.with_priority(9).mount(&stage.mdm).await;
 }
 
 /// Accepts this token. The computer is not compliant, so that every look-up sends requests.
