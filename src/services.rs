@@ -8,6 +8,7 @@ pub use readings::ServiceReadings;
 use crate::caller_proof::CallerProof;
 use crate::client_token::ClientTokenCheck;
 use crate::config::{Config, ConfigError};
+use crate::grants::Grants;
 use crate::mdm::DeviceCheck;
 use crate::policy_store::{PolicyStore, ReloadError};
 use crate::rate_limit::RateLimiter;
@@ -30,6 +31,8 @@ pub struct Services {
     pub client_tokens: ClientTokenCheck,
     /// The device check.
     pub devices: DeviceCheck,
+    /// Requests for access, and approvals.
+    pub grants: Grants,
     /// The issuer of credentials.
     pub sts: Sts,
 }
@@ -61,6 +64,7 @@ impl Services {
             caller_proof: CallerProof::new(&config.caller_proof, aws),
             client_tokens: ClientTokenCheck::new(&config.client_token, aws),
             devices,
+            grants: Grants::new(&config.grants, aws),
             sts: Sts::new(aws),
         })
     }
@@ -73,7 +77,8 @@ impl Services {
                 self.limiter.warm(now),
                 self.sts.warm(),
                 self.devices.warm(now),
-                self.client_tokens.warm(now)
+                self.client_tokens.warm(now),
+                self.grants.warm()
             )
         };
         if tokio::time::timeout(WARM_UP, all).await.is_err() {

@@ -204,6 +204,8 @@ RESOURCES = {
     "any event source": Resource("*", account=d.ACCOUNT),
     "the trail of the account": Resource("*", account=d.ACCOUNT),
     "the table": Resource(d.TABLE_ARN),
+    "the grants": Resource(d.GRANTS_ARN),
+    "the index of the grants": Resource(f"{d.GRANTS_ARN}/index/ByTime"),
     "another table": Resource(f"arn:aws:dynamodb:{d.REGION}:{d.ACCOUNT}:table/orders"),
     "the log": Resource(f"{d.LOG_GROUP_ARN}:log-stream:2026/03/04/[$LATEST]0a1b"),
     # So AWS names a whole group in its own refusals.
