@@ -11,6 +11,7 @@ mod variables;
 use crate::caller::{MaxRequestAge, NamedSessionRoles};
 use crate::caller_proof::{CallerProofMode, CallerProofSettings, is_host};
 use crate::client_token::ClientTokenSettings;
+use crate::https::{Https, TrustedRoots};
 use crate::mdm::DeviceSettings;
 use crate::policy::BundleOptions;
 use crate::policy_store::{ParameterPath, PolicySettings, PolicySource};
@@ -39,6 +40,11 @@ pub struct Config {
     pub named_session_roles: NamedSessionRoles,
     /// `SENTINEL_MAX_REQUEST_AGE`.
     pub max_request_age: MaxRequestAge,
+    /// `AWS_CA_BUNDLE`: the clients that trust the certificate authorities in this PEM file.
+    pub https: Https,
+    /// Whether Lambda sends several requests at once: `AWS_LAMBDA_MAX_CONCURRENCY`, which Lambda
+    /// sets on Managed Instances.
+    pub is_concurrent: bool,
     /// `AWS_LAMBDA_FUNCTION_NAME`, which Lambda sets.
     pub function_name: String,
     /// `AWS_LAMBDA_LOG_LEVEL`, else `RUST_LOG`.
@@ -76,6 +82,8 @@ impl Config {
         let max_request_age =
             MaxRequestAge(variables.number("SENTINEL_MAX_REQUEST_AGE", 60..=900, 300));
         let log_level = log_level(&mut variables);
+        let https = https(&mut variables);
+        let is_concurrent = variables.text("AWS_LAMBDA_MAX_CONCURRENCY").is_some();
         let function_name = variables
             .text("AWS_LAMBDA_FUNCTION_NAME")
             .unwrap_or_else(|| env!("CARGO_PKG_NAME").to_owned());
@@ -86,7 +94,7 @@ impl Config {
         let policy = PolicySettings { source: policy_source(&mut variables), options };
         require_lambda(&mut variables);
         let mut problems = variables.into_problems();
-        if problems.is_empty() {
+        if let (true, Some(https)) = (problems.is_empty(), https) {
             return Ok(Self {
                 policy,
                 rate_limit,
@@ -95,6 +103,8 @@ impl Config {
                 client_token,
                 named_session_roles,
                 max_request_age,
+                https,
+                is_concurrent,
                 function_name,
                 log_level,
             });
@@ -192,6 +202,15 @@ fn named_session_roles(variables: &mut Variables) -> NamedSessionRoles {
         }
         None => NamedSessionRoles::default(),
     }
+}
+
+/// `None` if the file cannot be used, which is recorded.
+fn https(variables: &mut Variables) -> Option<Https> {
+    const NAME: &str = "AWS_CA_BUNDLE";
+    let file = variables.text(NAME).map(|path| TrustedRoots::File(path.into()));
+    Https::new(&file.unwrap_or(TrustedRoots::CompiledIn))
+        .map_err(|error| variables.problem(NAME, &error.to_string()))
+        .ok()
 }
 
 /// The stricter one of Lambda's level and this program's own.

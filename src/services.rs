@@ -46,7 +46,7 @@ impl Services {
         now: UtcDateTime,
     ) -> Result<Self, ConfigError> {
         let policies = PolicyStore::open(&config.policy, aws, now).await;
-        let devices = DeviceCheck::new(&config.device, aws);
+        let devices = DeviceCheck::new(&config.device, aws, &config.https);
         let (policies, devices) = match (policies, devices) {
             (Ok(policies), Ok(devices)) => (policies, devices),
             (policies, devices) => {

@@ -9,6 +9,7 @@ use crate::request::{DeviceId, ProfileName, SessionDuration, VendRequest};
 use crate::secret::Freshness;
 use crate::sts::Credentials;
 use serde::Serialize;
+use serde_with::skip_serializing_none;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use time::format_description::well_known::Rfc3339;
@@ -16,6 +17,7 @@ use time::format_description::well_known::Rfc3339;
 /// The longest text that is copied from a client, in characters.
 const MAX_TEXT: usize = 256;
 
+#[skip_serializing_none]
 #[derive(Debug, Serialize)]
 pub(super) struct RequestEntry {
     method: String,
@@ -42,6 +44,7 @@ impl RequestEntry {
     }
 }
 
+#[skip_serializing_none]
 #[derive(Debug, Serialize)]
 pub(super) struct CallerEntry {
     principal: String,
@@ -63,17 +66,14 @@ impl CallerEntry {
     }
 }
 
+#[skip_serializing_none]
 #[derive(Debug, Serialize)]
 pub(super) struct RateLimitEntry {
     decided_by: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
     degraded: Option<String>,
     writes: u32,
-    #[serde(skip_serializing_if = "Option::is_none")]
     tier: Option<Tier>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     remaining: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     retry_after: Option<u64>,
 }
 
@@ -116,6 +116,7 @@ impl RateLimitEntry {
     }
 }
 
+#[skip_serializing_none]
 #[derive(Debug, Serialize)]
 pub(super) struct AskedEntry {
     profile: ProfileName,
@@ -193,15 +194,14 @@ impl ShadowEntry {
     }
 }
 
+#[skip_serializing_none]
 #[derive(Debug, Serialize)]
 pub(super) struct GrantedEntry {
     role_arn: String,
     session_name: String,
     source_identity: String,
     granted_seconds: SessionDuration,
-    #[serde(skip_serializing_if = "Option::is_none")]
     clamped_by: Option<Clamp>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     session_policy: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     policy_arns: Vec<String>,
@@ -223,13 +223,12 @@ impl GrantedEntry {
     }
 }
 
+#[skip_serializing_none]
 #[derive(Debug, Serialize)]
 pub(super) struct IssuedEntry {
     issued_access_key_id: String,
     expiration: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
     packed_policy_size: Option<i32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     session_token_utilization: Option<i32>,
 }
 
