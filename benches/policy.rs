@@ -17,8 +17,8 @@ use aws_credential_types::Credentials;
 use aws_smithy_http_client::test_util::infallible_client_fn;
 use pair::pair;
 use sentinel_tvm::{
-    App, BundleFiles, BundleOptions, Caller, Config, Event, Invocation, NamedSessionRoles,
-    Policy, PolicyStore, ProfileName, RequestId, Services, SessionDuration, VendRequest,
+    App, BundleFiles, BundleOptions, Caller, Config, Event, Invocation, NamedSessionRoles, Policy,
+    PolicyStore, ProfileName, RequestId, Services, SessionDuration, VendRequest,
 };
 use serde_json::json;
 use std::fmt::Write;

@@ -42,6 +42,9 @@ pub struct Config {
     pub max_request_age: MaxRequestAge,
     /// `AWS_CA_BUNDLE`: the clients that trust the certificate authorities in this PEM file.
     pub https: Https,
+    /// Whether the environment holds credentials and the Region, as on Lambda:
+    /// `AWS_ACCESS_KEY_ID` and `AWS_REGION`. If not, the SDK looks for them elsewhere.
+    pub has_aws_environment: bool,
     /// Whether Lambda sends several requests at once: `AWS_LAMBDA_MAX_CONCURRENCY`, which Lambda
     /// sets on Managed Instances.
     pub is_concurrent: bool,
@@ -83,6 +86,8 @@ impl Config {
             MaxRequestAge(variables.number("SENTINEL_MAX_REQUEST_AGE", 60..=900, 300));
         let log_level = log_level(&mut variables);
         let https = https(&mut variables);
+        let own_keys = variables.text("AWS_ACCESS_KEY_ID");
+        let has_aws_environment = variables.text("AWS_REGION").is_some() && own_keys.is_some();
         let is_concurrent = variables.text("AWS_LAMBDA_MAX_CONCURRENCY").is_some();
         let function_name = variables
             .text("AWS_LAMBDA_FUNCTION_NAME")
@@ -104,6 +109,7 @@ impl Config {
                 named_session_roles,
                 max_request_age,
                 https,
+                has_aws_environment,
                 is_concurrent,
                 function_name,
                 log_level,

@@ -1,5 +1,9 @@
 //! The Lambda function: reads the settings, builds the app, serves.
 
+use aws_config::environment::{
+    EnvironmentVariableCredentialsProvider, EnvironmentVariableRegionProvider,
+};
+use aws_config::{BehaviorVersion, SdkConfig};
 use lambda_runtime::{LambdaEvent, run_concurrent, service_fn};
 use sentinel_tvm::{App, Config, ConfigError, Invocation, Payload, Services, telemetry};
 use std::convert::Infallible;
@@ -33,14 +37,24 @@ fn runtime(config: &Config) -> Result<Runtime, ConfigError> {
 }
 
 async fn run(config: Config) -> Result<ExitCode, ConfigError> {
-    let aws = aws_config::defaults(aws_config::BehaviorVersion::latest())
-        .http_client(config.https.for_aws())
-        .load()
-        .await;
-    let services = Services::open(&config, &aws, now()).await?;
-    services.warm(now()).await;
+    let aws = sdk_config(&config).await;
+    let services = Services::open_warm(&config, &aws, now()).await?;
     let app = App::new(config, services, Box::new(telemetry::write_audit_line));
     Ok(serve(Arc::new(app)).await)
+}
+
+/// Straight from the environment if it has all, because making the SDK's chain of providers makes
+/// clients, too.
+async fn sdk_config(config: &Config) -> SdkConfig {
+    let all = aws_config::defaults(BehaviorVersion::latest()).http_client(config.https.for_aws());
+    if config.has_aws_environment {
+        all.credentials_provider(EnvironmentVariableCredentialsProvider::new())
+            .region(EnvironmentVariableRegionProvider::new())
+            .load()
+            .await
+    } else {
+        all.load().await
+    }
 }
 
 async fn serve(app: Arc<App>) -> ExitCode {
