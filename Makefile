@@ -44,6 +44,8 @@ help:
 	@echo '  ROLE_ARN=          deploy: the execution role; required the first time'
 	@echo '  WHO=sentinel-NAME BEFORE=now+5m, or REQUEST=ID; ROLES="a b"; YES=1'
 	@echo '                     revoke, unrevoke: whose sessions, of which roles; YES=1 does not ask'
+	@echo '  WHO=ARN FOR=8h REASON="..."; YES=1; FUNCTION_NAME=sentinel-tvm or TABLE=NAME'
+	@echo '                     block, unblock: which principal, for how long and why; in which function'
 	@echo '  POLICY=policy      policy-check, policy-push: the directory of the bundle'
 	@echo '  PARAMETER=/a/path  policy-push: the path, as in SENTINEL_POLICY_PARAMETER; KEY=alias/... encrypts it'
 	@echo '  FUNCTION=file      bench-start, bench-check: another build of the function'
@@ -264,11 +266,23 @@ policy-push: cargo $(CLIENT)/.installed ## Check the policy, then write it to Pa
 
 ##@ In an incident
 
-revoke unrevoke: export WHO ?=
+block unblock revoke unrevoke: export WHO ?=
+block unblock revoke unrevoke: export YES ?=
+block: export FOR ?=
+block: export REASON ?=
+block unblock: export FUNCTION_NAME ?=
+block unblock: export TABLE ?=
 revoke unrevoke: export BEFORE ?=
 revoke unrevoke: export REQUEST ?=
 revoke unrevoke: export ROLES ?=
-revoke unrevoke: export YES ?=
+
+.PHONY: block
+block: $(CLIENT)/.installed ## Refuse every request of WHO, for FOR or until unblock
+	@$(CLIENT)/python scripts/block.py on
+
+.PHONY: unblock
+unblock: $(CLIENT)/.installed ## Take the block off WHO
+	@$(CLIENT)/python scripts/block.py off
 
 .PHONY: revoke
 revoke: $(CLIENT)/.installed ## End sessions that were vended to WHO before BEFORE, or for REQUEST, in each of ROLES

@@ -132,10 +132,10 @@ pub use policy_store::{
     PolicyTooOld, ReloadError,
 };
 pub use rate_limit::{
-    Admission, Backend, BreakerSettings, BreakerState, Charge, Charged, DecidedBy, Degraded,
-    DynamoTable, FailureMode, Form, Limit, LimiterHealth, Limits, Outcome, Quota, QuotaStatus,
-    RateLimitSettings, RateLimiter, RetryAfter, SharedSettings, StoreError, StoreSettings, Table,
-    Tier, Usage,
+    Admission, Backend, Blocks, BreakerSettings, BreakerState, Charge, Charged, DecidedBy,
+    Degraded, DynamoTable, FailureMode, Form, Limit, LimiterHealth, Limits, Outcome, Quota,
+    QuotaStatus, RateLimitSettings, RateLimiter, RetryAfter, SharedSettings, StoreError,
+    StoreSettings, Table, Tier, Usage,
 };
 pub use request::{
     DeviceId, InvalidRequest, ProfileName, RequestId, Route, RouteError, SessionDuration,

@@ -182,6 +182,7 @@ impl Health {
             "rate_limit": {
                 "backend": backend,
                 "breaker": breaker,
+                "blocks": self.limiter.blocks(),
                 "vend": limit(Tier::Vend),
                 "explain": limit(Tier::Explain),
                 "read": limit(Tier::Read),

@@ -75,6 +75,8 @@ pub(super) struct RateLimitEntry {
     tier: Option<Tier>,
     remaining: Option<u32>,
     retry_after: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    blocked_until: Option<String>,
 }
 
 impl RateLimitEntry {
@@ -89,14 +91,18 @@ impl RateLimitEntry {
 
     /// Whether the request was refused without a write to the table.
     pub(super) fn is_local_refusal(&self) -> bool {
-        self.retry_after.is_some() && self.writes == 0
+        (self.retry_after.is_some() || self.blocked_until.is_some()) && self.writes == 0
     }
 
     pub(super) fn of(admission: &Admission) -> Self {
         let (standing, retry_after) = match &admission.outcome {
-            Outcome::Uncounted | Outcome::Unavailable => (None, None),
+            Outcome::Uncounted | Outcome::Blocked(_) | Outcome::Unavailable => (None, None),
             Outcome::Admitted(standing) => (Some(standing), None),
             Outcome::Throttled(standing, retry_after) => (Some(standing), Some(retry_after.0)),
+        };
+        let blocked_until = match &admission.outcome {
+            Outcome::Blocked(until) => until.format(&Rfc3339).ok(),
+            _ => None,
         };
         let (decided_by, degraded) = match &admission.decided_by {
             DecidedBy::Off => ("off", None),
@@ -112,6 +118,7 @@ impl RateLimitEntry {
             tier: standing.map(|standing| standing.tier),
             remaining: standing.map(|standing| standing.remaining),
             retry_after,
+            blocked_until,
         }
     }
 }

@@ -28,7 +28,8 @@ DEPLOYMENT = """
 aws cloudformation deploy --stack-name sentinel-tvm --template-file deploy/permissions.yaml --capabilities CAPABILITY_IAM
 python3 -c "import zipfile; zipfile.ZipFile('function.zip', 'w').writestr('bootstrap', '')"
 aws lambda create-function --function-name sentinel-tvm --runtime provided.al2023 --handler bootstrap \\
-  --zip-file fileb://function.zip --role "$(output FunctionRoleArn)" >function.json
+  --zip-file fileb://function.zip --role "$(output FunctionRoleArn)" \\
+  --environment "Variables={SENTINEL_RATE_LIMIT_TABLE=$(output RateLimitTableName)}" >function.json
 python3 scripts/function_url.py sentinel-tvm
 """
 # What an environment needs done right before the block.
