@@ -109,6 +109,8 @@ fn output(program: &str, arguments: &[&str]) -> Result<String, Failure> {
     let output = std::process::Command::new(program)
         .args(arguments)
         .env_clear()
+        // PowerShell does not start without it. macOS ignores it.
+        .env("SystemRoot", r"C:\Windows")
         .stdin(std::process::Stdio::null())
         .output()
         .map_err(|error| unknown(&format!("{program} cannot start: {error}")))?;
