@@ -36,7 +36,7 @@ LAMBDA_BUILD := $(WITH_TOOLS) cargo lambda build --locked --release $(if $(filte
 .PHONY: help
 help:
 	@awk -F ':.*## ' '/^##@/ {print "\n" substr($$0, 5)} \
-		/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+		/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo 'Settings, as in `make build ARCH=x86_64`'
 	@echo '  PYTHON=python3     every target that needs .venv: the Python that creates it, 3.11 or newer'
@@ -232,6 +232,19 @@ cargo-fuzz: cargo
 client: cargo ## Build the client, `sentinel`
 	AWS_LC_SYS_NO_JITTER_ENTROPY=1 cargo build --locked --release --package sentinel
 	@echo 'built target/release/sentinel'
+
+WITH_ZIG := PATH="$(CURDIR)/.venv/release/bin:$$PATH"
+
+.PHONY: client-release
+client-release: cargo .venv/release/bin/.installed ## Make the client's release archives: on Linux for Linux and Windows, on macOS for macOS
+	$(WITH_ZIG) .venv/release/bin/python scripts/client_release.py target/client-release
+
+# Type-checks with the C compiler of zig, so it needs neither system. Linking for macOS needs Apple's SDK.
+CLIENT_ELSEWHERE := x86_64-pc-windows-gnu aarch64-apple-darwin
+.PHONY: client-lint
+client-lint: cargo .venv/release/bin/.installed ## Run the lints on the client's code for Windows and macOS
+	rustup target add $(CLIENT_ELSEWHERE)
+	$(WITH_ZIG) cargo-zigbuild clippy --locked --package sentinel --all-targets $(CLIENT_ELSEWHERE:%=--target %) -- --deny warnings
 
 ##@ To AWS
 
