@@ -468,8 +468,9 @@ def test_saved_queries_that_are_named_exist():
 
 
 def test_alarms_that_are_named_exist():
-    alarms = set(re.findall(r"^  (\w+Alarm):$", read("template.yaml"), re.MULTILINE))
-    assert "BreakerAlarm" in alarms
+    templates = read("template.yaml") + read("deploy/break-glass.yaml")
+    alarms = set(re.findall(r"^  (\w+Alarm):$", templates, re.MULTILINE))
+    assert {"BreakerAlarm", "BreakGlassAlarm"} <= alarms
     for path in QUOTING:
         named = {span for span in code_spans(prose(path)) if re.fullmatch(r"[A-Z]\w+Alarm", span)}
         nothing(named - alarms, f"{path}: no such alarm")
@@ -521,7 +522,7 @@ def test_policies_are_well_formed(path):
         for operator, keys in statement.get("Condition", {}).items():
             assert OPERATOR.fullmatch(operator), operator
             for key, values in keys.items():
-                assert re.fullmatch(r"(aws|sts|iam|kms|lambda):[A-Za-z]+(/[A-Za-z]+)?", key), key
+                assert re.fullmatch(r"(aws|sts|iam|kms|lambda):[A-Za-z]+([:/][A-Za-z_]+)?", key), key
                 assert all(isinstance(value, str) and value for value in listed(values))
                 if operator.startswith("Arn"):
                     assert all(ARN.fullmatch(value) for value in listed(values)), values

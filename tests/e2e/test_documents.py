@@ -21,6 +21,7 @@ ACCOUNT = ("emulated account", "emulated account, after its table was deleted")
 BEHIND = """
 aws iam create-role --role-name Developer --assume-role-policy-document \\
   '{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"AWS":"123456789012"}}}' >role.json
+aws logs create-log-group --log-group-name organization-trail
 """
 SETUP = """
 make policy-push PARAMETER=/sentinel/policy

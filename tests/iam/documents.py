@@ -52,6 +52,10 @@ PARAMETERS = {
     "PolicyParameter": POLICY_PATH,
     "PolicyKeyArn": POLICY_KEY,
     "FunctionRoleArn": FUNCTION_ROLE,
+    "People": [f"arn:aws:iam::{ACCOUNT}:user/break-glass-{number}" for number in (1, 2)],
+    "TrailLogGroupName": "organization-trail",
+    "AlarmTopicArn": f"arn:aws:sns:{REGION}:{ACCOUNT}:sentinel-alarms",
+    "BoundaryArn": f"arn:aws:iam::{ACCOUNT}:policy/sentinel-developer-boundary",
 }
 PSEUDO = {
     "AWS::AccountId": ACCOUNT,
@@ -67,6 +71,7 @@ ATTRIBUTES = {
     "LogGroup.Arn": f"{LOG_GROUP_ARN}:*",
     "Function.Arn": FUNCTION,
     "FunctionRole.Arn": FUNCTION_ROLE,
+    "BreakGlassRole.Arn": f"arn:aws:iam::{ACCOUNT}:role/sentinel-break-glass",
 }
 NOTHING = object()
 
@@ -114,6 +119,10 @@ class Resolver:
             match function:
                 case "Ref":
                     return self.named(argument)
+                case "Fn::Sub" if isinstance(argument, list):
+                    text, given = argument
+                    known = {name: self.resolve(value) for name, value in given.items()}
+                    return re.sub(r"\$\{([^}]+)\}", lambda match: known.get(match[1]) or self.named(match[1]), text)
                 case "Fn::Sub":
                     return re.sub(r"\$\{([^}]+)\}", lambda match: self.named(match[1]), argument)
                 case "Fn::GetAtt":
@@ -132,10 +141,14 @@ class Resolver:
 
 
 @cache
+def template(path):
+    return yaml_parse((ROOT / path).read_text(encoding="utf-8"))
+
+
+@cache
 def properties(path, resource):
     """The properties of one resource of a template, resolved."""
-    template = yaml_parse((ROOT / path).read_text(encoding="utf-8"))
-    return Resolver(template).resolve(template["Resources"][resource]["Properties"])
+    return Resolver(template(path)).resolve(template(path)["Resources"][resource]["Properties"])
 
 
 # Terraform.
@@ -244,6 +257,11 @@ def protected_trust(source):
     if source == TERRAFORM:
         return terraform()["aws_iam_role", "vended_development", "assume_role_policy"]
     return properties("deploy/protected-role.yaml", "ProtectedRole")["AssumeRolePolicyDocument"]
+
+
+def break_glass(name):
+    """A property of the break-glass role."""
+    return properties("deploy/break-glass.yaml", "BreakGlassRole")[name]
 
 
 @cache

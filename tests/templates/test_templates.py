@@ -14,7 +14,7 @@ from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
 
 ROOT = Path(__file__).resolve().parents[2]
-TEMPLATES = ["template.yaml", "deploy/permissions.yaml", "deploy/protected-role.yaml"]
+TEMPLATES = ["template.yaml", "deploy/break-glass.yaml", "deploy/permissions.yaml", "deploy/protected-role.yaml"]
 # The two that give the function its permissions.
 STACKS = ["template.yaml", "deploy/permissions.yaml"]
 ASSUME = ["sts:AssumeRole", "sts:SetSourceIdentity", "sts:TagSession"]
