@@ -31,7 +31,6 @@ VERBS = {
 
 # What a playbook does with one command of the AWS CLI, if it is not the one action of the same name, or with `make`.
 PLAYBOOKS = {
-    "aws logs start-query": ("logs:StartQuery", "logs:GetQueryResults"),
     "make policy-push": ("ssm:GetParametersByPath", "ssm:PutParameter", "ssm:DeleteParameter"),
     "make revoke": ("iam:ListRolePolicies", "iam:GetRolePolicy", "iam:PutRolePolicy"),
     "make unrevoke": ("iam:ListRolePolicies", "iam:GetRolePolicy", "iam:DeleteRolePolicy"),
