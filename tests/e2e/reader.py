@@ -29,11 +29,20 @@ aws cloudformation deploy --stack-name sentinel-tvm --template-file deploy/permi
 python3 -c "import zipfile; zipfile.ZipFile('function.zip', 'w').writestr('bootstrap', '')"
 aws lambda create-function --function-name sentinel-tvm --runtime provided.al2023 --handler bootstrap \\
   --zip-file fileb://function.zip --role "$(output FunctionRoleArn)" >function.json
-python3 scripts/function_url.py sentinel-tvm
+aws lambda publish-version --function-name sentinel-tvm >version.json
+aws lambda create-alias --function-name sentinel-tvm --name live --function-version 1 >alias.json
+aws lambda create-function-url-config --function-name sentinel-tvm --qualifier live --auth-type AWS_IAM >url.json
 """
 # What an environment needs done right before the block.
 BEFORE = {
     "emulated account, after its table was deleted": 'aws dynamodb delete-table --table-name "$(output RateLimitTableName)" >table.json',
+    "emulated account, with two versions": """
+for number in 2 3; do
+  aws lambda update-function-configuration --function-name sentinel-tvm --description "release $number" >configuration.json
+  aws lambda publish-version --function-name sentinel-tvm >version.json
+done
+aws lambda update-alias --function-name sentinel-tvm --name live --function-version 2 >alias.json
+""",
 }
 
 

@@ -16,7 +16,7 @@ import reader
 from local.ports import HOST
 
 LOCAL = ("local stack", "local stack, as root")
-ACCOUNT = ("emulated account", "emulated account, after its table was deleted")
+ACCOUNT = ("emulated account", "emulated account, after its table was deleted", "emulated account, with two versions")
 # What a reader of the other pages has: the straight path is behind them, and some things that exist before an incident.
 BEHIND = """
 aws iam create-role --role-name Developer --assume-role-policy-document \\

@@ -28,6 +28,10 @@ def secret(name):
     return f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{name}"
 
 
+def alarm(name):
+    return f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:sentinel-tvm-{name}-EXAMPLE"
+
+
 def key(digit):
     return f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{digit * 8}-12ab-34cd-56ef-1234567890ab"
 
@@ -69,7 +73,10 @@ RESOURCES = {"RateLimitTable": TABLE, "LogGroup": LOG_GROUP}
 ATTRIBUTES = {
     "RateLimitTable.Arn": TABLE_ARN,
     "LogGroup.Arn": f"{LOG_GROUP_ARN}:*",
+    "Function.Alias": f"{FUNCTION}:live",
     "Function.Arn": FUNCTION,
+    "FailuresAlarm.Arn": alarm("FailuresAlarm"),
+    "ErrorsAlarm.Arn": alarm("ErrorsAlarm"),
     "FunctionRole.Arn": FUNCTION_ROLE,
     "BreakGlassRole.Arn": f"arn:aws:iam::{ACCOUNT}:role/sentinel-break-glass",
 }
@@ -162,6 +169,7 @@ REFERENCES = {
     "data.aws_partition.current.dns_suffix": "amazonaws.com",
     "data.aws_region.current.name": REGION,
     "local.function_arn": FUNCTION,
+    "local.source_arns": [FUNCTION, f"{FUNCTION}:*"],
     "var.protected_roles": [f"arn:aws:iam::{ACCOUNT}:role/vended-*", PROTECTED_ELSEWHERE],
     "var.rate_limit_table_key": TABLE_KEY,
 }
@@ -257,6 +265,11 @@ def protected_trust(source):
     if source == TERRAFORM:
         return terraform()["aws_iam_role", "vended_development", "assume_role_policy"]
     return properties("deploy/protected-role.yaml", "ProtectedRole")["AssumeRolePolicyDocument"]
+
+
+def shift_role(name):
+    """A property of the role with which CodeDeploy moves the alias."""
+    return properties("template.yaml", "ShiftRole")[name]
 
 
 def break_glass(name):

@@ -32,9 +32,10 @@ VERBS = {
 # What a playbook does with one command of the AWS CLI, if it is not the one action of the same name, or with `make`.
 PLAYBOOKS = {
     "make policy-push": ("ssm:GetParametersByPath", "ssm:PutParameter", "ssm:DeleteParameter"),
+    "make rollback": ("lambda:GetAlias", "lambda:ListVersionsByFunction", "lambda:UpdateAlias"),
     "make revoke": ("iam:ListRolePolicies", "iam:GetRolePolicy", "iam:PutRolePolicy"),
     "make unrevoke": ("iam:ListRolePolicies", "iam:GetRolePolicy", "iam:DeleteRolePolicy"),
-    "sam deploy": ("cloudformation:CreateChangeSet", "cloudformation:ExecuteChangeSet"),
+    "make settings": ("cloudformation:CreateChangeSet", "cloudformation:ExecuteChangeSet"),
 }
 
 
@@ -135,6 +136,11 @@ PRINCIPALS = {
         FUNCTION_SESSION, d.function_role, from_function(d.FUNCTION.replace(d.ACCOUNT, d.ELSEWHERE))
     ),
     "a version of it": Principal(FUNCTION_SESSION, d.function_role, from_function(f"{d.FUNCTION}:7")),
+    "its alias live": Principal(FUNCTION_SESSION, d.function_role, from_function(f"{d.FUNCTION}:live")),
+    "a version of another function": Principal(FUNCTION_SESSION, d.function_role, from_function(f"{ANOTHER_FUNCTION}:7")),
+    "a function whose name begins with its name": Principal(
+        FUNCTION_SESSION, d.function_role, from_function(f"{d.FUNCTION}-2")
+    ),
     "its role outside Lambda": Principal(FUNCTION_SESSION, d.function_role),
     "the function, without denies": Principal(FUNCTION_SESSION, without_denies, from_function(d.FUNCTION)),
     "another function, without denies": Principal(FUNCTION_SESSION, without_denies, from_function(ANOTHER_FUNCTION)),
@@ -153,6 +159,11 @@ PRINCIPALS = {
     "a keyholder": user("break-glass-1"),
     "a user of another name": user("break-glass-3"),
     # `everything`, because whatever the role may do, its boundary has to hold.
+    "a gradual shift": Principal(
+        session("sentinel-tvm-ShiftRole-EXAMPLE"),
+        lambda _source: {policy["PolicyName"]: policy["PolicyDocument"] for policy in d.shift_role("Policies")},
+    ),
+    "CodeDeploy": Principal("codedeploy.amazonaws.com", nothing),
     "the break-glass role": Principal(session("sentinel-break-glass", name="break-glass-1"), everything),
     "Identity Center": Principal(session("AWSServiceRoleForSSO"), everything),
     "alice, before the incident": vended("alice@example.com", "2026-03-04T10:00:00Z", "0a1b2c3d-4e5f-6789-abcd-ef0123456789"),
@@ -237,6 +248,11 @@ RESOURCES = {
     "a policy of one's own": policy("my-policy"),
     "the function": Resource(d.FUNCTION),
     "its version": Resource(f"{d.FUNCTION}:7"),
+    "its alias": Resource(f"{d.FUNCTION}:live"),
+    "another alias of it": Resource(f"{d.FUNCTION}:canary"),
+    "its alarm": Resource(d.alarm("FailuresAlarm")),
+    "another alarm": Resource(d.alarm("FailuresAlarm").replace("sentinel-tvm", "orders")),
+    "the shift's role": role("sentinel-tvm-ShiftRole-EXAMPLE", lambda _source: d.shift_role("AssumeRolePolicyDocument")),
     "another function": Resource(ANOTHER_FUNCTION),
     "any event source": Resource("*", account=d.ACCOUNT),
     "the trail of the account": Resource("*", account=d.ACCOUNT),

@@ -99,15 +99,16 @@ def source(path):
     return yaml_parse((ROOT / path).read_text())
 
 
-def template(path, **changes):
-    """A template as CloudFormation gets it. `changes` are made to the function's properties first."""
+def template(path, parameters=None, **changes):
+    """A template as CloudFormation gets it. The transform needs the parameters that it reads itself. `changes` are made to the
+    function's properties first."""
     parsed = source(path)
     if "Transform" not in parsed:
         return parsed
     # `sam deploy` puts the uploaded artefacts in the place of the local paths.
     parsed["Resources"]["Function"]["Properties"] |= {"CodeUri": "s3://bucket/code"} | changes
     parsed["Resources"]["PolicyLayer"]["Properties"]["ContentUri"] = "s3://bucket/policy"
-    return transform(parsed, {}, NoManagedPolicies())
+    return transform(parsed, parameters or {}, NoManagedPolicies())
 
 
 @pytest.fixture(autouse=True)
@@ -173,7 +174,7 @@ def holds(parsed, parameters, condition):
 
 def deployed(path, **parameters):
     """A template as CloudFormation understands it with these parameters: no conditions left."""
-    parsed = template(path)
+    parsed = template(path, parameters)
 
     def resolve(node):
         if isinstance(node, dict) and "Fn::If" in node:
@@ -270,9 +271,11 @@ def test_security_nobody_is_let_in_by_the_function_itself():
         "AWS::DynamoDB::Table",
         "AWS::IAM::ManagedPolicy",
         "AWS::IAM::Role",
+        "AWS::Lambda::Alias",
         "AWS::Lambda::Function",
         "AWS::Lambda::LayerVersion",
         "AWS::Lambda::Url",
+        "AWS::Lambda::Version",
         "AWS::Logs::LogGroup",
         "AWS::Logs::MetricFilter",
         "AWS::Logs::QueryDefinition",
@@ -300,7 +303,7 @@ def test_security_function_may_do_what_it_does_and_no_more(path):
     to read other people's secrets.
     PREVENTION: its own log group, one action on its own table, on each secret it is given and on the policy's path, and three
     STS actions on the protected roles."""
-    role = only(of_type(template(path), "AWS::IAM::Role"))
+    role = of_type(template(path), "AWS::IAM::Role")["FunctionRole"]
     assert "ManagedPolicyArns" not in role
     (policy,) = role["Policies"]
     statements = list(unconditioned(policy["PolicyDocument"]["Statement"]))
@@ -328,12 +331,14 @@ def test_security_only_this_function_gets_to_protected_roles_and_secrets(path):
     PREVENTION: the role denies each such service unless Lambda says that this very function asks; without the key, too. What
     that does, tests/iam evaluates."""
     arn = function_arn(path)
+    # As itself, or as a version of itself.
+    arns = [arn, {"Fn::Sub": f"{arn['Fn::Sub']}:*"}]
     services = ("sts:", "secretsmanager:", "ssm:")
     valuable = [s for s in allows(template(path)) if listed(s["Action"])[0].startswith(services)]
-    assert [s["Condition"] for s in valuable] == [{"ArnEquals": {"lambda:SourceFunctionArn": arn}}] * 5
+    assert [s["Condition"] for s in valuable] == [{"ArnEquals": {"lambda:SourceFunctionArn": arns}}] * 5
     fence, *_ = denies = [s for s in grants(template(path)) if s["Effect"] == "Deny"]
     assert [s["Sid"] for s in denies] == ["OnlyAsThisFunction", "OnlyProtectedRoles"]
-    assert fence["Condition"] == {"ArnNotEquals": {"lambda:SourceFunctionArn": arn}}
+    assert fence["Condition"] == {"ArnNotEquals": {"lambda:SourceFunctionArn": arns}}
     assert (fence["Resource"], fence["Action"]) == ("*", ["dynamodb:*", "secretsmanager:*", "ssm:*", *ASSUME])
 
 
@@ -743,7 +748,7 @@ def test_both_templates_make_the_same_table_and_grants():
 def test_security_function_role_is_for_lambda_only(path):
     """THREAT: a person or another service takes on the function's role, and with it every protected role.
     PREVENTION: its trust policy names the Lambda service, and nobody else."""
-    (statement,) = trusts(template(path))
+    (statement,) = trusts(deployed(path))
     assert statement == {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
 
 
@@ -830,7 +835,7 @@ def test_security_callers_cannot_forge_an_event(path):
     """THREAT: lambda:InvokeFunction without its condition lets a caller write the event, and so the identity in it: such
     a caller gets anybody's credentials.
     PREVENTION: the callers' policy is the only one with Lambda actions; both are held to this function and to its URL."""
-    parsed = template(path)
+    parsed = deployed(path)
     lambda_grants = [s for s in grants(parsed) if any(a.startswith("lambda:") for a in listed(s["Action"]))]
     assert lambda_grants == only(of_type(parsed, "AWS::IAM::ManagedPolicy"))["PolicyDocument"]["Statement"]
     url, invoke = lambda_grants
@@ -838,11 +843,68 @@ def test_security_callers_cannot_forge_an_event(path):
     assert url["Condition"] == {"StringEquals": {"lambda:FunctionUrlAuthType": "AWS_IAM"}}
     assert invoke["Action"] == "lambda:InvokeFunction"
     assert invoke["Condition"] == {"Bool": {"lambda:InvokedViaFunctionUrl": "true"}}
-    function = {
-        "template.yaml": {"Fn::GetAtt": ["Function", "Arn"]},
-        "deploy/permissions.yaml": function_arn("deploy/permissions.yaml"),
+    by_hand = function_arn("deploy/permissions.yaml")
+    function_and_alias = {
+        "template.yaml": [{"Fn::GetAtt": ["Function", "Arn"]}, {"Ref": "FunctionAliaslive"}],
+        "deploy/permissions.yaml": [by_hand, {"Fn::Sub": f"{by_hand['Fn::Sub']}:live"}],
     }[path]
-    assert url["Resource"] == invoke["Resource"] == function
+    assert url["Resource"] == invoke["Resource"] == function_and_alias
+
+
+def resources_of(kind, **parameters):
+    return of_type(deployed("template.yaml", **parameters), kind)
+
+
+def test_the_url_belongs_to_the_alias_and_the_alias_to_the_newest_version():
+    ((version, published),) = resources_of("AWS::Lambda::Version", Release="1700000000-abc").items()
+    ((name, alias),) = resources_of("AWS::Lambda::Alias").items()
+    assert only(resources_of("AWS::Lambda::Url"))["TargetFunctionArn"] == {"Ref": name}
+    assert alias["Name"] == "live"
+    assert version == "FunctionVersion1700000000"
+    assert published == {"FunctionName": {"Ref": "Function"}, "Description": {"Ref": "Release"}}
+    resource = template("template.yaml", {"Release": "1700000000-abc"})["Resources"]
+    assert resource[version]["DeletionPolicy"] == "Retain", "a later deployment must not delete what a rollback needs"
+    assert resource[name]["Properties"]["FunctionVersion"] == {"Fn::GetAtt": [version, "Version"]}
+
+
+def test_a_new_release_publishes_whatever_else_changed():
+    """SAM hashes neither the values of parameters nor the layer: without Release, a deployment of these would reach no caller. And
+    Lambda publishes no version of a function that has not changed: so the release is in its description, too."""
+
+    def version(**parameters):
+        return set(resources_of("AWS::Lambda::Version", **parameters))
+
+    assert version() == version(RateLimitFailureMode="closed"), "this is why there is a Release: is it still needed?"
+    assert version(Release="1700000000") != version(Release="1700000001")
+    descriptions = {
+        only(resources_of("AWS::Lambda::Function", Release=release))["Description"] for release in ("1700000000-abc", "1700000001-abc")
+    }
+    assert len(descriptions) == 2 and all(len(text) <= 256 for text in descriptions)
+    takes(source("template.yaml")["Parameters"]["Release"], ["initial", "1700000000", "1700000000-0a1b2c3d-dirty"])
+    # SAM looks at the first ten characters only, and they become a part of a logical id.
+    refuses(source("template.yaml")["Parameters"]["Release"], ["", "17000000001", "2026-11-21", "a b", "1700000000-"])
+
+
+def test_a_gradual_shift_is_made_on_request_and_stopped_by_alarms():
+    def kinds(**parameters):
+        return {resource["Type"] for resource in deployed("template.yaml", **parameters)["Resources"].values()}
+
+    steps = source("template.yaml")["Parameters"]["Shift"]["AllowedValues"]
+    assert steps == list(source("template.yaml")["Mappings"]["Shifts"])
+    at_once, *gradual = steps
+    assert not [kind for kind in kinds(Shift=at_once) if "CodeDeploy" in kind]
+    assert not {"AWS::IAM::Role"} - kinds() and set(resources_of("AWS::IAM::Role")) == {"FunctionRole"}
+    for shift in gradual:
+        group = only(resources_of("AWS::CodeDeploy::DeploymentGroup", Shift=shift))
+        assert group["DeploymentConfigName"] == {"Fn::Sub": ["CodeDeployDefault.Lambda${ConfigName}", {"ConfigName": shift}]}
+        assert group["ServiceRoleArn"] == {"Fn::GetAtt": ["ShiftRole", "Arn"]}
+        assert group["AlarmConfiguration"] == {
+            "Enabled": True,
+            "Alarms": [{"Name": {"Ref": "FailuresAlarm"}}, {"Name": {"Ref": "ErrorsAlarm"}}],
+        }
+        assert "DEPLOYMENT_STOP_ON_ALARM" in group["AutoRollbackConfiguration"]["Events"]
+        alias = deployed("template.yaml", Shift=shift)["Resources"]["FunctionAliaslive"]
+        assert "CodeDeployLambdaAliasUpdate" in alias["UpdatePolicy"]
 
 
 @pytest.mark.parametrize("path", STACKS)
