@@ -55,6 +55,7 @@ PARAMETERS = {
     "SecretKeyArn": SECRET_KEY,
     "PolicyParameter": POLICY_PATH,
     "PolicyKeyArn": POLICY_KEY,
+    "VpcSubnetIds": "subnet-0a1b2c3d",
     "FunctionRoleArn": FUNCTION_ROLE,
     "People": [f"arn:aws:iam::{ACCOUNT}:user/break-glass-{number}" for number in (1, 2)],
     "TrailLogGroupName": "organization-trail",

@@ -18,6 +18,15 @@ TEMPLATES = ["template.yaml", "deploy/break-glass.yaml", "deploy/permissions.yam
 # The two that give the function its permissions.
 STACKS = ["template.yaml", "deploy/permissions.yaml"]
 ASSUME = ["sts:AssumeRole", "sts:SetSourceIdentity", "sts:TagSession"]
+# As in AWSLambdaVPCAccessExecutionRole.
+NETWORK = [
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:UnassignPrivateIpAddresses",
+]
 NO_VALUE = {"Ref": "AWS::NoValue"}
 KEY_ARN = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 MDM_SECRET = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:sentinel-tvm/mdm-AbC123"
@@ -289,10 +298,13 @@ def test_security_nobody_is_let_in_by_the_function_itself():
 def test_security_no_policy_of_stars(path):
     """THREAT: a wildcard grants actions or resources that nobody thought of; so do the Not... elements.
     PREVENTION: a statement that allows has every action by its name; no star in a resource but the one that a parameter
-    brings, at its end."""
+    brings, at its end. A network interface has no name before Lambda makes it; a Deny keeps the function from it."""
     parsed = template(path)
     assert {statement["Effect"] for statement in trusts(parsed)} == {"Allow"}
     for statement in [*allows(parsed), *trusts(parsed)]:
+        if statement.get("Sid") == "ConnectToTheVpc":
+            assert all(action.startswith("ec2:") and "*" not in action for action in statement["Action"])
+            continue
         assert not {"NotAction", "NotResource", "NotPrincipal"} & statement.keys()
         assert "*" not in json.dumps([statement["Action"], statement.get("Resource"), statement.get("Principal")])
 
@@ -320,7 +332,9 @@ def test_security_function_may_do_what_it_does_and_no_more(path):
         "OpenThePolicy": ("kms:Decrypt", {"Ref": "PolicyKeyArn"}),
         "AssumeProtectedRoles": (ASSUME, here),
         "AssumeProtectedRolesElsewhere": (ASSUME, {"Ref": "ProtectedRolesElsewhere"}),
+        "ConnectToTheVpc": (NETWORK, "*"),
     }
+    assert not [s for s in grants(deployed(path)) if "ec2:" in json.dumps(s)], "only in a VPC"
 
 
 @pytest.mark.parametrize("path", STACKS)
@@ -336,8 +350,9 @@ def test_security_only_this_function_gets_to_protected_roles_and_secrets(path):
     services = ("sts:", "secretsmanager:", "ssm:")
     valuable = [s for s in allows(template(path)) if listed(s["Action"])[0].startswith(services)]
     assert [s["Condition"] for s in valuable] == [{"ArnEquals": {"lambda:SourceFunctionArn": arns}}] * 5
-    fence, *_ = denies = [s for s in grants(template(path)) if s["Effect"] == "Deny"]
-    assert [s["Sid"] for s in denies] == ["OnlyAsThisFunction", "OnlyProtectedRoles"]
+    network, fence, *_ = denies = [s for s in grants(template(path)) if s["Effect"] == "Deny"]
+    assert [s["Sid"] for s in denies] == ["OnlyLambdaConnects", "OnlyAsThisFunction", "OnlyProtectedRoles"]
+    assert network["Condition"] == {"ArnEquals": {"lambda:SourceFunctionArn": arns}}
     assert fence["Condition"] == {"ArnNotEquals": {"lambda:SourceFunctionArn": arns}}
     assert (fence["Resource"], fence["Action"]) == ("*", ["dynamodb:*", "secretsmanager:*", "ssm:*", *ASSUME])
 
@@ -853,6 +868,23 @@ def test_security_callers_cannot_forge_an_event(path):
 
 def resources_of(kind, **parameters):
     return of_type(deployed("template.yaml", **parameters), kind)
+
+
+def test_the_function_is_in_the_vpc_that_it_is_given():
+    def vpc(**parameters):
+        return only(resources_of("AWS::Lambda::Function", **parameters)).get("VpcConfig")
+
+    assert vpc() is None
+    subnets = {"VpcSubnetIds": "subnet-0a1b2c3d,subnet-1a1b2c3d", "VpcSecurityGroupIds": "sg-0a1b2c3d"}
+    assert vpc(**subnets) == {
+        "SubnetIds": {"Fn::Split": [",", {"Ref": "VpcSubnetIds"}]},
+        "SecurityGroupIds": {"Fn::Split": [",", {"Ref": "VpcSecurityGroupIds"}]},
+    }
+    for half in subnets:
+        assert refusals("template.yaml", **{half: subnets[half]}), half
+    assert not refusals("template.yaml", **subnets)
+    takes(source("template.yaml")["Parameters"]["VpcSubnetIds"], ["", *subnets["VpcSubnetIds"].split(","), subnets["VpcSubnetIds"]])
+    refuses(source("template.yaml")["Parameters"]["VpcSubnetIds"], ["vpc-0a1b2c3d", "subnet-0a1b2c3d,"])
 
 
 def test_the_url_belongs_to_the_alias_and_the_alias_to_the_newest_version():
