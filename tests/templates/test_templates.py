@@ -1004,7 +1004,8 @@ def widgets(**parameters):
 
 
 TRAIL = {"TrailLogGroupName": "organization-trail"}
-OPTIONS = [{}, {"PolicyParameter": POLICY_PATH}, TRAIL]
+ANOMALIES = {"AnomalyAccount": "123456789012"}
+OPTIONS = [{}, {"PolicyParameter": POLICY_PATH}, TRAIL, ANOMALIES]
 
 
 def test_codes_are_those_of_the_documentation():
@@ -1035,11 +1036,13 @@ def test_alarms_are_there_for_each_kind_of_trouble():
     def metrics(**parameters):
         found = alarms(**parameters)
         found.pop("DirectInvocationAlarm", None)
+        found.pop("VendsAnomalyAlarm", None)
         return {name: {metric for _, metric, _ in watched(alarm)} for name, alarm in found.items()}
 
-    assert metrics() == metrics(**TRAIL) == always
+    assert metrics() == metrics(**TRAIL) == metrics(**ANOMALIES) == always
     assert metrics(PolicyParameter=POLICY_PATH) == always | of_policy
     assert alarms(**TRAIL).keys() - alarms().keys() == {"DirectInvocationAlarm"}
+    assert alarms(**ANOMALIES).keys() - alarms().keys() == {"VendsAnomalyAlarm"}
 
 
 def matches(pattern, event):
@@ -1094,6 +1097,27 @@ def test_security_a_direct_invocation_is_an_alarm(name, function, counted):
     assert (transformation["MetricValue"], alarm["Statistic"], alarm["Threshold"]) == ("1", "Sum", 0)
 
 
+def test_security_unusually_many_credentials_of_one_account_are_an_alarm():
+    """THREAT: stolen credentials are used below every quota, at night, by a program: each request looks like any other.
+    PREVENTION: on request, an account's credentials are counted from its audit lines and compared with what is usual."""
+    assert "AWS::Logs::MetricFilter" not in {r["Type"] for r in deployed("template.yaml")["Resources"].values()}
+    counting = only(resources_of("AWS::Logs::MetricFilter", **ANOMALIES))
+    assert counting["LogGroupName"] == {"Ref": "LogGroup"}
+    fields = re.findall(r"\$\.(\w+)", counting["FilterPattern"])
+    (made,) = counting["MetricTransformations"]
+    (dimension,) = made["Dimensions"]
+    schema = json.loads((ROOT / "docs/audit.schema.json").read_text())["properties"]
+    assert fields == ["type", "issued_access_key_id"] and {*fields, dimension["Value"].removeprefix("$.")} <= schema.keys()
+    alarm = alarms(**ANOMALIES)["VendsAnomalyAlarm"]
+    vends, usual = alarm["Metrics"]
+    metric = vends["MetricStat"]["Metric"]
+    assert (metric["Namespace"], metric["MetricName"]) == (made["MetricNamespace"], made["MetricName"])
+    assert metric["Dimensions"] == [{"Name": dimension["Key"], "Value": {"Ref": "AnomalyAccount"}}]
+    assert alarm["ThresholdMetricId"] == usual["Id"] and usual["Expression"] == f"ANOMALY_DETECTION_BAND({vends['Id']}, 3)"
+    takes(source("template.yaml")["Parameters"]["AnomalyAccount"], ["", "123456789012"])
+    refuses(source("template.yaml")["Parameters"]["AnomalyAccount"], ["1234", "12345678901a"])
+
+
 @pytest.mark.parametrize(
     ("name", "statuses", "threshold"),
     [
@@ -1123,7 +1147,8 @@ def test_alarms_tell_the_topic_and_what_to_do(parameters):
         assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": "AlarmTopicArn"}], name
         # Where nobody calls there are no metrics, and that is fine.
         assert alarm["TreatMissingData"] == "notBreaching", name
-        assert alarm["ComparisonOperator"] == "GreaterThanThreshold", name
+        above = "GreaterThanUpperThreshold" if name == "VendsAnomalyAlarm" else "GreaterThanThreshold"
+        assert alarm["ComparisonOperator"] == above, name
         assert alarm.get("DatapointsToAlarm", 1) <= alarm["EvaluationPeriods"], name
         assert "First " in alarm["AlarmDescription"], name
         assert alarm["AlarmDescription"].endswith('See "Alarms" in docs/operations.md.'), name
