@@ -17,11 +17,12 @@ import reader
 from local.ports import HOST
 
 LOCAL = ("local stack", "local stack, as root")
-ACCOUNT = ("emulated account", "emulated account, after its table was deleted")
+ACCOUNT = ("emulated account", "emulated account, after its table was deleted", "emulated account, with two versions")
 # What a reader of the other pages has: the straight path is behind them, and some things that exist before an incident.
 BEHIND = """
 aws iam create-role --role-name Developer --assume-role-policy-document \\
   '{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"AWS":"123456789012"}}}' >role.json
+aws logs create-log-group --log-group-name organization-trail
 """
 SETUP = """
 make policy-push PARAMETER=/sentinel/policy
