@@ -523,11 +523,7 @@ def test_policies_are_well_formed(path):
         for operator, keys in statement.get("Condition", {}).items():
             assert OPERATOR.fullmatch(operator), operator
             for key, values in keys.items():
-<<<<<<< HEAD
-                assert re.fullmatch(r"(aws|sts|iam|kms|lambda|dynamodb):[A-Za-z]+(/[A-Za-z]+)?", key), key
-=======
-                assert re.fullmatch(r"(aws|sts|iam|kms|lambda):[A-Za-z]+([:/][A-Za-z_]+)?", key), key
->>>>>>> usability
+                assert re.fullmatch(r"(aws|sts|iam|kms|lambda|dynamodb):[A-Za-z]+([:/][A-Za-z_]+)?", key), key
                 assert all(isinstance(value, str) and value for value in listed(values))
                 if operator.startswith("Arn"):
                     assert all(ARN.fullmatch(value) for value in listed(values)), values

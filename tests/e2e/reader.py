@@ -30,16 +30,11 @@ DEPLOYMENT = """
 aws cloudformation deploy --stack-name sentinel-tvm --template-file deploy/permissions.yaml --capabilities CAPABILITY_IAM
 python3 -c "import zipfile; zipfile.ZipFile('function.zip', 'w').writestr('bootstrap', '')"
 aws lambda create-function --function-name sentinel-tvm --runtime provided.al2023 --handler bootstrap \\
-<<<<<<< HEAD
   --zip-file fileb://function.zip --role "$(output FunctionRoleArn)" \\
   --environment "Variables={SENTINEL_RATE_LIMIT_TABLE=$(output RateLimitTableName)}" >function.json
-python3 scripts/function_url.py sentinel-tvm
-=======
-  --zip-file fileb://function.zip --role "$(output FunctionRoleArn)" >function.json
 aws lambda publish-version --function-name sentinel-tvm >version.json
 aws lambda create-alias --function-name sentinel-tvm --name live --function-version 1 >alias.json
 aws lambda create-function-url-config --function-name sentinel-tvm --qualifier live --auth-type AWS_IAM >url.json
->>>>>>> usability
 """
 # What an environment needs done right before the block.
 BEFORE = {
