@@ -10,6 +10,8 @@ ARCH ?= arm64
 ARCH_GIVEN := $(if $(filter file,$(origin ARCH)),,given)
 EVENT ?= function-url-identity-center
 ROLE_ARN ?=
+VERSION ?=
+export SET ?=
 export POLICY ?= policy
 export PARAMETER ?=
 export KEY ?=
@@ -31,17 +33,20 @@ LOCAL_STACK := cargo $(CLIENT)/.installed $(EMULATOR)/.installed
 # With this PATH cargo finds cargo-lambda, cargo-lambda finds zig, and sam finds both.
 WITH_TOOLS := PATH="$(CURDIR)/$(CLIENT):$$PATH"
 POLICY_CHECK := cargo run --quiet --locked --package policy -- check
+SAM_DEPLOY = PATH="$(CURDIR)/$(TEMPLATES):$$PATH" $(CLIENT)/python scripts/sam_deploy.py samconfig.toml
 LAMBDA_BUILD := $(WITH_TOOLS) cargo lambda build --locked --release $(if $(filter arm64,$(ARCH)),--arm64,--x86-64)
 
 .PHONY: help
 help:
 	@awk -F ':.*## ' '/^##@/ {print "\n" substr($$0, 5)} \
-		/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+		/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo 'Settings, as in `make build ARCH=x86_64`'
 	@echo '  PYTHON=python3     every target that needs .venv: the Python that creates it, 3.11 or newer'
 	@echo '  ARCH=arm64         build, deploy, deploy-sam: processor of the function, arm64 or x86_64'
 	@echo '  ROLE_ARN=          deploy: the execution role; required the first time'
+	@echo '  SET="NAME=VALUE ..."  settings: parameters of docs/deployment.md, "With SAM"'
+	@echo '  VERSION=           rollback: a version of the function; YES=1 does not ask'
 	@echo '  WHO=sentinel-NAME BEFORE=now+5m, or REQUEST=ID; ROLES="a b"; YES=1'
 	@echo '                     revoke, unrevoke: whose sessions, of which roles; YES=1 does not ask'
 	@echo '  WHO=ARN FOR=8h REASON="..."; YES=1; FUNCTION_NAME=sentinel-tvm or TABLE=NAME'
@@ -233,6 +238,19 @@ client: cargo ## Build the client, `sentinel`
 	AWS_LC_SYS_NO_JITTER_ENTROPY=1 cargo build --locked --release --package sentinel
 	@echo 'built target/release/sentinel'
 
+WITH_ZIG := PATH="$(CURDIR)/.venv/release/bin:$$PATH"
+
+.PHONY: client-release
+client-release: cargo .venv/release/bin/.installed ## Make the client's release archives: on Linux for Linux and Windows, on macOS for macOS
+	$(WITH_ZIG) .venv/release/bin/python scripts/client_release.py target/client-release
+
+# Type-checks with the C compiler of zig, so it needs neither system. Linking for macOS needs Apple's SDK.
+CLIENT_ELSEWHERE := x86_64-pc-windows-gnu aarch64-apple-darwin
+.PHONY: client-lint
+client-lint: cargo .venv/release/bin/.installed ## Run the lints on the client's code for Windows and macOS
+	rustup target add $(CLIENT_ELSEWHERE)
+	$(WITH_ZIG) cargo-zigbuild clippy --locked --package sentinel --all-targets $(CLIENT_ELSEWHERE:%=--target %) -- --deny warnings
+
 ##@ To AWS
 
 .PHONY: build
@@ -256,7 +274,18 @@ deploy-sam: cargo $(CLIENT)/.installed $(TEMPLATES)/.installed ## Check, build, 
 	export AWS_REGION="$$region" AWS_DEFAULT_REGION="$$region"; set -x; \
 	$(POLICY_CHECK) policy; \
 	$(WITH_TOOLS) $(TEMPLATES)/sam build; \
-	$(TEMPLATES)/sam deploy
+	$(SAM_DEPLOY) built
+
+# No build: the packages and the template are those that are deployed already.
+.PHONY: settings
+settings: $(CLIENT)/.installed $(TEMPLATES)/.installed ## Change parameters of the stack: SET="NAME=VALUE ..."; without SET, get new instances
+	@region=$$($(CLIENT)/python scripts/deploy_check.py sam samconfig.toml $(ARCH) $(ARCH_GIVEN)); \
+	export AWS_REGION="$$region" AWS_DEFAULT_REGION="$$region"; set -f; \
+	$(SAM_DEPLOY) settings $$SET
+
+.PHONY: rollback
+rollback: $(CLIENT)/.installed ## Move callers to the version before, or to VERSION
+	@$(CLIENT)/python scripts/rollback.py sentinel-tvm $(VERSION)
 
 .PHONY: policy-push
 policy-push: cargo $(CLIENT)/.installed ## Check the policy, then write it to Parameter Store
@@ -267,7 +296,7 @@ policy-push: cargo $(CLIENT)/.installed ## Check the policy, then write it to Pa
 ##@ In an incident
 
 block unblock revoke unrevoke: export WHO ?=
-block unblock revoke unrevoke: export YES ?=
+block unblock revoke unrevoke rollback: export YES ?=
 block: export FOR ?=
 block: export REASON ?=
 block unblock: export FUNCTION_NAME ?=

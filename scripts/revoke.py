@@ -20,6 +20,7 @@ from pathlib import Path
 from botocore.exceptions import BotoCoreError, ClientError
 
 import account
+from confirm import Mistake, ask
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "deploy" / "examples" / "incident"
 EVERYBODY = "everybody"
@@ -28,10 +29,6 @@ SOURCE_IDENTITY = re.compile(r"sentinel-[\w+=,.@-]{1,55}", re.ASCII)
 REQUEST_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 FORMAT = "%Y-%m-%dT%H:%M:%SZ"
-
-
-class Mistake(Exception):
-    """Something that the responder must correct. Nothing has been changed."""
 
 
 def main(arguments, environment, now):
@@ -171,15 +168,6 @@ def issue_time(document):
         return None
     [statement] = document["Statement"]
     return statement["Condition"].get("DateLessThan", {}).get("aws:TokenIssueTime")
-
-
-def ask(question, yes):
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise Mistake("Nothing was changed: this is not a terminal. Give YES=1 to go ahead without a question.")
-    if input(f"{question} [y/N] ").strip().lower() not in {"y", "yes"}:
-        raise Mistake("Nothing was changed.")
 
 
 def say(text):

@@ -155,8 +155,13 @@ impl App {
             }
             Route::Explain => self.explain(request, &caller).await.map(Reply::Explanation),
             Route::Health => Ok(Reply::Health(self.health(request.now).await)),
-            Route::RequestAccess => self.request_access(request, &caller).await.map(Reply::Access),
-            Route::ListAccess => self.list_access(request, &caller).await.map(Reply::AccessList),
+            // Boxed: these are rare, and would make the future of every request larger.
+            Route::RequestAccess => {
+                Box::pin(self.request_access(request, &caller)).await.map(Reply::Access)
+            }
+            Route::ListAccess => {
+                Box::pin(self.list_access(request, &caller)).await.map(Reply::AccessList)
+            }
             Route::ApproveAccess => self.changed(request, &caller, Change::Approve).await,
             Route::DenyAccess => self.changed(request, &caller, Change::Deny).await,
             Route::WithdrawAccess => self.changed(request, &caller, Change::Withdraw).await,
@@ -169,7 +174,7 @@ impl App {
         caller: &Caller,
         change: Change,
     ) -> Result<Reply, Error> {
-        self.change_access(request, caller, change).await.map(Reply::Access)
+        Box::pin(self.change_access(request, caller, change)).await.map(Reply::Access)
     }
 
     /// The route. Without a grants table there are no paths for requests for access.

@@ -68,7 +68,7 @@
 //! | `services`, `config` | the start: the stages, made from the settings |
 //! | `sts`, `policy_store`, `policy`, `mdm`, `device`, `caller_proof`, `client_token`, `rate_limit`, `grants` | the stages; each owns its settings, its errors and its AWS client |
 //! | `access`, `request`, `caller`, `event` | from the wire to the domain |
-//! | `secret`, `refreshed`, `single_flight`, `upstream`, `clock`, `lock`, `digest`, `alphabet`, `amz_date` | shared by the stages |
+//! | `secret`, `refreshed`, `single_flight`, `upstream`, `https`, `clock`, `lock`, `digest`, `alphabet`, `amz_date` | shared by the stages |
 //! | `telemetry` | the log |
 
 mod access;
@@ -86,6 +86,7 @@ mod digest;
 mod error;
 mod event;
 mod grants;
+mod https;
 mod lock;
 mod mdm;
 mod policy;
@@ -124,6 +125,7 @@ pub use device::{Device, DeviceRefused};
 pub use error::{Error, PublicError};
 pub use event::{Event, IamIdentity, MAX_INPUT_BYTES, Parameter, Payload, UnreadableInput};
 pub use grants::{AccessError, Grants, GrantsSettings, GrantsTable, GrantsUnavailable, Written};
+pub use https::{Https, TrustedRoots, UnusableRoots};
 pub use mdm::{
     BaseUrl, DeviceCheck, DeviceError, DeviceLookUp, DeviceSettings, Mdm, MdmCredential, MdmSecret,
     MdmSettings, Posture, PostureError, PostureSource, Provider,

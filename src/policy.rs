@@ -312,7 +312,8 @@ impl Policy {
 
 /// The denial that an evaluation of `all` ends in.
 fn denial(refusal: Refusal, evaluation: &Evaluation, all: &Rules) -> Denial {
-    let reason = |policy: &cedar_policy::Policy| policy.annotation("reason").map(str::to_owned);
+    let reason =
+        |policy: &cedar_policy::Policy| annotations::value(policy, "reason").map(str::to_owned);
     let reasons = match refusal {
         Refusal::Forbidden => all.named(&evaluation.deciding).filter_map(reason).collect(),
         _ => Vec::new(),

@@ -47,7 +47,7 @@ impl App {
             _ if !policy.mentions_approval(profile) => Ok(Held::NotAsked),
             Grants::Off => Ok(Held::Off),
             Grants::Table(table) => {
-                table.approval(caller.principal(), profile, now).await.map(Held::Approval)
+                Box::pin(table.approval(caller.principal(), profile, now)).await.map(Held::Approval)
             }
         }
     }

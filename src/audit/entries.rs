@@ -10,6 +10,7 @@ use crate::request::{DeviceId, ProfileName, SessionDuration, VendRequest};
 use crate::secret::Freshness;
 use crate::sts::Credentials;
 use serde::Serialize;
+use serde_with::skip_serializing_none;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use time::format_description::well_known::Rfc3339;
@@ -17,6 +18,7 @@ use time::format_description::well_known::Rfc3339;
 /// The longest text that is copied from a client, in characters.
 const MAX_TEXT: usize = 256;
 
+#[skip_serializing_none]
 #[derive(Debug, Serialize)]
 pub(super) struct RequestEntry {
     method: String,
@@ -43,6 +45,7 @@ impl RequestEntry {
     }
 }
 
+#[skip_serializing_none]
 #[derive(Debug, Serialize)]
 pub(super) struct CallerEntry {
     principal: String,
@@ -64,19 +67,15 @@ impl CallerEntry {
     }
 }
 
+#[skip_serializing_none]
 #[derive(Debug, Serialize)]
 pub(super) struct RateLimitEntry {
     decided_by: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
     degraded: Option<String>,
     writes: u32,
-    #[serde(skip_serializing_if = "Option::is_none")]
     tier: Option<Tier>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     remaining: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     retry_after: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     blocked_until: Option<String>,
 }
 
@@ -124,6 +123,7 @@ impl RateLimitEntry {
     }
 }
 
+#[skip_serializing_none]
 #[derive(Debug, Serialize)]
 pub(super) struct AskedEntry {
     profile: ProfileName,
@@ -201,15 +201,14 @@ impl ShadowEntry {
     }
 }
 
+#[skip_serializing_none]
 #[derive(Debug, Serialize)]
 pub(super) struct GrantedEntry {
     role_arn: String,
     session_name: String,
     source_identity: String,
     granted_seconds: SessionDuration,
-    #[serde(skip_serializing_if = "Option::is_none")]
     clamped_by: Option<Clamp>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     session_policy: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     policy_arns: Vec<String>,
@@ -231,13 +230,12 @@ impl GrantedEntry {
     }
 }
 
+#[skip_serializing_none]
 #[derive(Debug, Serialize)]
 pub(super) struct IssuedEntry {
     issued_access_key_id: String,
     expiration: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
     packed_policy_size: Option<i32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     session_token_utilization: Option<i32>,
 }
 
@@ -253,6 +251,7 @@ impl IssuedEntry {
 }
 
 /// A request for access. Its reason and its ticket are checked where they are read.
+#[skip_serializing_none]
 #[derive(Debug, Serialize)]
 pub(super) struct AccessEntry {
     action: &'static str,
@@ -261,7 +260,6 @@ pub(super) struct AccessEntry {
     requester: String,
     profile: ProfileName,
     reason: Reason,
-    #[serde(skip_serializing_if = "Option::is_none")]
     ticket: Option<Ticket>,
     seconds: SessionDuration,
     expires_at: String,
@@ -284,13 +282,12 @@ impl AccessEntry {
 }
 
 /// The approval that a decision could rest on.
+#[skip_serializing_none]
 #[derive(Debug, Serialize)]
 pub(super) struct ApprovalEntry {
-    #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<AccessId>,
     by: String,
     reason: Reason,
-    #[serde(skip_serializing_if = "Option::is_none")]
     ticket: Option<Ticket>,
     approved_at: String,
 }

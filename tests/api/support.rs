@@ -59,7 +59,7 @@ impl Api {
     pub(crate) async fn with(variables: &[(&str, &str)]) -> Self {
         let secrets = FakeSecrets::holding("not a secret that is used").await;
         let aws = sdk_config(&secrets.uri()).await;
-        Self::open(variables, &aws, secrets).await
+        Box::pin(Self::open(variables, &aws, secrets)).await
     }
 
     /// With the policy that `store` holds, and some settings changed.

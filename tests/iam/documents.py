@@ -30,6 +30,10 @@ def secret(name):
     return f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:{name}"
 
 
+def alarm(name):
+    return f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:sentinel-tvm-{name}-EXAMPLE"
+
+
 def key(digit):
     return f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{digit * 8}-12ab-34cd-56ef-1234567890ab"
 
@@ -54,7 +58,12 @@ PARAMETERS = {
     "SecretKeyArn": SECRET_KEY,
     "PolicyParameter": POLICY_PATH,
     "PolicyKeyArn": POLICY_KEY,
+    "VpcSubnetIds": "subnet-0a1b2c3d",
     "FunctionRoleArn": FUNCTION_ROLE,
+    "People": [f"arn:aws:iam::{ACCOUNT}:user/break-glass-{number}" for number in (1, 2)],
+    "TrailLogGroupName": "organization-trail",
+    "AlarmTopicArn": f"arn:aws:sns:{REGION}:{ACCOUNT}:sentinel-alarms",
+    "BoundaryArn": f"arn:aws:iam::{ACCOUNT}:policy/sentinel-developer-boundary",
 }
 PSEUDO = {
     "AWS::AccountId": ACCOUNT,
@@ -69,8 +78,12 @@ ATTRIBUTES = {
     "RateLimitTable.Arn": TABLE_ARN,
     "GrantsTable.Arn": GRANTS_ARN,
     "LogGroup.Arn": f"{LOG_GROUP_ARN}:*",
+    "Function.Alias": f"{FUNCTION}:live",
     "Function.Arn": FUNCTION,
+    "FailuresAlarm.Arn": alarm("FailuresAlarm"),
+    "ErrorsAlarm.Arn": alarm("ErrorsAlarm"),
     "FunctionRole.Arn": FUNCTION_ROLE,
+    "BreakGlassRole.Arn": f"arn:aws:iam::{ACCOUNT}:role/sentinel-break-glass",
 }
 NOTHING = object()
 
@@ -118,6 +131,10 @@ class Resolver:
             match function:
                 case "Ref":
                     return self.named(argument)
+                case "Fn::Sub" if isinstance(argument, list):
+                    text, given = argument
+                    known = {name: self.resolve(value) for name, value in given.items()}
+                    return re.sub(r"\$\{([^}]+)\}", lambda match: known.get(match[1]) or self.named(match[1]), text)
                 case "Fn::Sub":
                     return re.sub(r"\$\{([^}]+)\}", lambda match: self.named(match[1]), argument)
                 case "Fn::GetAtt":
@@ -136,10 +153,14 @@ class Resolver:
 
 
 @cache
+def template(path):
+    return yaml_parse((ROOT / path).read_text(encoding="utf-8"))
+
+
+@cache
 def properties(path, resource):
     """The properties of one resource of a template, resolved."""
-    template = yaml_parse((ROOT / path).read_text(encoding="utf-8"))
-    return Resolver(template).resolve(template["Resources"][resource]["Properties"])
+    return Resolver(template(path)).resolve(template(path)["Resources"][resource]["Properties"])
 
 
 # Terraform.
@@ -155,6 +176,7 @@ REFERENCES = {
     "data.aws_partition.current.dns_suffix": "amazonaws.com",
     "data.aws_region.current.name": REGION,
     "local.function_arn": FUNCTION,
+    "local.source_arns": [FUNCTION, f"{FUNCTION}:*"],
     "var.protected_roles": [f"arn:aws:iam::{ACCOUNT}:role/vended-*", PROTECTED_ELSEWHERE],
     "var.rate_limit_table_key": TABLE_KEY,
 }
@@ -250,6 +272,16 @@ def protected_trust(source):
     if source == TERRAFORM:
         return terraform()["aws_iam_role", "vended_development", "assume_role_policy"]
     return properties("deploy/protected-role.yaml", "ProtectedRole")["AssumeRolePolicyDocument"]
+
+
+def shift_role(name):
+    """A property of the role with which CodeDeploy moves the alias."""
+    return properties("template.yaml", "ShiftRole")[name]
+
+
+def break_glass(name):
+    """A property of the break-glass role."""
+    return properties("deploy/break-glass.yaml", "BreakGlassRole")[name]
 
 
 @cache

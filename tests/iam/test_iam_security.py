@@ -6,6 +6,7 @@ Run with `make iam`.
 
 import json
 import os
+import re
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -28,7 +29,7 @@ class Row:
         known = {"who", "does", "to", "with", "without", "under", "so", "of"}
         assert row.keys() <= known, row
         self.claim, self.row, self.source = claim, row, source
-        self.actions, self.defaults = world.VERBS.get(row["does"], ((row["does"],), {}))
+        self.actions, self.defaults = world.actions(row["does"])
         self.allowed = row["so"] == "allowed"
         assert self.allowed or row["so"] == "denied" or row["so"].startswith("denied by "), row["so"]
         self.by = row["so"].removeprefix("denied by ") if " by " in row["so"] else None
@@ -161,11 +162,46 @@ def test_the_table_has_rows_for_each_claim():
         assert {row["so"] == "allowed" for row in claimed} == {True, False}, f"{claim}: allowed and denied, both"
 
 
+def commands_of_the_playbooks():
+    """The commands of docs/incident-response.md that call AWS, in blocks and in sentences."""
+    text = (d.ROOT / "docs/incident-response.md").read_text(encoding="utf-8").replace("\\\n", " ")
+    found = set(re.findall(r"(?:^\s*|[`(=;&|] *)(aws [a-z-]+ [a-z-]+|make (?:un)?(?:revoke|block)|make policy-push|make rollback|make settings|sam deploy)\b", text, re.MULTILINE))
+    assert "$(output " in text, "`output` calls CloudFormation"
+    # `aws sts get-caller-identity` needs no permission: "GetCallerIdentity" in the AWS STS API reference.
+    return sorted({*found, "aws cloudformation describe-stacks"} - {"aws sts get-caller-identity"})
+
+
+@pytest.mark.parametrize("command", commands_of_the_playbooks())
+def test_security_each_command_of_the_playbooks_is_evaluated(command):
+    """THREAT: at night the responder runs a command of a playbook and gets AccessDenied; or a developer may run it, too.
+    PREVENTION: each command that the page has is in rows of the table: allowed to whom the page gives it, and denied to somebody
+    else."""
+    rows = [row.row for row in ROWS if row.row["does"] == command]
+    allowed = {row["who"] for row in rows if row["so"] == "allowed"}
+    denied = {row["who"] for row in rows if row["so"] != "allowed"}
+    assert allowed and allowed <= {"the responder", "the deployment"}, f"no row, or of somebody else: {allowed}"
+    assert (denied - allowed) & {"a developer", "a caller", "the responder"}, "nobody is denied it"
+
+
+def test_security_a_way_in_that_is_not_the_functions_is_told_to_a_person():
+    """THREAT: the break-glass role is assumed, and nobody looks.
+    PREVENTION: the same template makes an alarm on it, whose topic cannot be left out."""
+    assert "Default" not in d.template("deploy/break-glass.yaml")["Parameters"]["AlarmTopicArn"]
+    counting, alarm = (d.properties("deploy/break-glass.yaml", f"BreakGlass{kind}") for kind in ("Filter", "Alarm"))
+    arn = world.RESOURCES["the break-glass role"].arn
+    assert f'($.eventName = "AssumeRole") && ($.requestParameters.roleArn = "{arn}")' in counting["FilterPattern"]
+    (made,) = counting["MetricTransformations"]
+    assert (made["MetricNamespace"], made["MetricName"], made["MetricValue"]) == (alarm["Namespace"], alarm["MetricName"], "1")
+    assert (alarm["Statistic"], alarm["ComparisonOperator"], alarm["Threshold"]) == ("Sum", "GreaterThanThreshold", 0)
+    assert alarm["AlarmActions"] == [d.PARAMETERS["AlarmTopicArn"]]
+
+
 def policies_under_test():
     """Each policy that the table has to prove, by the name that outcomes give it."""
     for source in d.SOURCES:
         yield from d.function_role(source).items()
         yield from world.callers(source).items()
+    yield from world.PRINCIPALS["a gradual shift"].policies(d.TEMPLATES[0]).items()
     for path in sorted((d.ROOT / "deploy/examples").glob("*/*.json")):
         name = str(path.relative_to(d.ROOT / "deploy/examples").with_suffix(""))
         yield name, d.example(name)
@@ -192,7 +228,8 @@ def test_security_the_fence_is_the_same_however_the_role_is_made(source):
 
     def fence(source):
         policies = d.function_role(source).values()
-        return [s for policy in policies for s in policy["Statement"] if s["Effect"] == "Deny"]
+        # Terraform has no VPC.
+        return [s for policy in policies for s in policy["Statement"] if s["Effect"] == "Deny" and s["Sid"] != "OnlyLambdaConnects"]
 
     assert len(fence(source)) == 2
     for made in (fence, d.function_trust, d.callers, d.protected_trust):

@@ -15,14 +15,42 @@ def trust(principal, **conditions):
 
 ASSUME = ("sts:AssumeRole", "sts:SetSourceIdentity", "sts:TagSession")
 
-# Verbs for more than one action. A row of such a verb is allowed only if each action is.
+# Verbs for more than one action, or with a context. A row of such a verb is allowed only if each action is.
 VERBS = {
+    "breaks the glass with": (("sts:AssumeRole",), {
+        "aws:MultiFactorAuthPresent": "true",
+        "aws:MultiFactorAuthAge": "60",
+        "sts:RoleSessionName": "break-glass-1",
+    }),
     "gets credentials from": (ASSUME, {
         "sts:SourceIdentity": "sentinel-alice",
         "aws:RequestTag/SentinelProfile": "development",
         "aws:TagKeys": ["SentinelProfile", "SentinelRequestId"],
     }),
 }
+
+# What a playbook does with one command of the AWS CLI, if it is not the one action of the same name, or with `make`.
+PLAYBOOKS = {
+    "make policy-push": ("ssm:GetParametersByPath", "ssm:PutParameter", "ssm:DeleteParameter"),
+    "make rollback": ("lambda:GetAlias", "lambda:ListVersionsByFunction", "lambda:UpdateAlias"),
+    "make revoke": ("iam:ListRolePolicies", "iam:GetRolePolicy", "iam:PutRolePolicy"),
+    "make unrevoke": ("iam:ListRolePolicies", "iam:GetRolePolicy", "iam:DeleteRolePolicy"),
+    "make block": ("dynamodb:UpdateItem",),
+    "make unblock": ("dynamodb:GetItem", "dynamodb:UpdateItem"),
+    "make settings": ("cloudformation:CreateChangeSet", "cloudformation:ExecuteChangeSet"),
+}
+
+
+def actions(verb):
+    """The actions of a verb, and the context that goes with them."""
+    if verb in VERBS:
+        return VERBS[verb]
+    if verb in PLAYBOOKS:
+        return PLAYBOOKS[verb], {}
+    if verb.startswith("aws "):
+        _, service, command = verb.split()
+        return (f"{service}:{''.join(word.capitalize() for word in command.split('-'))}",), {}
+    return (verb,), {}
 
 
 class Principal:
@@ -95,6 +123,11 @@ def vended(name, issued, request):
     return Principal(VENDED, everything, context)
 
 
+def user(name):
+    """An IAM user without a policy, a minute after a second factor, who names the session as the trust policy wants it."""
+    return Principal(f"arn:aws:iam::{d.ACCOUNT}:user/{name}", nothing, {"aws:username": name})
+
+
 PRINCIPALS = {
     "the function": Principal(FUNCTION_SESSION, d.function_role, from_function(d.FUNCTION)),
     "another function with its role": Principal(FUNCTION_SESSION, d.function_role, from_function(ANOTHER_FUNCTION)),
@@ -105,6 +138,11 @@ PRINCIPALS = {
         FUNCTION_SESSION, d.function_role, from_function(d.FUNCTION.replace(d.ACCOUNT, d.ELSEWHERE))
     ),
     "a version of it": Principal(FUNCTION_SESSION, d.function_role, from_function(f"{d.FUNCTION}:7")),
+    "its alias live": Principal(FUNCTION_SESSION, d.function_role, from_function(f"{d.FUNCTION}:live")),
+    "a version of another function": Principal(FUNCTION_SESSION, d.function_role, from_function(f"{ANOTHER_FUNCTION}:7")),
+    "a function whose name begins with its name": Principal(
+        FUNCTION_SESSION, d.function_role, from_function(f"{d.FUNCTION}-2")
+    ),
     "its role outside Lambda": Principal(FUNCTION_SESSION, d.function_role),
     "the function, without denies": Principal(FUNCTION_SESSION, without_denies, from_function(d.FUNCTION)),
     "another function, without denies": Principal(FUNCTION_SESSION, without_denies, from_function(ANOTHER_FUNCTION)),
@@ -118,6 +156,17 @@ PRINCIPALS = {
     "an administrator outside": Principal(session("Administrator", d.OUTSIDE), everything),
     "the deployment": Principal(session("sentinel-deployment"), everything),
     "the responder": Principal(session("sentinel-responder"), example("iam/responder")),
+    # Who may do anything but what the boundary denies. A row puts it under the boundary.
+    "a developer": Principal(session("Developer"), everything),
+    "a keyholder": user("break-glass-1"),
+    "a user of another name": user("break-glass-3"),
+    # `everything`, because whatever the role may do, its boundary has to hold.
+    "a gradual shift": Principal(
+        session("sentinel-tvm-ShiftRole-EXAMPLE"),
+        lambda _source: {policy["PolicyName"]: policy["PolicyDocument"] for policy in d.shift_role("Policies")},
+    ),
+    "CodeDeploy": Principal("codedeploy.amazonaws.com", nothing),
+    "the break-glass role": Principal(session("sentinel-break-glass", name="break-glass-1"), everything),
     "Identity Center": Principal(session("AWSServiceRoleForSSO"), everything),
     "alice, before the incident": vended("alice@example.com", "2026-03-04T10:00:00Z", "0a1b2c3d-4e5f-6789-abcd-ef0123456789"),
     "alice, after the incident": vended("alice@example.com", "2026-03-04T12:00:00Z", "11111111-4e5f-6789-abcd-ef0123456789"),
@@ -189,6 +238,7 @@ RESOURCES = {
     "a tagged role that names the function's role": role("payroll", NAMES_THE_FUNCTIONS_ROLE, **TAGGED),
     "the function's role": role("sentinel-tvm-FunctionRole-EXAMPLE", d.function_trust),
     "the deployment's role": role("sentinel-deployment", of(trust(root(d.ACCOUNT)))),
+    "the break-glass role": role("sentinel-break-glass", lambda _source: d.break_glass("AssumeRolePolicyDocument")),
     "the responder's role": role("sentinel-responder", of(trust(root(d.ACCOUNT)))),
     "a new protected role": role("vended-new"),
     "a role of one's own": role("my-function"),
@@ -200,6 +250,11 @@ RESOURCES = {
     "a policy of one's own": policy("my-policy"),
     "the function": Resource(d.FUNCTION),
     "its version": Resource(f"{d.FUNCTION}:7"),
+    "its alias": Resource(f"{d.FUNCTION}:live"),
+    "another alias of it": Resource(f"{d.FUNCTION}:canary"),
+    "its alarm": Resource(d.alarm("FailuresAlarm")),
+    "another alarm": Resource(d.alarm("FailuresAlarm").replace("sentinel-tvm", "orders")),
+    "the shift's role": role("sentinel-tvm-ShiftRole-EXAMPLE", lambda _source: d.shift_role("AssumeRolePolicyDocument")),
     "another function": Resource(ANOTHER_FUNCTION),
     "any event source": Resource("*", account=d.ACCOUNT),
     "the trail of the account": Resource("*", account=d.ACCOUNT),
@@ -218,11 +273,14 @@ RESOURCES = {
     "the policy's path": parameter(d.POLICY_PATH),
     "a parameter of the policy": parameter(f"{d.POLICY_PATH}/profiles"),
     "another path": parameter("/sentinel/other"),
+    "the caller's user": Resource(f"arn:aws:iam::{d.ACCOUNT}:user/ci"),
+    "the caller's role": role("Caller"),
     "the table's key": Resource(d.TABLE_KEY, KEY_POLICY),
     "the secrets' key": Resource(d.SECRET_KEY, KEY_POLICY),
     "the policy's key": Resource(d.POLICY_KEY, KEY_POLICY),
     "its stack": stack("sentinel-tvm"),
     "the stack of a protected role": stack("vended-development"),
     "another stack": stack("orders"),
+    "any network interface": Resource(f"arn:aws:ec2:{d.REGION}:{d.ACCOUNT}:network-interface/eni-0a1b2c3d"),
     "a bucket's object": Resource("arn:aws:s3:::orders/1", account=d.ACCOUNT),
 }

@@ -14,10 +14,19 @@ from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
 
 ROOT = Path(__file__).resolve().parents[2]
-TEMPLATES = ["template.yaml", "deploy/permissions.yaml", "deploy/protected-role.yaml"]
+TEMPLATES = ["template.yaml", "deploy/break-glass.yaml", "deploy/permissions.yaml", "deploy/protected-role.yaml"]
 # The two that give the function its permissions.
 STACKS = ["template.yaml", "deploy/permissions.yaml"]
 ASSUME = ["sts:AssumeRole", "sts:SetSourceIdentity", "sts:TagSession"]
+# As in AWSLambdaVPCAccessExecutionRole.
+NETWORK = [
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:UnassignPrivateIpAddresses",
+]
 NO_VALUE = {"Ref": "AWS::NoValue"}
 KEY_ARN = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 MDM_SECRET = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:sentinel-tvm/mdm-AbC123"
@@ -105,15 +114,16 @@ def source(path):
     return yaml_parse((ROOT / path).read_text())
 
 
-def template(path, **changes):
-    """A template as CloudFormation gets it. `changes` are made to the function's properties first."""
+def template(path, parameters=None, **changes):
+    """A template as CloudFormation gets it. The transform needs the parameters that it reads itself. `changes` are made to the
+    function's properties first."""
     parsed = source(path)
     if "Transform" not in parsed:
         return parsed
     # `sam deploy` puts the uploaded artefacts in the place of the local paths.
     parsed["Resources"]["Function"]["Properties"] |= {"CodeUri": "s3://bucket/code"} | changes
     parsed["Resources"]["PolicyLayer"]["Properties"]["ContentUri"] = "s3://bucket/policy"
-    return transform(parsed, {}, NoManagedPolicies())
+    return transform(parsed, parameters or {}, NoManagedPolicies())
 
 
 @pytest.fixture(autouse=True)
@@ -179,7 +189,7 @@ def holds(parsed, parameters, condition):
 
 def deployed(path, **parameters):
     """A template as CloudFormation understands it with these parameters: no conditions left."""
-    parsed = template(path)
+    parsed = template(path, parameters)
 
     def resolve(node):
         if isinstance(node, dict) and "Fn::If" in node:
@@ -276,9 +286,11 @@ def test_security_nobody_is_let_in_by_the_function_itself():
         "AWS::DynamoDB::Table",
         "AWS::IAM::ManagedPolicy",
         "AWS::IAM::Role",
+        "AWS::Lambda::Alias",
         "AWS::Lambda::Function",
         "AWS::Lambda::LayerVersion",
         "AWS::Lambda::Url",
+        "AWS::Lambda::Version",
         "AWS::Logs::LogGroup",
         "AWS::Logs::MetricFilter",
         "AWS::Logs::QueryDefinition",
@@ -292,10 +304,13 @@ def test_security_nobody_is_let_in_by_the_function_itself():
 def test_security_no_policy_of_stars(path):
     """THREAT: a wildcard grants actions or resources that nobody thought of; so do the Not... elements.
     PREVENTION: a statement that allows has every action by its name; no star in a resource but the one that a parameter
-    brings, at its end."""
+    brings, at its end. A network interface has no name before Lambda makes it; a Deny keeps the function from it."""
     parsed = template(path)
     assert {statement["Effect"] for statement in trusts(parsed)} == {"Allow"}
     for statement in [*allows(parsed), *trusts(parsed)]:
+        if statement.get("Sid") == "ConnectToTheVpc":
+            assert all(action.startswith("ec2:") and "*" not in action for action in statement["Action"])
+            continue
         assert not {"NotAction", "NotResource", "NotPrincipal"} & statement.keys()
         assert "*" not in json.dumps([statement["Action"], statement.get("Resource"), statement.get("Principal")])
 
@@ -306,7 +321,7 @@ def test_security_function_may_do_what_it_does_and_no_more(path):
     to read other people's secrets.
     PREVENTION: its own log group, one action on its own table, on each secret it is given and on the policy's path, three on
     the grants and their index, and three STS actions on the protected roles."""
-    role = only(of_type(template(path), "AWS::IAM::Role"))
+    role = of_type(template(path), "AWS::IAM::Role")["FunctionRole"]
     assert "ManagedPolicyArns" not in role
     (policy,) = role["Policies"]
     statements = list(unconditioned(policy["PolicyDocument"]["Statement"]))
@@ -325,7 +340,9 @@ def test_security_function_may_do_what_it_does_and_no_more(path):
         "OpenThePolicy": ("kms:Decrypt", {"Ref": "PolicyKeyArn"}),
         "AssumeProtectedRoles": (ASSUME, here),
         "AssumeProtectedRolesElsewhere": (ASSUME, {"Ref": "ProtectedRolesElsewhere"}),
+        "ConnectToTheVpc": (NETWORK, "*"),
     }
+    assert not [s for s in grants(deployed(path)) if "ec2:" in json.dumps(s)], "only in a VPC"
 
 
 @pytest.mark.parametrize("path", STACKS)
@@ -336,12 +353,15 @@ def test_security_only_this_function_gets_to_protected_roles_and_secrets(path):
     PREVENTION: the role denies each such service unless Lambda says that this very function asks; without the key, too. What
     that does, tests/iam evaluates."""
     arn = function_arn(path)
+    # As itself, or as a version of itself.
+    arns = [arn, {"Fn::Sub": f"{arn['Fn::Sub']}:*"}]
     services = ("sts:", "secretsmanager:", "ssm:")
     valuable = [s for s in allows(template(path)) if listed(s["Action"])[0].startswith(services)]
-    assert [s["Condition"] for s in valuable] == [{"ArnEquals": {"lambda:SourceFunctionArn": arn}}] * 5
-    fence, *_ = denies = [s for s in grants(template(path)) if s["Effect"] == "Deny"]
-    assert [s["Sid"] for s in denies] == ["OnlyAsThisFunction", "OnlyProtectedRoles"]
-    assert fence["Condition"] == {"ArnNotEquals": {"lambda:SourceFunctionArn": arn}}
+    assert [s["Condition"] for s in valuable] == [{"ArnEquals": {"lambda:SourceFunctionArn": arns}}] * 5
+    network, fence, *_ = denies = [s for s in grants(template(path)) if s["Effect"] == "Deny"]
+    assert [s["Sid"] for s in denies] == ["OnlyLambdaConnects", "OnlyAsThisFunction", "OnlyProtectedRoles"]
+    assert network["Condition"] == {"ArnEquals": {"lambda:SourceFunctionArn": arns}}
+    assert fence["Condition"] == {"ArnNotEquals": {"lambda:SourceFunctionArn": arns}}
     assert (fence["Resource"], fence["Action"]) == ("*", ["dynamodb:*", "secretsmanager:*", "ssm:*", *ASSUME])
 
 
@@ -768,7 +788,7 @@ def test_both_templates_make_the_same_table_and_grants():
 def test_security_function_role_is_for_lambda_only(path):
     """THREAT: a person or another service takes on the function's role, and with it every protected role.
     PREVENTION: its trust policy names the Lambda service, and nobody else."""
-    (statement,) = trusts(template(path))
+    (statement,) = trusts(deployed(path))
     assert statement == {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
 
 
@@ -855,7 +875,7 @@ def test_security_callers_cannot_forge_an_event(path):
     """THREAT: lambda:InvokeFunction without its condition lets a caller write the event, and so the identity in it: such
     a caller gets anybody's credentials.
     PREVENTION: the callers' policy is the only one with Lambda actions; both are held to this function and to its URL."""
-    parsed = template(path)
+    parsed = deployed(path)
     lambda_grants = [s for s in grants(parsed) if any(a.startswith("lambda:") for a in listed(s["Action"]))]
     assert lambda_grants == only(of_type(parsed, "AWS::IAM::ManagedPolicy"))["PolicyDocument"]["Statement"]
     url, invoke = lambda_grants
@@ -863,11 +883,85 @@ def test_security_callers_cannot_forge_an_event(path):
     assert url["Condition"] == {"StringEquals": {"lambda:FunctionUrlAuthType": "AWS_IAM"}}
     assert invoke["Action"] == "lambda:InvokeFunction"
     assert invoke["Condition"] == {"Bool": {"lambda:InvokedViaFunctionUrl": "true"}}
-    function = {
-        "template.yaml": {"Fn::GetAtt": ["Function", "Arn"]},
-        "deploy/permissions.yaml": function_arn("deploy/permissions.yaml"),
+    by_hand = function_arn("deploy/permissions.yaml")
+    function_and_alias = {
+        "template.yaml": [{"Fn::GetAtt": ["Function", "Arn"]}, {"Ref": "FunctionAliaslive"}],
+        "deploy/permissions.yaml": [by_hand, {"Fn::Sub": f"{by_hand['Fn::Sub']}:live"}],
     }[path]
-    assert url["Resource"] == invoke["Resource"] == function
+    assert url["Resource"] == invoke["Resource"] == function_and_alias
+
+
+def resources_of(kind, **parameters):
+    return of_type(deployed("template.yaml", **parameters), kind)
+
+
+def test_the_function_is_in_the_vpc_that_it_is_given():
+    def vpc(**parameters):
+        return only(resources_of("AWS::Lambda::Function", **parameters)).get("VpcConfig")
+
+    assert vpc() is None
+    subnets = {"VpcSubnetIds": "subnet-0a1b2c3d,subnet-1a1b2c3d", "VpcSecurityGroupIds": "sg-0a1b2c3d"}
+    assert vpc(**subnets) == {
+        "SubnetIds": {"Fn::Split": [",", {"Ref": "VpcSubnetIds"}]},
+        "SecurityGroupIds": {"Fn::Split": [",", {"Ref": "VpcSecurityGroupIds"}]},
+    }
+    for half in subnets:
+        assert refusals("template.yaml", **{half: subnets[half]}), half
+    assert not refusals("template.yaml", **subnets)
+    takes(source("template.yaml")["Parameters"]["VpcSubnetIds"], ["", *subnets["VpcSubnetIds"].split(","), subnets["VpcSubnetIds"]])
+    refuses(source("template.yaml")["Parameters"]["VpcSubnetIds"], ["vpc-0a1b2c3d", "subnet-0a1b2c3d,"])
+
+
+def test_the_url_belongs_to_the_alias_and_the_alias_to_the_newest_version():
+    ((version, published),) = resources_of("AWS::Lambda::Version", Release="1700000000-abc").items()
+    ((name, alias),) = resources_of("AWS::Lambda::Alias").items()
+    assert only(resources_of("AWS::Lambda::Url"))["TargetFunctionArn"] == {"Ref": name}
+    assert alias["Name"] == "live"
+    assert version == "FunctionVersion1700000000"
+    assert published == {"FunctionName": {"Ref": "Function"}, "Description": {"Ref": "Release"}}
+    resource = template("template.yaml", {"Release": "1700000000-abc"})["Resources"]
+    assert resource[version]["DeletionPolicy"] == "Retain", "a later deployment must not delete what a rollback needs"
+    assert resource[name]["Properties"]["FunctionVersion"] == {"Fn::GetAtt": [version, "Version"]}
+
+
+def test_a_new_release_publishes_whatever_else_changed():
+    """SAM hashes neither the values of parameters nor the layer: without Release, a deployment of these would reach no caller. And
+    Lambda publishes no version of a function that has not changed: so the release is in its description, too."""
+
+    def version(**parameters):
+        return set(resources_of("AWS::Lambda::Version", **parameters))
+
+    assert version() == version(RateLimitFailureMode="closed"), "this is why there is a Release: is it still needed?"
+    assert version(Release="1700000000") != version(Release="1700000001")
+    descriptions = {
+        only(resources_of("AWS::Lambda::Function", Release=release))["Description"] for release in ("1700000000-abc", "1700000001-abc")
+    }
+    assert len(descriptions) == 2 and all(len(text) <= 256 for text in descriptions)
+    takes(source("template.yaml")["Parameters"]["Release"], ["initial", "1700000000", "1700000000-0a1b2c3d-dirty"])
+    # SAM looks at the first ten characters only, and they become a part of a logical id.
+    refuses(source("template.yaml")["Parameters"]["Release"], ["", "17000000001", "2026-11-21", "a b", "1700000000-"])
+
+
+def test_a_gradual_shift_is_made_on_request_and_stopped_by_alarms():
+    def kinds(**parameters):
+        return {resource["Type"] for resource in deployed("template.yaml", **parameters)["Resources"].values()}
+
+    steps = source("template.yaml")["Parameters"]["Shift"]["AllowedValues"]
+    assert steps == list(source("template.yaml")["Mappings"]["Shifts"])
+    at_once, *gradual = steps
+    assert not [kind for kind in kinds(Shift=at_once) if "CodeDeploy" in kind]
+    assert not {"AWS::IAM::Role"} - kinds() and set(resources_of("AWS::IAM::Role")) == {"FunctionRole"}
+    for shift in gradual:
+        group = only(resources_of("AWS::CodeDeploy::DeploymentGroup", Shift=shift))
+        assert group["DeploymentConfigName"] == {"Fn::Sub": ["CodeDeployDefault.Lambda${ConfigName}", {"ConfigName": shift}]}
+        assert group["ServiceRoleArn"] == {"Fn::GetAtt": ["ShiftRole", "Arn"]}
+        assert group["AlarmConfiguration"] == {
+            "Enabled": True,
+            "Alarms": [{"Name": {"Ref": "FailuresAlarm"}}, {"Name": {"Ref": "ErrorsAlarm"}}],
+        }
+        assert "DEPLOYMENT_STOP_ON_ALARM" in group["AutoRollbackConfiguration"]["Events"]
+        alias = deployed("template.yaml", Shift=shift)["Resources"]["FunctionAliaslive"]
+        assert "CodeDeployLambdaAliasUpdate" in alias["UpdatePolicy"]
 
 
 @pytest.mark.parametrize("path", STACKS)
@@ -935,7 +1029,8 @@ def widgets(**parameters):
 
 
 TRAIL = {"TrailLogGroupName": "organization-trail"}
-OPTIONS = [{}, {"PolicyParameter": POLICY_PATH}, TRAIL]
+ANOMALIES = {"AnomalyAccount": "123456789012"}
+OPTIONS = [{}, {"PolicyParameter": POLICY_PATH}, TRAIL, ANOMALIES]
 
 
 def test_codes_are_those_of_the_documentation():
@@ -966,11 +1061,13 @@ def test_alarms_are_there_for_each_kind_of_trouble():
     def metrics(**parameters):
         found = alarms(**parameters)
         found.pop("DirectInvocationAlarm", None)
+        found.pop("VendsAnomalyAlarm", None)
         return {name: {metric for _, metric, _ in watched(alarm)} for name, alarm in found.items()}
 
-    assert metrics() == metrics(**TRAIL) == always
+    assert metrics() == metrics(**TRAIL) == metrics(**ANOMALIES) == always
     assert metrics(PolicyParameter=POLICY_PATH) == always | of_policy
     assert alarms(**TRAIL).keys() - alarms().keys() == {"DirectInvocationAlarm"}
+    assert alarms(**ANOMALIES).keys() - alarms().keys() == {"VendsAnomalyAlarm"}
 
 
 def matches(pattern, event):
@@ -1025,6 +1122,27 @@ def test_security_a_direct_invocation_is_an_alarm(name, function, counted):
     assert (transformation["MetricValue"], alarm["Statistic"], alarm["Threshold"]) == ("1", "Sum", 0)
 
 
+def test_security_unusually_many_credentials_of_one_account_are_an_alarm():
+    """THREAT: stolen credentials are used below every quota, at night, by a program: each request looks like any other.
+    PREVENTION: on request, an account's credentials are counted from its audit lines and compared with what is usual."""
+    assert "AWS::Logs::MetricFilter" not in {r["Type"] for r in deployed("template.yaml")["Resources"].values()}
+    counting = only(resources_of("AWS::Logs::MetricFilter", **ANOMALIES))
+    assert counting["LogGroupName"] == {"Ref": "LogGroup"}
+    fields = re.findall(r"\$\.(\w+)", counting["FilterPattern"])
+    (made,) = counting["MetricTransformations"]
+    (dimension,) = made["Dimensions"]
+    schema = json.loads((ROOT / "docs/audit.schema.json").read_text())["properties"]
+    assert fields == ["type", "issued_access_key_id"] and {*fields, dimension["Value"].removeprefix("$.")} <= schema.keys()
+    alarm = alarms(**ANOMALIES)["VendsAnomalyAlarm"]
+    vends, usual = alarm["Metrics"]
+    metric = vends["MetricStat"]["Metric"]
+    assert (metric["Namespace"], metric["MetricName"]) == (made["MetricNamespace"], made["MetricName"])
+    assert metric["Dimensions"] == [{"Name": dimension["Key"], "Value": {"Ref": "AnomalyAccount"}}]
+    assert alarm["ThresholdMetricId"] == usual["Id"] and usual["Expression"] == f"ANOMALY_DETECTION_BAND({vends['Id']}, 3)"
+    takes(source("template.yaml")["Parameters"]["AnomalyAccount"], ["", "123456789012"])
+    refuses(source("template.yaml")["Parameters"]["AnomalyAccount"], ["1234", "12345678901a"])
+
+
 @pytest.mark.parametrize(
     ("name", "statuses", "threshold"),
     [
@@ -1054,7 +1172,8 @@ def test_alarms_tell_the_topic_and_what_to_do(parameters):
         assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": "AlarmTopicArn"}], name
         # Where nobody calls there are no metrics, and that is fine.
         assert alarm["TreatMissingData"] == "notBreaching", name
-        assert alarm["ComparisonOperator"] == "GreaterThanThreshold", name
+        above = "GreaterThanUpperThreshold" if name == "VendsAnomalyAlarm" else "GreaterThanThreshold"
+        assert alarm["ComparisonOperator"] == above, name
         assert alarm.get("DatapointsToAlarm", 1) <= alarm["EvaluationPeriods"], name
         assert "First " in alarm["AlarmDescription"], name
         assert alarm["AlarmDescription"].endswith('See "Alarms" in docs/operations.md.'), name

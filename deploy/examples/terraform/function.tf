@@ -44,6 +44,8 @@ locals {
     "arn", data.aws_partition.current.partition, "lambda", data.aws_region.current.name,
     data.aws_caller_identity.current.account_id, "function", var.function_name,
   ])
+  # Also as a version, if there is one.
+  source_arns = [local.function_arn, "${local.function_arn}:*"]
 }
 
 resource "aws_cloudwatch_log_group" "trail" {
@@ -86,7 +88,7 @@ resource "aws_iam_role_policy" "vend" {
         Effect    = "Allow"
         Action    = ["sts:AssumeRole", "sts:SetSourceIdentity", "sts:TagSession"]
         Resource  = var.protected_roles
-        Condition = { ArnEquals = { "lambda:SourceFunctionArn" = local.function_arn } }
+        Condition = { ArnEquals = { "lambda:SourceFunctionArn" = local.source_arns } }
       },
       # These two statements are the fence; template.yaml says why the Allow above is not enough.
       {
@@ -96,7 +98,7 @@ resource "aws_iam_role_policy" "vend" {
           "dynamodb:*", "secretsmanager:*", "ssm:*", "sts:AssumeRole", "sts:SetSourceIdentity", "sts:TagSession",
         ]
         Resource  = "*"
-        Condition = { ArnNotEquals = { "lambda:SourceFunctionArn" = local.function_arn } }
+        Condition = { ArnNotEquals = { "lambda:SourceFunctionArn" = local.source_arns } }
       },
       {
         Sid         = "OnlyProtectedRoles"
@@ -152,14 +154,14 @@ resource "aws_iam_policy" "callers" {
         Sid       = "CallTheUrl"
         Effect    = "Allow"
         Action    = "lambda:InvokeFunctionUrl"
-        Resource  = local.function_arn
+        Resource  = [local.function_arn, "${local.function_arn}:live"]
         Condition = { StringEquals = { "lambda:FunctionUrlAuthType" = "AWS_IAM" } }
       },
       {
         Sid       = "InvokeOnlyThroughTheUrl"
         Effect    = "Allow"
         Action    = "lambda:InvokeFunction"
-        Resource  = local.function_arn
+        Resource  = [local.function_arn, "${local.function_arn}:live"]
         Condition = { Bool = { "lambda:InvokedViaFunctionUrl" = "true" } }
       },
     ]

@@ -42,7 +42,7 @@ resource "aws_iam_role_policy" "read_mdm_secret" {
       Effect    = "Allow"
       Action    = "secretsmanager:GetSecretValue"
       Resource  = aws_secretsmanager_secret.mdm[0].arn
-      Condition = { ArnEquals = { "lambda:SourceFunctionArn" = local.function_arn } }
+      Condition = { ArnEquals = { "lambda:SourceFunctionArn" = local.source_arns } }
     }]
   })
 }
