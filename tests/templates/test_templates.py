@@ -63,6 +63,7 @@ METRICS = {
         "SecretAge",
         "SecretRefreshFailures",
         "ShadowDenials",
+        "Emergencies",
         "PolicyAge",
         "PolicyReloadFailures",
     ]
@@ -83,6 +84,7 @@ STATUSES = {
     "REQUEST_CLOSED": 409,
     "REQUEST_EXISTS": 409,
     "APPROVAL_NOT_NEEDED": 409,
+    "EMERGENCY_USED": 409,
     "DEVICE_REQUIRED": 403,
     "DEVICE_VERIFICATION_FAILED": 403,
     "POLICY_DENY": 403,
@@ -1053,6 +1055,7 @@ def test_alarms_are_there_for_each_kind_of_trouble():
         "RefusalsAlarm": {"Requests"},
         "LatencyAlarm": {"Latency"},
         "BreakerAlarm": {"BreakerOpen"},
+        "EmergencyAlarm": {"Emergencies"},
         "LimiterDegradedAlarm": {"LimiterDegraded"},
         "SecretRefreshAlarm": {"SecretRefreshFailures"},
     }
