@@ -4,17 +4,22 @@
 //! panic included. Each stage takes the result of the stage before it, so none can be skipped. A
 //! refused request reaches no later stage.
 
+mod access;
+
+use crate::access::Change;
 use crate::audit::AuditRecord;
 use crate::caller::{Caller, MaxRequestAge, NamedSessionRoles, Unauthenticated, function_owner};
 use crate::config::Config;
 use crate::error::Error;
 use crate::event::Event;
+use crate::grants::{AccessError, Grants};
 use crate::mdm::{DeviceError, DeviceLookUp};
-use crate::policy::{Explanation, Policy};
+use crate::policy::{Explanation, Facts, Policy};
 use crate::rate_limit::{Outcome, Tier};
 use crate::request::{RequestId, Route, RouteError, VendRequest};
 use crate::response::{Health, Reply, Response, Vended};
 use crate::services::{Reported, Services};
+use access::Held;
 use futures_util::FutureExt;
 use futures_util::future::{Either, select};
 use std::fmt;
@@ -138,7 +143,7 @@ impl App {
         request.record.caller(&caller);
         self.max_request_age.check(&request.event, request.now)?;
         self.services.policies.renew(request.now);
-        let route = Route::of(&request.event);
+        let route = self.route(&request.event);
         self.admit_proven(request, &caller, tier(route)).await?;
         self.check_client_token(request).await?;
         match route? {
@@ -150,6 +155,35 @@ impl App {
             }
             Route::Explain => self.explain(request, &caller).await.map(Reply::Explanation),
             Route::Health => Ok(Reply::Health(self.health(request.now).await)),
+            // Boxed: these are rare, and would make the future of every request larger.
+            Route::RequestAccess => {
+                Box::pin(self.request_access(request, &caller)).await.map(Reply::Access)
+            }
+            Route::ListAccess => {
+                Box::pin(self.list_access(request, &caller)).await.map(Reply::AccessList)
+            }
+            Route::ApproveAccess => self.changed(request, &caller, Change::Approve).await,
+            Route::DenyAccess => self.changed(request, &caller, Change::Deny).await,
+            Route::WithdrawAccess => self.changed(request, &caller, Change::Withdraw).await,
+        }
+    }
+
+    async fn changed(
+        &self,
+        request: &mut InFlight<'_>,
+        caller: &Caller,
+        change: Change,
+    ) -> Result<Reply, Error> {
+        Box::pin(self.change_access(request, caller, change)).await.map(Reply::Access)
+    }
+
+    /// The route. Without a grants table there are no paths for requests for access.
+    fn route(&self, event: &Event<'_>) -> Result<Route, RouteError> {
+        match (&self.services.grants, Route::of(event)) {
+            (Grants::Off, _) if event.path().starts_with("/v1/requests") => {
+                Err(RouteError::NotFound)
+            }
+            (_, route) => route,
         }
     }
 
@@ -207,16 +241,34 @@ impl App {
         Ok(())
     }
 
-    /// Reads the parameters and looks up the device that they name.
-    async fn parse(
-        &self,
-        request: &mut InFlight<'_>,
-    ) -> Result<(VendRequest, DeviceLookUp), Error> {
+    /// Reads the parameters, and looks up the device that they name and what is approved, both at
+    /// once.
+    async fn parse(&self, request: &mut InFlight<'_>, caller: &Caller) -> Result<Asked, Error> {
         let asked = VendRequest::parse(&request.event)?;
         request.record.asked(&asked);
-        let device = self.services.devices.look_up(asked.device.as_ref(), request.now).await;
+        let policy = self.services.policies.held();
+        let (device, held) = tokio::join!(
+            self.services.devices.look_up(asked.device.as_ref(), request.now),
+            self.held(&policy, caller, &asked.profile, request.now)
+        );
         request.record.device(&device);
-        Ok((asked, device))
+        Ok(Asked { wanted: asked, device, held: held.map_err(AccessError::from)? })
+    }
+
+    /// What the grants table holds, by the policy that decides. It may be a newer one than that of
+    /// [`App::parse`], and read what that one did not.
+    async fn held_for(
+        &self,
+        policy: &Policy,
+        caller: &Caller,
+        asked: &mut Asked,
+        now: UtcDateTime,
+    ) -> Result<(), Error> {
+        if matches!(asked.held, Held::NotAsked) {
+            let held = self.held(policy, caller, &asked.wanted.profile, now).await;
+            asked.held = held.map_err(AccessError::from)?;
+        }
+        Ok(())
     }
 
     /// The policy that decides this request.
@@ -228,12 +280,14 @@ impl App {
     }
 
     async fn vend(&self, request: &mut InFlight<'_>, caller: &Caller) -> Result<Vended, Error> {
-        let (asked, device) = self.parse(request).await?;
-        self.services.devices.verify(&device)?;
+        let mut known = self.parse(request, caller).await?;
+        self.services.devices.verify(&known.device)?;
         let policy = self.policy(request).await?;
+        self.held_for(&policy, caller, &mut known, request.now).await?;
         let (decision, shadow) =
-            policy.decide(caller, &asked, device.device(), &request.request_id, request.now);
+            policy.decide(caller, &known.wanted, known.facts(), &request.request_id, request.now);
         request.record.decision(&decision, shadow);
+        request.record.approved(known.held.approved());
         let grant = decision.into_grant()?;
         request.record.granted(&grant);
         let issued = self.services.sts.assume_role(&grant).await;
@@ -253,16 +307,18 @@ impl App {
         request: &mut InFlight<'_>,
         caller: &Caller,
     ) -> Result<Explanation, Error> {
-        let (asked, device) = self.parse(request).await?;
+        let mut known = self.parse(request, caller).await?;
         let policy = self.policy(request).await?;
-        match self.services.devices.verify(&device) {
+        match self.services.devices.verify(&known.device) {
             Ok(()) => {
-                let (device, now) = (device.device(), request.now);
-                Ok(policy.explain(caller, &asked, device, now, tokio::task::yield_now).await)
+                let now = request.now;
+                self.held_for(&policy, caller, &mut known, now).await?;
+                let (asked, facts) = (&known.wanted, known.facts());
+                Ok(policy.explain(caller, asked, facts, now, tokio::task::yield_now).await)
             }
             Err(refused @ DeviceError::Refused(_)) => {
                 let reason = Error::from(refused).public().message.into_owned();
-                Ok(Explanation::without_device(asked.profile, reason))
+                Ok(Explanation::without_device(known.wanted.profile, reason))
             }
             Err(unavailable @ DeviceError::Unavailable(_)) => Err(unavailable.into()),
         }
@@ -283,9 +339,28 @@ impl App {
 /// The quota that a request is charged to.
 fn tier(route: Result<Route, RouteError>) -> Tier {
     match route {
-        Ok(Route::Credentials) => Tier::Vend,
-        Ok(Route::Explain) => Tier::Explain,
+        Ok(
+            Route::Credentials
+            | Route::RequestAccess
+            | Route::ApproveAccess
+            | Route::DenyAccess
+            | Route::WithdrawAccess,
+        ) => Tier::Vend,
+        Ok(Route::Explain | Route::ListAccess) => Tier::Explain,
         Ok(Route::Profiles | Route::Health) | Err(_) => Tier::Read,
+    }
+}
+
+/// A request for credentials, and what was looked up for it.
+struct Asked {
+    wanted: VendRequest,
+    device: DeviceLookUp,
+    held: Held,
+}
+
+impl Asked {
+    fn facts(&self) -> Facts<'_> {
+        Facts { device: self.device.device(), approval: self.held.approved() }
     }
 }
 

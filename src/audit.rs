@@ -9,19 +9,20 @@ mod entries;
 mod metrics;
 mod stopwatch;
 
+use crate::access::AccessRequest;
 use crate::caller::Caller;
 use crate::caller_proof::Proven;
 use crate::error::Error;
 use crate::event::Event;
 use crate::mdm::DeviceLookUp;
-use crate::policy::{Decision, Grant, Policy, Refusal, Shadow};
+use crate::policy::{Approved, Decision, Grant, Policy, Refusal, Shadow};
 use crate::rate_limit::Admission;
 use crate::request::{RequestId, VendRequest};
 use crate::services::ServiceReadings;
 use crate::sts::Credentials;
 use entries::{
-    AskedEntry, CallerEntry, DeviceEntry, GrantedEntry, IssuedEntry, RateLimitEntry, RequestEntry,
-    ShadowEntry,
+    AccessEntry, ApprovalEntry, AskedEntry, CallerEntry, DeviceEntry, GrantedEntry, IssuedEntry,
+    RateLimitEntry, RequestEntry, ShadowEntry,
 };
 use metrics::Metrics;
 use serde::Serialize;
@@ -52,6 +53,8 @@ pub struct AuditRecord {
     policy_digest: Option<String>,
     rules: Option<Vec<String>>,
     shadow: Option<ShadowEntry>,
+    approval: Option<ApprovalEntry>,
+    access: Option<AccessEntry>,
     #[serde(flatten)]
     granted: Option<GrantedEntry>,
     #[serde(flatten)]
@@ -94,6 +97,8 @@ impl AuditRecord {
             policy_digest: None,
             rules: None,
             shadow: None,
+            approval: None,
+            access: None,
             granted: None,
             issued: None,
             durations_ms: BTreeMap::new(),
@@ -161,6 +166,25 @@ impl AuditRecord {
         self.shadow = ShadowEntry::of(shadow);
         self.rules = Some(decision.rules().to_vec());
         self.profile_exists = !matches!(decision, Decision::Deny(denial) if denial.refusal() == Refusal::UnknownProfile);
+        self.lap("decide");
+    }
+
+    /// What was approved for the request, if anything was.
+    pub fn approved(&mut self, approved: Approved<'_>) {
+        if let Approved::Yes(approval) = approved {
+            self.approval = Some(ApprovalEntry::of(approval));
+        }
+    }
+
+    /// A request for access, and what is done with it.
+    pub fn access(&mut self, action: &'static str, access: &AccessRequest) {
+        self.access = Some(AccessEntry::of(action, access));
+        self.lap("access");
+    }
+
+    /// The permits by which the caller may decide a request for access.
+    pub fn rules(&mut self, rules: Vec<String>) {
+        self.rules = Some(rules);
         self.lap("decide");
     }
 

@@ -11,6 +11,7 @@ mod variables;
 use crate::caller::{MaxRequestAge, NamedSessionRoles};
 use crate::caller_proof::{CallerProofMode, CallerProofSettings, is_host};
 use crate::client_token::ClientTokenSettings;
+use crate::grants::GrantsSettings;
 use crate::https::{Https, TrustedRoots};
 use crate::mdm::DeviceSettings;
 use crate::policy::BundleOptions;
@@ -36,6 +37,8 @@ pub struct Config {
     pub caller_proof: CallerProofSettings,
     /// `SENTINEL_CLIENT_TOKEN_SECRET_ARN` and `SENTINEL_CLIENT_TOKEN_TTL`.
     pub client_token: ClientTokenSettings,
+    /// `SENTINEL_GRANTS_TABLE`.
+    pub grants: GrantsSettings,
     /// `SENTINEL_NAMED_SESSION_ROLES`: roles whose session names identify people.
     pub named_session_roles: NamedSessionRoles,
     /// `SENTINEL_MAX_REQUEST_AGE`.
@@ -81,6 +84,9 @@ impl Config {
         let device = device::read(&mut variables);
         let caller_proof = caller_proof(&mut variables);
         let client_token = client_token(&mut variables);
+        let grants = variables
+            .table("SENTINEL_GRANTS_TABLE")
+            .map_or(GrantsSettings::Off, GrantsSettings::Dynamodb);
         let named_session_roles = named_session_roles(&mut variables);
         let max_request_age =
             MaxRequestAge(variables.number("SENTINEL_MAX_REQUEST_AGE", 60..=900, 300));
@@ -106,6 +112,7 @@ impl Config {
                 device,
                 caller_proof,
                 client_token,
+                grants,
                 named_session_roles,
                 max_request_age,
                 https,

@@ -8,9 +8,13 @@ pub(crate) const DIGEST_LENGTH: usize = 16;
 
 /// The first 64 bits of the text's SHA-256, in lower-case hexadecimal.
 pub(crate) fn short_digest(text: &str) -> String {
+    format!("{:0DIGEST_LENGTH$x}", digest_bits(text))
+}
+
+/// The first 64 bits of the text's SHA-256.
+pub(crate) fn digest_bits(text: &str) -> u64 {
     let bytes = Sha256::digest(text);
-    let first = u64::from_be_bytes(std::array::from_fn(|index| bytes[index]));
-    format!("{first:0DIGEST_LENGTH$x}")
+    u64::from_be_bytes(std::array::from_fn(|index| bytes[index]))
 }
 
 /// SHA-256 in lower-case hexadecimal.

@@ -8,6 +8,7 @@
 //! | client token | [`ClientTokenError`] | 401, 503 |
 //! | route | [`RouteError`] | 404, 405 |
 //! | parameters | [`InvalidRequest`] | 400, 413 |
+//! | requests for access | [`AccessError`] | 403, 404, 409, 503 |
 //! | device | [`DeviceError`] | 403, 503 |
 //! | policy | [`PolicyTooOld`], [`Denial`] | 503, 403 |
 //! | issuing | [`StsError`] | 502, 503 |
@@ -22,6 +23,7 @@ use crate::caller_proof::CallerProofError;
 use crate::client_token::ClientTokenError;
 use crate::device::DeviceRefused;
 use crate::event::UnreadableInput;
+use crate::grants::AccessError;
 use crate::mdm::DeviceError;
 use crate::policy::Denial;
 use crate::policy_store::PolicyTooOld;
@@ -60,6 +62,9 @@ pub enum Error {
     /// The device is refused, or cannot be checked.
     #[error(transparent)]
     Device(#[from] DeviceError),
+    /// A request for access is not made or changed, or the grants table gave no answer.
+    #[error(transparent)]
+    Access(#[from] AccessError),
     /// The policy is too old to decide.
     #[error(transparent)]
     PolicyTooOld(#[from] PolicyTooOld),
@@ -128,7 +133,7 @@ impl Error {
             Self::ClientToken(ClientTokenError::Invalid(_)) => {
                 (401, "CLIENT_TOKEN_INVALID", "X-Sentinel-Token is missing or wrong.")
             }
-            Self::Route(RouteError::NotFound) => {
+            Self::Route(RouteError::NotFound) | Self::Access(AccessError::Unknown) => {
                 (404, "NOT_FOUND", "There is nothing at this path.")
             }
             Self::Route(RouteError::MethodNotAllowed(_)) => {
@@ -145,6 +150,7 @@ impl Error {
                 "CREDENTIAL_ERROR",
                 "AWS refused to issue these credentials. Tell your administrators the RequestId.",
             ),
+            Self::Access(refused) => access_refused(refused),
             Self::CallerProof(CallerProofError::Unavailable(_))
             | Self::ClientToken(ClientTokenError::Unavailable(_))
             | Self::PolicyTooOld(_)
@@ -200,6 +206,32 @@ fn bad_input(invalid: InvalidRequest) -> Row {
         InvalidRequest::Unreadable(UnreadableInput::Malformed(message)) => {
             (400, "INVALID_REQUEST", message)
         }
+    }
+}
+
+fn access_refused(refused: &AccessError) -> Row {
+    match refused {
+        AccessError::Unknown => (404, "NOT_FOUND", "There is nothing at this path."),
+        AccessError::Closed => {
+            (409, "REQUEST_CLOSED", "This request has been decided or withdrawn, or has expired.")
+        }
+        AccessError::Exists => (
+            409,
+            "REQUEST_EXISTS",
+            "You have a request for this profile that is pending or approved.",
+        ),
+        AccessError::NotNeeded => {
+            (409, "APPROVAL_NOT_NEEDED", "You need no approval: ask for the credentials.")
+        }
+        AccessError::NotAPerson => (
+            403,
+            "PERSON_REQUIRED",
+            "Only people request and approve: sign in as an IAM user, or with Identity Center.",
+        ),
+        AccessError::OwnRequest => {
+            (403, "OWN_REQUEST", "Another person has to decide what you request.")
+        }
+        AccessError::Unavailable(_) => UNAVAILABLE,
     }
 }
 

@@ -66,11 +66,12 @@
 //! | `response`, `audit` | from the domain to the wire and the log |
 //! | `error` | the sum of the stages' errors, and the only table to HTTP |
 //! | `services`, `config` | the start: the stages, made from the settings |
-//! | `sts`, `policy_store`, `policy`, `mdm`, `device`, `caller_proof`, `client_token`, `rate_limit` | the stages; each owns its settings, its errors and its AWS client |
-//! | `request`, `caller`, `event` | from the wire to the domain |
+//! | `sts`, `policy_store`, `policy`, `mdm`, `device`, `caller_proof`, `client_token`, `rate_limit`, `grants` | the stages; each owns its settings, its errors and its AWS client |
+//! | `access`, `request`, `caller`, `event` | from the wire to the domain |
 //! | `secret`, `refreshed`, `single_flight`, `upstream`, `https`, `clock`, `lock`, `digest`, `alphabet`, `amz_date` | shared by the stages |
 //! | `telemetry` | the log |
 
+mod access;
 mod alphabet;
 mod amz_date;
 mod app;
@@ -84,6 +85,7 @@ mod device;
 mod digest;
 mod error;
 mod event;
+mod grants;
 mod https;
 mod lock;
 mod mdm;
@@ -102,6 +104,10 @@ mod sts;
 pub mod telemetry;
 mod upstream;
 
+pub use access::{
+    AccessDraft, AccessId, AccessRequest, Approval, CLAIM_WINDOW, Change, Closed, NoBody, PENDING,
+    Reason, Requester, State, Ticket, is_person,
+};
 pub use app::{App, AuditSink, Invocation};
 pub use audit::AuditRecord;
 pub use caller::{
@@ -118,14 +124,15 @@ pub use config::{Config, ConfigError};
 pub use device::{Device, DeviceRefused};
 pub use error::{Error, PublicError};
 pub use event::{Event, IamIdentity, MAX_INPUT_BYTES, Parameter, Payload, UnreadableInput};
+pub use grants::{AccessError, Grants, GrantsSettings, GrantsTable, GrantsUnavailable, Written};
 pub use https::{Https, TrustedRoots, UnusableRoots};
 pub use mdm::{
     BaseUrl, DeviceCheck, DeviceError, DeviceLookUp, DeviceSettings, Mdm, MdmCredential, MdmSecret,
     MdmSettings, Posture, PostureError, PostureSource, Provider,
 };
 pub use policy::{
-    BundleError, BundleFiles, BundleOptions, Clamp, Decision, Denial, Explanation, Factor, Grant,
-    Policy, ProfileSummary, Refusal, SessionScope, Shadow, Unscopable,
+    Approved, BundleError, BundleFiles, BundleOptions, Clamp, Decision, Denial, Explanation,
+    Factor, Facts, Grant, Policy, ProfileSummary, Refusal, SessionScope, Shadow, Unscopable,
 };
 pub use policy_store::{
     InvalidPath, ParameterPath, PolicyHealth, PolicySettings, PolicySource, PolicyStore,
@@ -141,7 +148,7 @@ pub use request::{
     DeviceId, InvalidRequest, ProfileName, RequestId, Route, RouteError, SessionDuration,
     VendRequest,
 };
-pub use response::{Health, Reply, Response, Vended};
+pub use response::{AccessView, Health, May, Reply, Response, Vended};
 pub use secret::{CachedSecret, Freshness, FromSecret, SecretError, Served};
 pub use services::{ServiceReadings, Services};
 pub use sts::{Credentials, Sts, StsError};

@@ -17,6 +17,7 @@ mod decision;
 mod explanation;
 mod files;
 mod iam_json;
+mod mentions;
 mod patterns;
 mod references;
 mod rules;
@@ -31,12 +32,14 @@ pub use explanation::{Explanation, Factor};
 pub use files::BundleFiles;
 pub use scope::{SessionScope, Unscopable};
 
+use crate::access::{AccessRequest, Approval};
 use crate::caller::{Caller, NamedSessionRoles};
 use crate::device::Device;
 use crate::request::{ProfileName, RequestId, SessionDuration, VendRequest};
 use bundle::Bundle;
 use catalogue::Profile;
-use cedar_request::{CedarRequest, RequestContext};
+use cedar_request::{Action, CedarRequest, RequestContext};
+use rules::{Evaluation, Rules};
 
 use serde::Serialize;
 use time::UtcDateTime;
@@ -48,6 +51,42 @@ pub struct BundleOptions {
     pub default_duration: SessionDuration,
     /// Roles whose session names identify people.
     pub named_session_roles: NamedSessionRoles,
+}
+
+/// What is known beside the caller and the request.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Facts<'a> {
+    /// The caller's device, if it is known.
+    pub device: Option<&'a Device>,
+    /// What another person has approved.
+    pub approval: Approved<'a>,
+}
+
+/// What another person has approved for a caller and a profile.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Approved<'a> {
+    /// Nobody can approve anything: there is no grants table.
+    #[default]
+    Off,
+    /// Nothing.
+    Nothing,
+    /// This.
+    Yes(&'a Approval),
+}
+
+impl<'a> Approved<'a> {
+    fn approval(self) -> Option<&'a Approval> {
+        match self {
+            Self::Yes(approval) => Some(approval),
+            Self::Off | Self::Nothing => None,
+        }
+    }
+}
+
+impl<'a> From<Option<&'a Device>> for Facts<'a> {
+    fn from(device: Option<&'a Device>) -> Self {
+        Self { device, approval: Approved::Off }
+    }
 }
 
 /// A loaded bundle, ready to decide.
@@ -113,16 +152,22 @@ impl Policy {
         self.default_duration
     }
 
-    /// Decides one request, with `device` if it is known. `request_id` becomes part of the
-    /// session's name and tags.
+    /// Whether a policy about `profile` reads `context.approval`.
+    #[must_use]
+    pub fn mentions_approval(&self, profile: &ProfileName) -> bool {
+        self.bundle.mentions.approval.contains(profile)
+    }
+
+    /// Decides one request, with `facts`, which may be the caller's device alone. `request_id`
+    /// becomes part of the session's name and tags.
     ///
     /// Also returns what the policies in shadow mode would decide.
     #[must_use]
-    pub fn decide(
+    pub fn decide<'a>(
         &self,
         caller: &Caller,
         request: &VendRequest,
-        device: Option<&Device>,
+        facts: impl Into<Facts<'a>>,
         request_id: &RequestId,
         now: UtcDateTime,
     ) -> (Decision, Shadow) {
@@ -130,8 +175,10 @@ impl Policy {
         let Some(profile) = self.bundle.catalogue.get(&request.profile) else {
             return denied(Refusal::UnknownProfile);
         };
-        let (duration, clamped_by) = self.requested(request, profile);
-        let context = RequestContext { duration, device, now };
+        let Facts { device, approval } = facts.into();
+        let approval = approval.approval();
+        let (duration, clamped_by) = self.requested(request, profile, approval);
+        let context = RequestContext { duration, device, approval, action: Action::Vend, now };
         let Some(asked) = CedarRequest::new(caller, profile, context) else {
             return denied(Refusal::EvaluationFailed);
         };
@@ -146,7 +193,35 @@ impl Policy {
         (decision, self.shadow(&asked))
     }
 
-    /// The profiles that `caller` could be granted now without a device, by name.
+    /// Whether `caller` may approve or deny a request for access: the names of the permits.
+    ///
+    /// # Errors
+    /// Why not. A profile that does not exist any more is a denial.
+    pub fn may_decide(
+        &self,
+        caller: &Caller,
+        access: &AccessRequest,
+        now: UtcDateTime,
+    ) -> Result<Vec<String>, Denial> {
+        let profile = self
+            .bundle
+            .catalogue
+            .get(&access.profile)
+            .ok_or_else(|| Denial::of(Refusal::UnknownProfile))?;
+        let action = Action::Approve(access);
+        let duration = access.duration;
+        let context = RequestContext { duration, device: None, approval: None, action, now };
+        let asked = CedarRequest::new(caller, profile, context)
+            .ok_or_else(|| Denial::of(Refusal::EvaluationFailed))?;
+        let rules = &self.bundle.approving;
+        let evaluation = rules.evaluate(&asked);
+        match evaluation.refusal {
+            None => Ok(evaluation.rules()),
+            Some(refusal) => Err(denial(refusal, &evaluation, rules)),
+        }
+    }
+
+    /// The profiles that `caller` could be granted now without a device or an approval, by name.
     ///
     /// Awaits `between` after each evaluation, so that a time limit can end a long list.
     pub async fn grantable(
@@ -158,7 +233,8 @@ impl Policy {
         let mut grantable = Vec::new();
         for profile in self.bundle.catalogue.values() {
             let duration = clamp(self.default_duration, profile).0;
-            let context = RequestContext { duration, device: None, now };
+            let (device, approval, action) = (None, None, Action::Vend);
+            let context = RequestContext { duration, device, approval, action, now };
             if let Ok(permission) = self.permission(caller, profile, context) {
                 let longest = permission.clamp(profile.longest_session(), None).0;
                 grantable.push(ProfileSummary {
@@ -172,13 +248,20 @@ impl Policy {
         grantable
     }
 
-    /// The requested duration within the profile's limits, and what shortened it.
+    /// The requested duration within the limits of the profile and the approval, and what shortened
+    /// it.
     fn requested(
         &self,
         request: &VendRequest,
         profile: &Profile,
+        approval: Option<&Approval>,
     ) -> (SessionDuration, Option<Clamp>) {
-        clamp(request.duration.unwrap_or(self.default_duration), profile)
+        let (duration, clamped_by) =
+            clamp(request.duration.unwrap_or(self.default_duration), profile);
+        match approval.map(|approval| approval.duration) {
+            Some(approved) if approved < duration => (approved, Some(Clamp::Approval)),
+            _ => (duration, clamped_by),
+        }
     }
 
     /// What the matching permits allow, or why the request is denied.
@@ -209,17 +292,7 @@ impl Policy {
                     Err(why) => Err(Denial::unscopable(why, rules)),
                 }
             }
-            Some(refusal) => {
-                let reason = |policy: &cedar_policy::Policy| {
-                    annotations::value(policy, "reason").map(str::to_owned)
-                };
-                let reasons = match refusal {
-                    Refusal::Forbidden => deciding.filter_map(reason).collect(),
-                    _ => Vec::new(),
-                };
-                let denial = Denial::new(refusal, rules, reasons);
-                Err(denial.in_spite_of_permits(evaluation.is_permitted))
-            }
+            Some(refusal) => Err(denial(refusal, &evaluation, &self.bundle.rules)),
         }
     }
 
@@ -235,6 +308,18 @@ impl Policy {
             (shadows, Some(_)) => Shadow::WouldDeny(shadows),
         }
     }
+}
+
+/// The denial that an evaluation of `all` ends in.
+fn denial(refusal: Refusal, evaluation: &Evaluation, all: &Rules) -> Denial {
+    let reason =
+        |policy: &cedar_policy::Policy| annotations::value(policy, "reason").map(str::to_owned);
+    let reasons = match refusal {
+        Refusal::Forbidden => all.named(&evaluation.deciding).filter_map(reason).collect(),
+        _ => Vec::new(),
+    };
+    let denial = Denial::new(refusal, evaluation.rules(), reasons);
+    denial.in_spite_of_permits(evaluation.is_permitted)
 }
 
 /// What the matching permits allow together.

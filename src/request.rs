@@ -86,20 +86,58 @@ pub enum Route {
     Explain,
     /// `GET /v1/health`.
     Health,
+    /// `POST /v1/requests`.
+    RequestAccess,
+    /// `GET /v1/requests`.
+    ListAccess,
+    /// `POST /v1/requests/ID/approve`.
+    ApproveAccess,
+    /// `POST /v1/requests/ID/deny`.
+    DenyAccess,
+    /// `POST /v1/requests/ID/withdraw`.
+    WithdrawAccess,
 }
 
 impl Route {
     /// The route of an event, by exact path and method.
     pub fn of(event: &Event<'_>) -> Result<Self, RouteError> {
-        let (route, allow) = match &*event.path() {
+        let (path, method) = (event.path(), event.method());
+        let (route, allow) = match &*path {
             "/" | "/v1/credentials" => (Self::Credentials, "GET, POST"),
             "/v1/profiles" => (Self::Profiles, "GET"),
             "/v1/explain" => (Self::Explain, "GET"),
             "/v1/health" => (Self::Health, "GET"),
-            _ => return Err(RouteError::NotFound),
+            "/v1/requests" if method == "POST" => (Self::RequestAccess, "POST"),
+            "/v1/requests" => (Self::ListAccess, "GET, POST"),
+            path => (Self::of_one_request(path).ok_or(RouteError::NotFound)?, "POST"),
         };
-        let allowed = allow.split(", ").any(|method| method == event.method());
+        let allowed = allow.split(", ").any(|allowed| allowed == method);
         if allowed { Ok(route) } else { Err(RouteError::MethodNotAllowed(allow)) }
+    }
+}
+
+impl Route {
+    /// Whether the route needs a grants table.
+    #[must_use]
+    pub fn is_about_access(self) -> bool {
+        match self {
+            Self::Credentials | Self::Profiles | Self::Explain | Self::Health => false,
+            Self::RequestAccess
+            | Self::ListAccess
+            | Self::ApproveAccess
+            | Self::DenyAccess
+            | Self::WithdrawAccess => true,
+        }
+    }
+
+    /// The route of a path below `/v1/requests/`, whatever the id.
+    fn of_one_request(path: &str) -> Option<Self> {
+        match path.strip_prefix("/v1/requests/")?.split_once('/')? {
+            (_, "approve") => Some(Self::ApproveAccess),
+            (_, "deny") => Some(Self::DenyAccess),
+            (_, "withdraw") => Some(Self::WithdrawAccess),
+            _ => None,
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! holds its public message and nothing internal. The shape is that of a Lambda proxy response,
 //! which Function URLs, HTTP APIs and REST APIs all accept.
 
+use crate::access::AccessRequest;
 use crate::caller_proof::CallerProofMode;
 use crate::client_token::ClientTokenError;
 use crate::error::Error;
@@ -12,13 +13,15 @@ use crate::policy_store::PolicyHealth;
 use crate::rate_limit::{
     Backend, BreakerState, FailureMode, Limit, LimiterHealth, Outcome, QuotaStatus, Tier,
 };
-use crate::request::{RequestId, RouteError, SessionDuration};
+use crate::request::{ProfileName, RequestId, RouteError, SessionDuration};
 use crate::sts::Credentials;
 use secrecy::ExposeSecret;
 use serde::Serialize;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::fmt;
+use time::UtcDateTime;
+use time::format_description::well_known::Rfc3339;
 
 /// A successful answer.
 #[derive(Debug)]
@@ -31,6 +34,65 @@ pub enum Reply {
     Explanation(Explanation),
     /// The function's health.
     Health(Health),
+    /// One request for access.
+    Access(AccessView),
+    /// Several of them.
+    AccessList(Vec<AccessView>),
+}
+
+/// A request for access, as its requester and those who may decide it see it.
+#[derive(Debug, Clone, Serialize)]
+pub struct AccessView {
+    id: String,
+    profile: ProfileName,
+    state: &'static str,
+    requester: String,
+    reason: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ticket: Option<String>,
+    duration: SessionDuration,
+    created_at: String,
+    expires_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decided_by: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decided_at: Option<String>,
+    may: Vec<May>,
+}
+
+/// What the caller may do with a request for access.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum May {
+    /// Approve it.
+    Approve,
+    /// Refuse it.
+    Deny,
+    /// Take it back.
+    Withdraw,
+}
+
+impl AccessView {
+    /// The view of `access` at `now`.
+    #[must_use]
+    pub fn new(access: AccessRequest, may: Vec<May>, now: UtcDateTime) -> Self {
+        let written = |at: UtcDateTime| at.format(&Rfc3339).unwrap_or_default();
+        let is_over = access.state.can_expire() && now >= access.expires_at;
+        Self {
+            id: access.id.to_string(),
+            profile: access.profile,
+            state: if is_over { "expired" } else { access.state.name() },
+            requester: access.requester.arn,
+            reason: access.reason.as_str().to_owned(),
+            ticket: access.ticket.map(|ticket| ticket.as_str().to_owned()),
+            duration: access.duration,
+            created_at: written(access.created_at),
+            expires_at: written(access.expires_at),
+            decided_by: access.decided_by,
+            decided_at: access.decided_at.map(written),
+            may,
+        }
+    }
 }
 
 /// Issued credentials and the facts that the reply reports with them.
@@ -109,6 +171,8 @@ impl Reply {
             Self::Profiles(profiles) => json!({ "profiles": profiles }).to_string(),
             Self::Explanation(explanation) => json!(explanation).to_string(),
             Self::Health(health) => health.body().to_string(),
+            Self::Access(access) => json!(access).to_string(),
+            Self::AccessList(list) => json!({ "requests": list }).to_string(),
         }
     }
 }

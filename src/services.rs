@@ -8,6 +8,7 @@ pub use readings::ServiceReadings;
 use crate::caller_proof::CallerProof;
 use crate::client_token::ClientTokenCheck;
 use crate::config::{Config, ConfigError};
+use crate::grants::Grants;
 use crate::mdm::DeviceCheck;
 use crate::policy_store::{PolicyStore, ReloadError};
 use crate::rate_limit::RateLimiter;
@@ -30,6 +31,8 @@ pub struct Services {
     pub client_tokens: ClientTokenCheck,
     /// The device check.
     pub devices: DeviceCheck,
+    /// Requests for access, and approvals.
+    pub grants: Grants,
     /// The issuer of credentials.
     pub sts: Sts,
 }
@@ -40,6 +43,7 @@ struct Clients {
     caller_proof: CallerProof,
     client_tokens: ClientTokenCheck,
     devices: Result<DeviceCheck, &'static str>,
+    grants: Grants,
     sts: Sts,
 }
 
@@ -79,6 +83,7 @@ impl Clients {
             caller_proof: CallerProof::new(&config.caller_proof, aws),
             client_tokens: ClientTokenCheck::new(&config.client_token, aws),
             devices: DeviceCheck::new(&config.device, aws, &config.https),
+            grants: Grants::new(&config.grants, aws),
             sts: Sts::new(aws),
         }
     }
@@ -96,7 +101,8 @@ impl Clients {
                 self.limiter.warm(now),
                 self.sts.warm(),
                 devices,
-                self.client_tokens.warm(now)
+                self.client_tokens.warm(now),
+                self.grants.warm()
             )
         };
         if tokio::time::timeout(WARM_UP, all).await.is_err() {
@@ -105,11 +111,17 @@ impl Clients {
     }
 
     fn with(self, policies: Result<PolicyStore, ReloadError>) -> Result<Services, ConfigError> {
-        let Self { limiter, caller_proof, client_tokens, devices, sts } = self;
+        let Self { limiter, caller_proof, client_tokens, devices, grants, sts } = self;
         match (policies, devices) {
-            (Ok(policies), Ok(devices)) => {
-                Ok(Services { policies, limiter, caller_proof, client_tokens, devices, sts })
-            }
+            (Ok(policies), Ok(devices)) => Ok(Services {
+                policies,
+                limiter,
+                caller_proof,
+                client_tokens,
+                devices,
+                grants,
+                sts,
+            }),
             (policies, devices) => {
                 let mut problems = policies.err().map(lines).unwrap_or_default();
                 problems.extend(devices.err().map(str::to_owned));

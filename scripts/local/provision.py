@@ -15,6 +15,7 @@ CALLER_ROLE = "AWSReservedSSO_Developer_0123456789abcdef"
 PROTECTED_ROLES = ("vended-development", "vended-customer-data", "vended-production")
 MDM_TOKEN = "the-token-of-the-stand-in-for-jamf"
 TABLE = "sentinel-rate-limit"
+GRANTS = "sentinel-grants"
 POLICY_PARAMETER = "/sentinel/policy"
 VEND_ACTIONS = ["sts:AssumeRole", "sts:SetSourceIdentity", "sts:TagSession"]
 
@@ -70,7 +71,9 @@ def provision(endpoint):
     caller_arn = _caller_role(iam)
     mdm_secret = _secret(ROOT.client("secretsmanager", endpoint))
     _may_read(iam, mdm_secret)
-    _table(ROOT.client("dynamodb", endpoint))
+    dynamodb = ROOT.client("dynamodb", endpoint)
+    _table(dynamodb)
+    _grants(dynamodb)
     return Provisioned(
         mdm_secret=mdm_secret,
         function=_session(sts, function_arn, FUNCTION_ROLE, HOURS_12),
@@ -92,6 +95,9 @@ def _function_role(iam):
     iam.put_role_policy(RoleName=FUNCTION_ROLE, PolicyName="vend", PolicyDocument=vend)
     count = _allow(["dynamodb:UpdateItem"], Resource=f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{TABLE}")
     iam.put_role_policy(RoleName=FUNCTION_ROLE, PolicyName="count", PolicyDocument=count)
+    grants = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{GRANTS}"
+    decide = _allow(["dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:Query"], Resource=[grants, f"{grants}/index/ByTime"])
+    iam.put_role_policy(RoleName=FUNCTION_ROLE, PolicyName="decide", PolicyDocument=decide)
     # AWS checks this action against the path. The emulator has no resource for it.
     read = _allow(["ssm:GetParametersByPath"], Resource="*")
     iam.put_role_policy(RoleName=FUNCTION_ROLE, PolicyName="read-policy", PolicyDocument=read)
@@ -141,6 +147,21 @@ def _secret(secretsmanager):
 def _may_read(iam, secret_arn):
     read = _allow(["secretsmanager:GetSecretValue"], Resource=secret_arn)
     iam.put_role_policy(RoleName=FUNCTION_ROLE, PolicyName="read-mdm-token", PolicyDocument=read)
+
+
+def _grants(dynamodb):
+    """The table of requests and approvals, as in template.yaml."""
+    dynamodb.create_table(
+        TableName=GRANTS,
+        KeySchema=[{"AttributeName": "PK", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": kind} for name, kind in (("PK", "S"), ("Kind", "S"), ("CreatedAt", "N"))],
+        GlobalSecondaryIndexes=[{
+            "IndexName": "ByTime",
+            "KeySchema": [{"AttributeName": "Kind", "KeyType": "HASH"}, {"AttributeName": "CreatedAt", "KeyType": "RANGE"}],
+            "Projection": {"ProjectionType": "ALL"},
+        }],
+        BillingMode="PAY_PER_REQUEST",
+    )
 
 
 def _table(dynamodb):

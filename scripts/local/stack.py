@@ -21,7 +21,7 @@ from local.errors import StackError
 from local.mdm import StandInJamf
 from local.ports import HOST
 from local.processes import Process
-from local.provision import ACCOUNT, MDM_TOKEN, POLICY_PARAMETER, REGION, ROOT, TABLE, provision
+from local.provision import ACCOUNT, GRANTS, MDM_TOKEN, POLICY_PARAMETER, REGION, ROOT, TABLE, provision
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 VENV = REPOSITORY / ".venv"
@@ -190,6 +190,7 @@ class LocalStack:
             "AWS_SESSION_TOKEN": function.session_token,
             "SENTINEL_POLICY_DIR": str(self.policy),
             "SENTINEL_RATE_LIMIT_TABLE": TABLE,
+            "SENTINEL_GRANTS_TABLE": GRANTS,
             "SENTINEL_MDM_PROVIDER": "jamf",
             "SENTINEL_MDM_BASE_URL": self.mdm.url,
             "MDM_SECRET_ARN": self.provisioned.mdm_secret,

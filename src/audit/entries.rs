@@ -1,5 +1,6 @@
 //! The parts of an audit line, each made from a stage's result.
 
+use crate::access::{AccessId, AccessRequest, Approval, Reason, State, Ticket};
 use crate::caller::Caller;
 use crate::event::Event;
 use crate::mdm::{DeviceLookUp, Posture, PostureSource};
@@ -75,7 +76,6 @@ pub(super) struct RateLimitEntry {
     tier: Option<Tier>,
     remaining: Option<u32>,
     retry_after: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     blocked_until: Option<String>,
 }
 
@@ -246,6 +246,60 @@ impl IssuedEntry {
             expiration: credentials.expiration.clone(),
             packed_policy_size: credentials.packed_policy_size,
             session_token_utilization: credentials.session_token_utilization,
+        }
+    }
+}
+
+/// A request for access. Its reason and its ticket are checked where they are read.
+#[skip_serializing_none]
+#[derive(Debug, Serialize)]
+pub(super) struct AccessEntry {
+    action: &'static str,
+    id: AccessId,
+    state: State,
+    requester: String,
+    profile: ProfileName,
+    reason: Reason,
+    ticket: Option<Ticket>,
+    seconds: SessionDuration,
+    expires_at: String,
+}
+
+impl AccessEntry {
+    pub(super) fn of(action: &'static str, access: &AccessRequest) -> Self {
+        Self {
+            action,
+            id: access.id,
+            state: access.state,
+            requester: access.requester.arn.clone(),
+            profile: access.profile.clone(),
+            reason: access.reason.clone(),
+            ticket: access.ticket.clone(),
+            seconds: access.duration,
+            expires_at: access.expires_at.format(&Rfc3339).unwrap_or_default(),
+        }
+    }
+}
+
+/// The approval that a decision could rest on.
+#[skip_serializing_none]
+#[derive(Debug, Serialize)]
+pub(super) struct ApprovalEntry {
+    id: Option<AccessId>,
+    by: String,
+    reason: Reason,
+    ticket: Option<Ticket>,
+    approved_at: String,
+}
+
+impl ApprovalEntry {
+    pub(super) fn of(approval: &Approval) -> Self {
+        Self {
+            id: approval.id,
+            by: approval.by.clone(),
+            reason: approval.reason.clone(),
+            ticket: approval.ticket.clone(),
+            approved_at: approval.approved_at.format(&Rfc3339).unwrap_or_default(),
         }
     }
 }

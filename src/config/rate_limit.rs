@@ -1,7 +1,6 @@
 //! The limiter's settings.
 
 use super::variables::Variables;
-use crate::alphabet::is_word;
 use crate::rate_limit::{
     BreakerSettings, FailureMode, Limit, Limits, Quota, RateLimitSettings, SharedSettings,
     StoreSettings,
@@ -27,7 +26,8 @@ pub(super) fn read(variables: &mut Variables) -> RateLimitSettings {
             half_open_requests: variables.number("SENTINEL_BREAKER_HALF_OPEN_REQUESTS", 1..=100, 3),
         },
     };
-    let store = table(variables)
+    let store = variables
+        .table("SENTINEL_RATE_LIMIT_TABLE")
         .map_or(StoreSettings::Memory, |name| StoreSettings::Dynamodb(name, shared));
     RateLimitSettings { limits, store }
 }
@@ -61,18 +61,4 @@ fn failure_mode(variables: &mut Variables) -> FailureMode {
             FailureMode::Closed
         }
     }
-}
-
-/// A table's name or ARN. Source: the DynamoDB API reference on `TableName`.
-fn table(variables: &mut Variables) -> Option<String> {
-    const NAME: &str = "SENTINEL_RATE_LIMIT_TABLE";
-    let table = variables.text(NAME)?;
-    let name = match table.strip_prefix("arn:") {
-        Some(arn) => arn.rsplit_once(":table/").map_or("", |(_, name)| name),
-        None => &table,
-    };
-    if !is_word(name, 3..=255, b"_.-") {
-        variables.problem(NAME, "is not a table's name (3 to 255 of A-Z a-z 0-9 _ . -) or ARN");
-    }
-    Some(table)
 }

@@ -1,6 +1,6 @@
 //! Reading variables and collecting their problems.
 
-use crate::alphabet::is_digits;
+use crate::alphabet::{is_digits, is_word};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
@@ -43,6 +43,20 @@ impl Variables {
                 default
             }
         }
+    }
+
+    /// The value as the name or ARN of a DynamoDB table. Source: the DynamoDB API reference on
+    /// `TableName`.
+    pub(super) fn table(&mut self, name: &str) -> Option<String> {
+        let table = self.text(name)?;
+        let bare = match table.strip_prefix("arn:") {
+            Some(arn) => arn.rsplit_once(":table/").map_or("", |(_, bare)| bare),
+            None => &table,
+        };
+        if !is_word(bare, 3..=255, b"_.-") {
+            self.problem(name, "is not a table's name (3 to 255 of A-Z a-z 0-9 _ . -) or ARN");
+        }
+        Some(table)
     }
 
     /// The value as `true` or `false`; `false` if the variable is not set.

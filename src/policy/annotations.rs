@@ -3,7 +3,7 @@
 //! All others are refused: a misspelt annotation would silently mean nothing.
 
 use crate::request::SessionDuration;
-use cedar_policy::{Effect, Policy, PolicySet};
+use cedar_policy::{ActionConstraint, Effect, Policy, PolicySet};
 
 /// The problems of a policy's annotations, each with its key.
 pub(super) fn problems(policy: &Policy) -> impl Iterator<Item = (&str, String)> {
@@ -41,6 +41,20 @@ pub(super) fn enforced(policies: &PolicySet) -> PolicySet {
         let _ = enforced.remove_static(policy.id().clone());
     }
     enforced
+}
+
+/// The policies less the permits whose scope does not name an action. Those are about credentials: a
+/// bundle must not let its readers approve because it once permitted them everything.
+pub(super) fn naming_their_action(policies: &PolicySet) -> PolicySet {
+    let mut naming = policies.clone();
+    let for_any_action = policies.policies().filter(|policy| {
+        policy.effect() == Effect::Permit && policy.action_constraint() == ActionConstraint::Any
+    });
+    for policy in for_any_action {
+        // It cannot fail: the policy comes from the same set.
+        let _ = naming.remove_static(policy.id().clone());
+    }
+    naming
 }
 
 /// The value of an annotation. Cedar's own look-up would run its parser over the key.

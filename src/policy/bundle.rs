@@ -2,6 +2,7 @@
 
 use super::catalogue::{self, Catalogue};
 use super::files::located;
+use super::mentions::Mentions;
 use super::patterns;
 use super::references::{self, DanglingReference};
 use super::rules::{Rules, policy_name};
@@ -36,6 +37,9 @@ pub(super) struct Bundle {
     pub(super) rules: Rules,
     /// The enforced policies and those in shadow mode, if there are any of the latter.
     pub(super) with_shadow: Option<Rules>,
+    /// The enforced policies that decide who may approve.
+    pub(super) approving: Rules,
+    pub(super) mentions: Mentions,
     pub(super) warnings: Vec<String>,
 }
 
@@ -78,10 +82,13 @@ impl Bundle {
         }
         warnings.extend(references::unused_groups(&policies, &catalogue));
         let has_shadow = policies.policies().any(annotations::is_shadow);
+        let enforced = annotations::enforced(&policies);
         Ok(Self {
             digest: text.digest().to_owned(),
+            mentions: Mentions::of(&policies, &catalogue),
             catalogue,
-            rules: Rules::new(annotations::enforced(&policies)),
+            approving: Rules::new(annotations::naming_their_action(&enforced)),
+            rules: Rules::new(enforced),
             with_shadow: has_shadow.then(|| Rules::new(policies)),
             warnings,
         })

@@ -1,10 +1,12 @@
 //! A request in Cedar's terms: principal, action, resource, context, and the entities with their
 //! attributes.
 //!
-//! Every attribute comes from the verified caller, the catalogue, the device management or AWS;
-//! clients choose none of them.
+//! Every attribute comes from the verified caller, the catalogue, the device management, AWS or the
+//! grants table. Clients choose none of them, but for the reason and the ticket of a request for
+//! access, which another person has read and approved, or is about to.
 
 use super::catalogue::Profile;
+use crate::access::{AccessRequest, Approval, Requester};
 use crate::caller::Caller;
 use crate::device::Device;
 use crate::request::SessionDuration;
@@ -41,7 +43,28 @@ pub(super) struct RequestContext<'a> {
     pub(super) duration: SessionDuration,
     /// The caller's device, if it is known.
     pub(super) device: Option<&'a Device>,
+    /// The approval in force, if there is one.
+    pub(super) approval: Option<&'a Approval>,
+    pub(super) action: Action<'a>,
     pub(super) now: UtcDateTime,
+}
+
+/// What the caller wants to do with the profile.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Action<'a> {
+    /// Get credentials.
+    Vend,
+    /// Approve or deny this request for access.
+    Approve(&'a AccessRequest),
+}
+
+impl Action<'_> {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Vend => "vend",
+            Self::Approve(_) => "approve",
+        }
+    }
 }
 
 /// A request in Cedar's terms.
@@ -70,9 +93,9 @@ impl CedarRequest {
             Entity::new(principal.clone(), caller_attributes(caller), HashSet::new()).ok()?,
             Entity::new_no_attrs(resource.clone(), groups),
         ];
+        let action = uid(&ACTION, context.action.name())?;
         let context = Context::from_pairs(context_attributes(caller, context)?).ok()?;
-        let request =
-            Request::new(principal.clone(), uid(&ACTION, "vend")?, resource, context, None).ok()?;
+        let request = Request::new(principal.clone(), action, resource, context, None).ok()?;
         Some(Self {
             request,
             entities: Entities::from_entities(entities, None).ok()?,
@@ -108,7 +131,6 @@ fn caller_attributes(caller: &Caller) -> HashMap<String, RestrictedExpression> {
         ("org", caller.org()),
         ("unique_id", caller.unique_id()),
     ];
-    let text = |value: &str| RestrictedExpression::new_string(value.to_owned());
     named(present.map(|(name, value)| (name, value.map(text)))).collect()
 }
 
@@ -118,10 +140,22 @@ fn context_attributes(
     caller: &Caller,
     context: RequestContext<'_>,
 ) -> Option<Vec<(String, RestrictedExpression)>> {
-    let RequestContext { duration, device, now } = context;
-    // If Cedar rejects the device or the address, fail; never decide as if none was given.
+    let RequestContext { duration, device, approval, action, now } = context;
+    // If Cedar rejects a value, fail; never decide as if none was given.
     let device = match device {
         Some(device) => Some(device_record(device)?),
+        None => None,
+    };
+    let approval = match approval {
+        Some(approval) => Some(approval_record(approval)?),
+        None => None,
+    };
+    let access = match action {
+        Action::Vend => None,
+        Action::Approve(access) => Some(access),
+    };
+    let requester = match access {
+        Some(access) => Some(requester_record(&access.requester)?),
         None => None,
     };
     let source_ip = match caller.source_ip() {
@@ -137,12 +171,45 @@ fn context_attributes(
         ("duration", Some(RestrictedExpression::new_long(i64::from(duration.seconds())))),
         ("source_ip", source_ip),
         ("device", device),
+        ("approval", approval),
+        ("requester", requester),
+        ("reason", access.map(|access| text(access.reason.as_str()))),
+        ("ticket", access.and_then(|access| Some(text(access.ticket.as_ref()?.as_str())))),
     ];
     Some(named(present).collect())
 }
 
+fn approval_record(approval: &Approval) -> Option<RestrictedExpression> {
+    let present = [
+        ("by", Some(text(&approval.by))),
+        ("reason", Some(text(approval.reason.as_str()))),
+        ("ticket", approval.ticket.as_ref().map(|ticket| text(ticket.as_str()))),
+        ("duration", Some(RestrictedExpression::new_long(approval.duration.seconds().into()))),
+        ("approved_at", Some(datetime(approval.approved_at)?)),
+        ("expires_at", Some(datetime(approval.expires_at)?)),
+    ];
+    RestrictedExpression::new_record(named(present)).ok()
+}
+
+fn requester_record(requester: &Requester) -> Option<RestrictedExpression> {
+    let present = [
+        ("arn", Some(&requester.arn)),
+        ("account", Some(&requester.account)),
+        ("name", Some(&requester.name)),
+        ("kind", Some(&requester.kind)),
+        ("session_name", requester.session_name.as_ref()),
+        ("org", requester.org.as_ref()),
+        ("unique_id", requester.unique_id.as_ref()),
+    ];
+    let present = present.map(|(name, value)| (name, value.map(|value| text(value))));
+    RestrictedExpression::new_record(named(present)).ok()
+}
+
+fn text(value: &str) -> RestrictedExpression {
+    RestrictedExpression::new_string(value.to_owned())
+}
+
 fn device_record(device: &Device) -> Option<RestrictedExpression> {
-    let text = |value: &str| RestrictedExpression::new_string(value.to_owned());
     let last_seen = match device.last_seen {
         Some(at) => Some(datetime(at)?),
         None => None,

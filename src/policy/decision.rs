@@ -72,6 +72,8 @@ pub enum Clamp {
     Profile,
     /// The `@max_duration` of the permitting policies.
     Policy,
+    /// The duration that was approved.
+    Approval,
     /// STS: a role session that assumes another role gets an hour at most.
     RoleChaining,
 }
@@ -83,6 +85,7 @@ impl Clamp {
         match self {
             Self::Profile => "profile",
             Self::Policy => "policy",
+            Self::Approval => "approval",
             Self::RoleChaining => "role-chaining",
         }
     }

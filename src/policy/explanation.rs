@@ -1,14 +1,16 @@
 //! The caller's own dry run: would a request be granted, and what is missing if not.
 //!
 //! What is missing is found by evaluating the request again: with a compliant device of the caller's
-//! own, at the times of the coming week at which a policy can change its answer, and with both.
+//! own, with an approval, at the times of the coming week at which a policy can change its answer, and
+//! with several of these.
 //! Invariant: the answer holds only public reasons, durations and kinds of missing things. It holds
 //! no rule's name or text. A profile that does not exist looks like one that nothing permits.
 
-use super::cedar_request::{CedarRequest, RequestContext};
+use super::cedar_request::{Action, CedarRequest, RequestContext};
 use super::decision::NO_PERMIT;
 use super::temporal::Boundaries;
-use super::{Clamp, Denial, Permission, Policy, Profile};
+use super::{Approved, Clamp, Denial, Facts, Permission, Policy, Profile, Refusal};
+use crate::access::{Approval, CLAIM_WINDOW, Reason};
 use crate::caller::Caller;
 use crate::device::Device;
 use crate::request::{ProfileName, SessionDuration, VendRequest};
@@ -44,6 +46,8 @@ pub struct Explanation {
 pub enum Factor {
     /// A device of the caller's own that is managed, compliant and recently seen.
     Device,
+    /// The approval of another person.
+    Approval,
     /// Another hour, or another day.
     Time,
 }
@@ -52,6 +56,12 @@ impl Explanation {
     /// A refusal because a device is required, whatever the policies decide.
     pub(crate) fn without_device(profile: ProfileName, reason: String) -> Self {
         Self { reasons: vec![reason], missing: vec![Factor::Device], ..Self::denied(profile) }
+    }
+
+    /// The denial of a request that nothing would turn into a grant.
+    pub(crate) fn into_denial(self) -> Denial {
+        let reasons = self.reasons.into_iter().filter(|reason| reason != NO_PERMIT).collect();
+        Denial::new(Refusal::NoPermit, Vec::new(), reasons)
     }
 
     fn denied(profile: ProfileName) -> Self {
@@ -68,14 +78,15 @@ impl Explanation {
 }
 
 impl Policy {
-    /// The result that a request at `now` would have, with `device` if it is known.
+    /// The result that a request at `now` would have, with `facts`, which may be the caller's device
+    /// alone.
     ///
     /// Awaits `between` after each evaluation, so that a time limit can end a long search.
-    pub async fn explain(
+    pub async fn explain<'a>(
         &self,
         caller: &Caller,
         request: &VendRequest,
-        device: Option<&Device>,
+        facts: impl Into<Facts<'a>>,
         now: UtcDateTime,
         between: impl AsyncFn(),
     ) -> Explanation {
@@ -83,10 +94,11 @@ impl Policy {
         let Some(profile) = self.bundle.catalogue.get(&request.profile) else {
             return denied;
         };
-        let (duration, clamped_by) = self.requested(request, profile);
+        let facts = facts.into();
+        let (duration, clamped_by) = self.requested(request, profile, facts.approval.approval());
         let mut dry_run =
-            DryRun { policy: self, caller, profile, duration, device, permitted: None };
-        match dry_run.evaluate(WithDevice::AsGiven, now) {
+            DryRun { policy: self, caller, profile, duration, facts, permitted: None };
+        match dry_run.evaluate(&[], now) {
             Ok(permission) => {
                 let (duration, clamped_by) = permission.clamp(duration, clamped_by);
                 let duration = Some(duration);
@@ -116,41 +128,54 @@ struct DryRun<'a> {
     caller: &'a Caller,
     profile: &'a Profile,
     duration: SessionDuration,
-    device: Option<&'a Device>,
+    facts: Facts<'a>,
     /// The reasons of the newest refusal in spite of a matching permit; `None` if no permit ever
     /// matched.
     permitted: Option<Vec<String>>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum WithDevice {
-    AsGiven,
-    Compliant,
-}
+/// What could be missing, the fewest things first.
+const MISSING: [&[Factor]; 7] = [
+    &[Factor::Device],
+    &[Factor::Approval],
+    &[Factor::Time],
+    &[Factor::Device, Factor::Approval],
+    &[Factor::Device, Factor::Time],
+    &[Factor::Approval, Factor::Time],
+    &[Factor::Device, Factor::Approval, Factor::Time],
+];
 
 impl DryRun<'_> {
     /// The fewest things that would turn the refusal into a grant.
     async fn missing(&mut self, now: UtcDateTime, between: impl AsyncFn()) -> &'static [Factor] {
         let times = self.boundaries(now, &between).await.in_the_week_after(now);
-        if self.is_granted_at(WithDevice::Compliant, &BTreeSet::from([now]), &between).await {
-            &[Factor::Device]
-        } else if self.is_granted_at(WithDevice::AsGiven, &times, &between).await {
-            &[Factor::Time]
-        } else if self.is_granted_at(WithDevice::Compliant, &times, &between).await {
-            &[Factor::Device, Factor::Time]
-        } else {
-            &[]
+        let (today, approvable) = (BTreeSet::from([now]), self.is_approvable());
+        for missing in MISSING {
+            if missing.contains(&Factor::Approval) && !approvable {
+                continue;
+            }
+            let times = if missing.contains(&Factor::Time) { &times } else { &today };
+            if self.is_granted_at(missing, times, &between).await {
+                return missing;
+            }
         }
+        &[]
+    }
+
+    /// Whether an approval could change anything.
+    fn is_approvable(&self) -> bool {
+        self.facts.approval == Approved::Nothing
+            && self.policy.mentions_approval(&self.profile.name)
     }
 
     async fn is_granted_at(
         &mut self,
-        device: WithDevice,
+        added: &[Factor],
         times: &BTreeSet<UtcDateTime>,
         between: &impl AsyncFn(),
     ) -> bool {
         for now in times {
-            if self.evaluate(device, *now).is_ok() {
+            if self.evaluate(added, *now).is_ok() {
                 return true;
             }
             between().await;
@@ -158,10 +183,17 @@ impl DryRun<'_> {
         false
     }
 
-    fn evaluate(&mut self, device: WithDevice, now: UtcDateTime) -> Result<Permission, Denial> {
-        let compliant = (device == WithDevice::Compliant).then(|| compliant(self.caller, now));
-        let device = compliant.as_ref().or(self.device);
-        let context = RequestContext { duration: self.duration, device, now };
+    fn evaluate(&mut self, added: &[Factor], now: UtcDateTime) -> Result<Permission, Denial> {
+        let has = |factor| added.contains(&factor);
+        let compliant = has(Factor::Device).then(|| compliant(self.caller, now));
+        let approved = has(Factor::Approval).then(|| approved(self.duration, now)).flatten();
+        let context = RequestContext {
+            duration: self.duration,
+            device: compliant.as_ref().or(self.facts.device),
+            approval: approved.as_ref().or(self.facts.approval.approval()),
+            action: Action::Vend,
+            now,
+        };
         let result = self.policy.permission(self.caller, self.profile, context);
         if let Err(denial) = &result
             && denial.is_permitted()
@@ -174,7 +206,8 @@ impl DryRun<'_> {
     /// The times at which the policies that can apply to this request change their answers.
     async fn boundaries(&self, now: UtcDateTime, between: &impl AsyncFn()) -> Boundaries {
         let mut boundaries = Boundaries::default();
-        let context = RequestContext { duration: self.duration, device: None, now };
+        let (duration, device, approval, action) = (self.duration, None, None, Action::Vend);
+        let context = RequestContext { duration, device, approval, action, now };
         if let Some(request) = CedarRequest::new(self.caller, self.profile, context) {
             for policy in self.policy.bundle.rules.applicable(&request) {
                 boundaries.add(policy);
@@ -195,4 +228,17 @@ fn compliant(caller: &Caller, now: UtcDateTime) -> Device {
         os_version: None,
         provider: "jamf",
     }
+}
+
+/// An approval that no reasonable rule refuses.
+fn approved(duration: SessionDuration, now: UtcDateTime) -> Option<Approval> {
+    Some(Approval {
+        id: None,
+        by: "arn:aws:iam::000000000000:user/approver".to_owned(),
+        reason: Reason::parse("supposed")?,
+        ticket: None,
+        duration,
+        approved_at: now,
+        expires_at: now + CLAIM_WINDOW,
+    })
 }

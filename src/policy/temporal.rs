@@ -34,7 +34,7 @@ impl Boundaries {
         let Ok(json) = policy.to_json() else {
             return;
         };
-        if reads_time(&json) {
+        if reads_context(&json, &["now", "weekday"]) {
             self.reads_time = true;
             self.collect(&json);
         }
@@ -120,18 +120,18 @@ fn moment(text: &str) -> Option<UtcDateTime> {
     OffsetDateTime::parse(&rfc, &Rfc3339).ok().map(OffsetDateTime::to_utc)
 }
 
-/// Whether the policy reads `context.now` or `context.weekday`. Reading `context` as a whole counts
-/// as reading the time.
-fn reads_time(expression: &Value) -> bool {
+/// Whether the policy reads one of these attributes of `context`. Reading `context` as a whole counts
+/// as reading each of them.
+pub(super) fn reads_context(expression: &Value, names: &[&str]) -> bool {
     match expression {
         Value::Object(members) => match attribute_of_context(expression) {
-            Some(attribute) => matches!(attribute, "now" | "weekday"),
+            Some(attribute) => names.contains(&attribute),
             None => {
                 members.get("Var").is_some_and(|name| name == "context")
-                    || members.values().any(reads_time)
+                    || members.values().any(|member| reads_context(member, names))
             }
         },
-        Value::Array(elements) => elements.iter().any(reads_time),
+        Value::Array(elements) => elements.iter().any(|element| reads_context(element, names)),
         _ => false,
     }
 }

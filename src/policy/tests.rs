@@ -1,4 +1,5 @@
 use super::*;
+use crate::access::{AccessDraft, Change, Reason, Ticket};
 use crate::caller::NamedSessionRoles;
 use crate::event::IamIdentity;
 use bundle::BundleError;
@@ -385,27 +386,80 @@ fn cedar_requests_satisfy_the_schema() {
         "arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_X/a@b",
     ] {
         let device = device("a@b");
-        let context = RequestContext {
-            duration: SessionDuration::MIN,
-            device: Some(&device),
-            now: monday_noon(),
-        };
-        let asked = CedarRequest::new(&caller(arn), profile, context).unwrap();
-        let request = asked.request();
-        cedar_policy::Entities::from_entities(asked.entities().iter().cloned(), Some(&schema))
-            .unwrap();
-        let part = |uid: Option<&cedar_policy::EntityUid>| uid.unwrap().clone();
-        let (principal, action, resource) =
-            (part(request.principal()), part(request.action()), part(request.resource()));
-        cedar_policy::Request::new(
-            principal,
-            action,
-            resource,
-            request.context().unwrap().clone(),
-            Some(&schema),
-        )
-        .unwrap();
+        let access = access_request(arn);
+        let approved = access.clone().change(Change::Approve, "bob", monday_noon()).unwrap();
+        let approval = approved.approval(&approved.requester.arn, &dev(), monday_noon()).unwrap();
+        for action in [Action::Vend, Action::Approve(&access)] {
+            let context = RequestContext {
+                duration: SessionDuration::MIN,
+                device: Some(&device),
+                approval: Some(&approval),
+                action,
+                now: monday_noon(),
+            };
+            satisfies(&schema, &CedarRequest::new(&caller(arn), profile, context).unwrap());
+        }
     }
+}
+
+fn satisfies(schema: &cedar_policy::Schema, asked: &CedarRequest) {
+    let request = asked.request();
+    cedar_policy::Entities::from_entities(asked.entities().iter().cloned(), Some(schema)).unwrap();
+    let part = |uid: Option<&cedar_policy::EntityUid>| uid.unwrap().clone();
+    let (principal, action, resource) =
+        (part(request.principal()), part(request.action()), part(request.resource()));
+    let context = request.context().unwrap().clone();
+    cedar_policy::Request::new(principal, action, resource, context, Some(schema)).unwrap();
+}
+
+fn access_request(arn: &str) -> AccessRequest {
+    let draft = AccessDraft {
+        profile: dev(),
+        reason: Reason::parse("an outage").unwrap(),
+        ticket: Ticket::parse("OPS-1"),
+        duration: None,
+    };
+    let id = RequestId::new("00000000-0000-0000-0000-000000000000");
+    AccessRequest::new(&caller(arn), draft, SessionDuration::MIN, &id, monday_noon())
+}
+
+#[test]
+fn only_profiles_whose_policies_can_read_an_approval_mention_it() {
+    let profiles = r#"
+        [one]
+        role_arn = "arn:aws:iam::123456789012:role/one"
+        groups = ["g"]
+        [two]
+        role_arn = "arn:aws:iam::123456789012:role/two"
+    "#;
+    let mentions = |cedar: &str| {
+        let policy = policy(profiles, &format!("{PERMIT}{cedar}"));
+        ["one", "two"]
+            .map(|name| policy.mentions_approval(&ProfileName::try_from(name.to_owned()).unwrap()))
+    };
+    let reading = |scope: &str| {
+        format!(
+            "permit (principal, action == Sentinel::Action::\"vend\", {scope}) when {{ context has approval }};"
+        )
+    };
+    assert_eq!(mentions(""), [false, false]);
+    assert_eq!(mentions(&reading("resource")), [true, true]);
+    assert_eq!(mentions(&reading("resource == Sentinel::Profile::\"two\"")), [false, true]);
+    assert_eq!(mentions(&reading("resource in Sentinel::ProfileGroup::\"g\"")), [true, false]);
+    let shadow = format!("@mode(\"shadow\") {}", reading("resource == Sentinel::Profile::\"one\""));
+    assert_eq!(mentions(&shadow), [true, false], "policies in shadow mode, too");
+}
+
+/// Policies of version 1 of the schema: every attribute that they could read is where it was.
+#[test]
+fn a_policy_for_any_action_still_reads_everything_about_credentials() {
+    let cedar = r#"
+        permit (principal, action, resource) when {
+          context.now > datetime("2026-01-01") && context.weekday < 6 && context.duration < 901
+            && context.source_ip.isIpv6() && context has device && context.device.compliant
+        };
+    "#;
+    load(PROFILES, cedar).unwrap();
 }
 
 fn dev() -> ProfileName {

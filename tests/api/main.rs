@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop here")]
 
+mod access;
 mod caller_proof;
 mod client_tokens;
 mod credentials;

@@ -38,6 +38,8 @@ pub(crate) struct Api {
     /// Whether audit lines can be written.
     pub(crate) log_works: Arc<AtomicBool>,
     pub(crate) now: UtcDateTime,
+    /// The invocation's id.
+    pub(crate) request_id: String,
     pub(crate) time_left: std::time::Duration,
 }
 
@@ -57,7 +59,7 @@ impl Api {
     pub(crate) async fn with(variables: &[(&str, &str)]) -> Self {
         let secrets = FakeSecrets::holding("not a secret that is used").await;
         let aws = sdk_config(&secrets.uri()).await;
-        Self::open(variables, &aws, secrets).await
+        Box::pin(Self::open(variables, &aws, secrets)).await
     }
 
     /// With the policy that `store` holds, and some settings changed.
@@ -105,6 +107,7 @@ impl Api {
             lines,
             log_works,
             now: wednesday_morning(),
+            request_id: REQUEST_ID.to_owned(),
             time_left: std::time::Duration::from_mins(1),
         }
     }
@@ -121,7 +124,7 @@ impl Api {
     /// Sends a payload as it is.
     pub(crate) async fn send_text(&self, payload: &str) -> Answer {
         let invocation = Invocation {
-            request_id: REQUEST_ID,
+            request_id: &self.request_id,
             now: self.now,
             time_left: self.time_left,
             function_arn: FUNCTION,
@@ -132,7 +135,7 @@ impl Api {
         assert_eq!(lines.len(), 1, "one request, one audit line: {lines:?}");
         let line = lines.remove(0);
         let audit = audit::checked(&line);
-        assert_eq!(audit["request_id"], REQUEST_ID);
+        assert_eq!(audit["request_id"], *self.request_id);
         if self.log_works.load(Relaxed) {
             assert_eq!(audit["status"], response.status_code);
         }

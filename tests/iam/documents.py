@@ -20,6 +20,8 @@ FUNCTION_ROLE = f"arn:aws:iam::{ACCOUNT}:role/sentinel-tvm-FunctionRole-EXAMPLE"
 FUNCTION = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:sentinel-tvm"
 TABLE = "sentinel-tvm-RateLimitTable-EXAMPLE"
 TABLE_ARN = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{TABLE}"
+GRANTS = "sentinel-tvm-GrantsTable-EXAMPLE"
+GRANTS_ARN = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{GRANTS}"
 LOG_GROUP = "/aws/lambda/sentinel-tvm"
 LOG_GROUP_ARN = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{LOG_GROUP}"
 
@@ -48,6 +50,7 @@ SOURCES = [*TEMPLATES, TERRAFORM]
 
 PARAMETERS = {
     "FunctionName": "sentinel-tvm",
+    "Approvals": "on",
     "ProtectedRolesElsewhere": [PROTECTED_ELSEWHERE],
     "RateLimitTableKey": TABLE_KEY,
     "MdmSecretArn": MDM_SECRET,
@@ -70,9 +73,10 @@ PSEUDO = {
     "AWS::URLSuffix": "amazonaws.com",
 }
 # What CloudFormation makes of the resources that policies name.
-RESOURCES = {"RateLimitTable": TABLE, "LogGroup": LOG_GROUP}
+RESOURCES = {"RateLimitTable": TABLE, "GrantsTable": GRANTS, "LogGroup": LOG_GROUP}
 ATTRIBUTES = {
     "RateLimitTable.Arn": TABLE_ARN,
+    "GrantsTable.Arn": GRANTS_ARN,
     "LogGroup.Arn": f"{LOG_GROUP_ARN}:*",
     "Function.Alias": f"{FUNCTION}:live",
     "Function.Arn": FUNCTION,
@@ -164,6 +168,8 @@ def properties(path, resource):
 REFERENCES = {
     "aws_cloudwatch_log_group.trail.arn": LOG_GROUP_ARN,
     "aws_dynamodb_table.rate_limit.arn": TABLE_ARN,
+    "aws_dynamodb_table.grants[0].arn": GRANTS_ARN,
+    "aws_dynamodb_table.grants[0].name": GRANTS,
     "aws_dynamodb_table.rate_limit.name": TABLE,
     "aws_iam_role.function.arn": FUNCTION_ROLE,
     "aws_secretsmanager_secret.mdm[0].arn": MDM_SECRET,

@@ -35,6 +35,8 @@ PLAYBOOKS = {
     "make rollback": ("lambda:GetAlias", "lambda:ListVersionsByFunction", "lambda:UpdateAlias"),
     "make revoke": ("iam:ListRolePolicies", "iam:GetRolePolicy", "iam:PutRolePolicy"),
     "make unrevoke": ("iam:ListRolePolicies", "iam:GetRolePolicy", "iam:DeleteRolePolicy"),
+    "make block": ("dynamodb:UpdateItem",),
+    "make unblock": ("dynamodb:GetItem", "dynamodb:UpdateItem"),
     "make settings": ("cloudformation:CreateChangeSet", "cloudformation:ExecuteChangeSet"),
 }
 
@@ -257,6 +259,8 @@ RESOURCES = {
     "any event source": Resource("*", account=d.ACCOUNT),
     "the trail of the account": Resource("*", account=d.ACCOUNT),
     "the table": Resource(d.TABLE_ARN),
+    "the grants": Resource(d.GRANTS_ARN),
+    "the index of the grants": Resource(f"{d.GRANTS_ARN}/index/ByTime"),
     "another table": Resource(f"arn:aws:dynamodb:{d.REGION}:{d.ACCOUNT}:table/orders"),
     "the log": Resource(f"{d.LOG_GROUP_ARN}:log-stream:2026/03/04/[$LATEST]0a1b"),
     # So AWS names a whole group in its own refusals.

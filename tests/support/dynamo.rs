@@ -27,9 +27,11 @@ pub(crate) enum Front {
     Hang,
     /// Throttles this one key, and passes the others.
     Throttle(String),
+    /// Answers this operation with this status and body, and passes the others.
+    Fail(&'static str, u16, String),
 }
 
-/// An emulator with one empty table.
+/// An emulator with two empty tables.
 pub(crate) struct Dynamo {
     database: Database,
     behind: String,
@@ -45,9 +47,14 @@ struct State {
 }
 
 impl Dynamo {
+    /// The table of requests for access.
+    pub(crate) const GRANTS: &str = "grants";
+
     pub(crate) async fn start() -> Self {
         let database = Database::memory().unwrap();
-        database.create_table(serde_json::from_value(schema()).unwrap()).unwrap();
+        for schema in [limits(), grants()] {
+            database.create_table(serde_json::from_value(schema).unwrap()).unwrap();
+        }
         let emulator = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let behind = format!("http://{}", emulator.local_addr().unwrap());
         tokio::spawn(dynoxide::server::serve_on(emulator, database.clone()));
@@ -89,8 +96,12 @@ impl Dynamo {
 
     /// Answers every request with an error of DynamoDB's.
     pub(crate) fn fail(&self, status: u16, code: &str) {
-        let body = json!({ "__type": format!("com.amazonaws.dynamodb.v20120810#{code}"), "message": "CANARY arn:aws:dynamodb" });
-        self.set(Front::Answer(status, body.to_string()));
+        self.set(Front::Answer(status, error(code)));
+    }
+
+    /// Answers every request for one operation with an error of DynamoDB's.
+    pub(crate) fn fail_operation(&self, operation: &'static str, status: u16, code: &str) {
+        self.set(Front::Fail(operation, status, error(code)));
     }
 
     /// The operations and bodies since the last call.
@@ -129,13 +140,48 @@ impl Dynamo {
         self.update(key, "REMOVE Blocked", None);
     }
 
+    /// All items of a table.
+    pub(crate) fn items(&self, table: &str) -> Vec<Value> {
+        let request = json!({ "TableName": table });
+        let answer = self.database.scan(serde_json::from_value(request).unwrap()).unwrap();
+        serde_json::to_value(answer).unwrap()["Items"].as_array().cloned().unwrap_or_default()
+    }
+
+    /// Writes an item from outside the function.
+    pub(crate) fn put(&self, table: &str, item: &Value) {
+        let request = json!({ "TableName": table, "Item": item });
+        self.database.put_item(serde_json::from_value(request).unwrap()).unwrap();
+    }
+
     /// The TAT of a key, in microseconds.
     pub(crate) fn tat(&self, key: &str) -> u64 {
         self.item(key).map_or(0, |item| item["TAT"]["N"].as_str().unwrap().parse().unwrap())
     }
 }
 
-fn schema() -> Value {
+fn error(code: &str) -> String {
+    let body = json!({ "__type": format!("com.amazonaws.dynamodb.v20120810#{code}"), "message": "CANARY arn:aws:dynamodb" });
+    body.to_string()
+}
+
+fn grants() -> Value {
+    let key = |name: &str, kind: &str| json!({ "AttributeName": name, "KeyType": kind });
+    let attribute =
+        |name: &str, kind: &str| json!({ "AttributeName": name, "AttributeType": kind });
+    json!({
+        "TableName": Dynamo::GRANTS,
+        "KeySchema": [key("PK", "HASH")],
+        "AttributeDefinitions": [attribute("PK", "S"), attribute("Kind", "S"), attribute("CreatedAt", "N")],
+        "GlobalSecondaryIndexes": [{
+            "IndexName": "ByTime",
+            "KeySchema": [key("Kind", "HASH"), key("CreatedAt", "RANGE")],
+            "Projection": { "ProjectionType": "ALL" },
+        }],
+        "BillingMode": "PAY_PER_REQUEST",
+    })
+}
+
+fn limits() -> Value {
     json!({
         "TableName": TABLE,
         "KeySchema": [{ "AttributeName": "PK", "KeyType": "HASH" }],
@@ -172,7 +218,7 @@ async fn forward(
         head.headers["x-amz-target"].to_str().unwrap().rsplit('.').next().unwrap().to_owned();
     let front = {
         let mut state = state.lock().unwrap();
-        state.requests.push((operation, sent.clone()));
+        state.requests.push((operation.clone(), sent.clone()));
         state.front.clone()
     };
     match front {
@@ -181,7 +227,8 @@ async fn forward(
         Front::Throttle(key) if sent["Key"]["PK"]["S"] == key => {
             Ok(answer(400, r#"{"__type":"x#ThrottlingException","message":"CANARY"}"#.to_owned()))
         }
-        Front::Pass | Front::Throttle(_) => {
+        Front::Fail(failing, status, body) if operation == failing => Ok(answer(status, body)),
+        Front::Pass | Front::Throttle(_) | Front::Fail(..) => {
             head.uri = behind.parse().unwrap();
             let passed = client.request(Request::from_parts(head, Full::new(body))).await.unwrap();
             let (head, body) = passed.into_parts();

@@ -78,6 +78,11 @@ STATUSES = {
     "IAM_AUTH_REQUIRED": 403,
     "CALLER_PROOF_INVALID": 403,
     "CALLER_BLOCKED": 403,
+    "PERSON_REQUIRED": 403,
+    "OWN_REQUEST": 403,
+    "REQUEST_CLOSED": 409,
+    "REQUEST_EXISTS": 409,
+    "APPROVAL_NOT_NEEDED": 409,
     "DEVICE_REQUIRED": 403,
     "DEVICE_VERIFICATION_FAILED": 403,
     "POLICY_DENY": 403,
@@ -314,8 +319,8 @@ def test_security_no_policy_of_stars(path):
 def test_security_function_may_do_what_it_does_and_no_more(path):
     """THREAT: a flaw in the function becomes whatever its role may do: to read who calls, to delete everyone's counters, or
     to read other people's secrets.
-    PREVENTION: its own log group, one action on its own table, on each secret it is given and on the policy's path, and three
-    STS actions on the protected roles."""
+    PREVENTION: its own log group, one action on its own table, on each secret it is given and on the policy's path, three on
+    the grants and their index, and three STS actions on the protected roles."""
     role = of_type(template(path), "AWS::IAM::Role")["FunctionRole"]
     assert "ManagedPolicyArns" not in role
     (policy,) = role["Policies"]
@@ -325,6 +330,8 @@ def test_security_function_may_do_what_it_does_and_no_more(path):
     assert granted == {
         "WriteOwnLog": (["logs:CreateLogStream", "logs:PutLogEvents"], {"Fn::GetAtt": ["LogGroup", "Arn"]}),
         "CountRequests": ("dynamodb:UpdateItem", {"Fn::GetAtt": ["RateLimitTable", "Arn"]}),
+        "DecideRequests": (["dynamodb:GetItem", "dynamodb:UpdateItem"], {"Fn::GetAtt": ["GrantsTable", "Arn"]}),
+        "ListRequests": ("dynamodb:Query", {"Fn::Sub": "${GrantsTable.Arn}/index/ByTime"}),
         "OpenTheTable": ("kms:Decrypt", {"Ref": "RateLimitTableKey"}),
         "ReadMdmSecret": ("secretsmanager:GetSecretValue", {"Ref": "MdmSecretArn"}),
         "ReadClientTokens": ("secretsmanager:GetSecretValue", {"Ref": "ClientTokenSecretArn"}),
@@ -597,6 +604,23 @@ def test_table_is_what_the_function_writes_to(path):
         "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": False},
     }
     assert resource["DeletionPolicy"] == resource["UpdateReplacePolicy"] == "Delete"
+
+
+@pytest.mark.parametrize("path", STACKS)
+def test_security_approvals_are_kept(path):
+    """THREAT: the record of who approved what goes with a deletion, by accident or on purpose, or is readable at rest.
+    PREVENTION: the table of approvals stays when the stack goes, cannot be deleted, has every moment of 35 days, and the key of
+    the other table. It exists only if somebody turns approvals on."""
+    assert "GrantsTable" not in deployed(path, Approvals="off")["Resources"]
+    parsed = deployed(path, Approvals="on")["Resources"]
+    table = parsed["GrantsTable"]["Properties"]
+    assert parsed["GrantsTable"]["DeletionPolicy"] == parsed["GrantsTable"]["UpdateReplacePolicy"] == "Retain"
+    assert table["DeletionProtectionEnabled"] is True
+    assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert table["SSESpecification"] == parsed["RateLimitTable"]["Properties"]["SSESpecification"]
+    assert table["TimeToLiveSpecification"] == {"AttributeName": "TTL", "Enabled": True}
+    (index,) = table["GlobalSecondaryIndexes"]
+    assert (index["IndexName"], index["Projection"]) == ("ByTime", {"ProjectionType": "ALL"})
 
 
 def test_security_limits_hold_across_instances():

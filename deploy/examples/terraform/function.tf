@@ -125,6 +125,7 @@ resource "aws_lambda_function" "sentinel" {
   environment {
     variables = merge(
       { SENTINEL_RATE_LIMIT_TABLE = aws_dynamodb_table.rate_limit.name },
+      var.approvals ? { SENTINEL_GRANTS_TABLE = aws_dynamodb_table.grants[0].name } : {},
       local.device_settings,
       var.settings,
     )

@@ -2,7 +2,7 @@ use super::*;
 use crate::caller::{Caller, NamedSessionRoles};
 use crate::event::IamIdentity;
 use crate::policy::bundle::Bundle;
-use crate::policy::cedar_request::RequestContext;
+use crate::policy::cedar_request::{Action, RequestContext};
 use crate::policy::{BundleFiles, annotations};
 use crate::request::SessionDuration;
 use proptest::prelude::*;
@@ -64,7 +64,8 @@ proptest! {
         let all = annotations::enforced(&bundle.rules.all);
         for profile in bundle.catalogue.values() {
             for arn in [ALICE, BOB] {
-                let context = RequestContext { duration: SessionDuration::MIN, device: None, now: UtcDateTime::UNIX_EPOCH };
+                let (device, approval, action) = (None, None, Action::Vend);
+                let context = RequestContext { duration: SessionDuration::MIN, device, approval, action, now: UtcDateTime::UNIX_EPOCH };
                 let request = CedarRequest::new(&caller(arn), profile, context).unwrap();
                 let evaluation = bundle.rules.evaluate(&request);
                 let whole = Authorizer::new().is_authorized(request.request(), &all, request.entities());

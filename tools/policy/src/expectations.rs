@@ -12,6 +12,8 @@
 //! now = 2026-03-02T12:00:00Z                  # the default, a Monday
 //! source_ip = "198.51.100.7"                  # optional, and so are org, unique_id and duration
 //! device = { owner = "ann@example.com", last_seen = 2026-03-02T11:00:00Z }
+//! approval = { by = "arn:aws:iam::123456789012:user/bob", reason = "an outage" }   # optional
+//! approves = { requester = "arn:aws:iam::123456789012:user/bob", reason = "…" }    # instead of credentials
 //! expect = "allow"                            # or "deny"
 //! rules = ["operators-may-operate"]           # optional: exactly these decide
 //! reason = "…"                                # optional: the public reason of a "deny"
@@ -21,8 +23,9 @@
 //! ```
 
 use sentinel_tvm::{
-    BundleError, BundleOptions, Caller, Decision, Device, Grant, IamIdentity, NamedSessionRoles,
-    Policy, ProfileName, RequestId, SessionDuration, VendRequest,
+    AccessDraft, AccessRequest, Approval, Approved, BundleError, BundleOptions, CLAIM_WINDOW,
+    Caller, Decision, Device, Facts, Grant, IamIdentity, NamedSessionRoles, Policy, ProfileName,
+    Reason, RequestId, SessionDuration, Ticket, VendRequest, is_person,
 };
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -57,6 +60,8 @@ struct Expectation {
     duration: Option<u32>,
     now: Option<toml::value::Datetime>,
     device: Option<DeviceToml>,
+    approval: Option<ApprovalToml>,
+    approves: Option<ApprovesToml>,
     expect: Outcome,
     rules: Option<Vec<String>>,
     reason: Option<String>,
@@ -83,6 +88,26 @@ struct DeviceToml {
     last_seen: Option<toml::value::Datetime>,
     os_version: Option<String>,
     provider: Option<String>,
+}
+
+/// What somebody has approved.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ApprovalToml {
+    by: String,
+    reason: String,
+    ticket: Option<String>,
+    duration: Option<u32>,
+    approved_at: Option<toml::value::Datetime>,
+}
+
+/// A request that the caller decides.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ApprovesToml {
+    requester: String,
+    reason: String,
+    ticket: Option<String>,
 }
 
 /// The result of an expectation.
@@ -123,9 +148,13 @@ impl Expectations {
     pub(crate) fn run(&self, policy: &Policy) -> impl Iterator<Item = (&str, Check)> {
         let roles = self.roles();
         self.tests.iter().map(move |test| {
-            let result = test
-                .decide(policy, &roles, self.account.as_deref())
-                .and_then(|decision| test.compare(decision));
+            let account = self.account.as_deref();
+            let result = match &test.approves {
+                Some(asked) => test.compare_approval(asked, policy, &roles, account),
+                None => {
+                    test.decide(policy, &roles, account).and_then(|decision| test.compare(decision))
+                }
+            };
             (test.name.as_str(), result.map_or_else(Check::Failed, |()| Check::Passed))
         })
     }
@@ -149,6 +178,9 @@ impl Expectation {
     fn without_effect(&self) -> Option<String> {
         let (set, other) = match self.expect {
             Outcome::Allow => (vec![("reason", self.reason.is_some())], "deny"),
+            Outcome::Deny if self.approves.is_some() => {
+                (vec![("rules", self.rules.is_some()), ("reason", self.reason.is_some())], "allow")
+            }
             Outcome::Deny => (
                 vec![
                     ("seconds", self.seconds.is_some()),
@@ -168,20 +200,63 @@ impl Expectation {
         roles: &NamedSessionRoles,
         account: Option<&str>,
     ) -> Result<Decision, String> {
-        let duration = match self.duration {
-            Some(seconds) => Some(
-                SessionDuration::from_seconds(seconds)
-                    .ok_or("duration is not from 900 to 129600")?,
-            ),
-            None => None,
-        };
-        let profile = ProfileName::try_from(self.profile.clone())
-            .map_err(|problem| format!("profile: {problem}"))?;
+        let (duration, profile) = (self.duration.map(seconds).transpose()?, self.profile()?);
         let device = self.device.as_ref().map(DeviceToml::device).transpose()?;
         let now = self.now.as_ref().map_or(Ok(MONDAY_NOON), moment)?;
         let request = VendRequest { profile, duration, device: None };
         let id = RequestId::new("00000000-0000-0000-0000-000000000000");
-        Ok(policy.decide(&self.caller(roles, account)?, &request, device.as_ref(), &id, now).0)
+        let approval =
+            self.approval.as_ref().map(|given| given.approval(duration, now)).transpose()?;
+        let approval = approval.as_ref().map_or(Approved::Nothing, Approved::Yes);
+        let facts = Facts { device: device.as_ref(), approval };
+        Ok(policy.decide(&self.caller(roles, account)?, &request, facts, &id, now).0)
+    }
+
+    /// The difference between what is expected and whether the caller may decide a request.
+    fn compare_approval(
+        &self,
+        asked: &ApprovesToml,
+        policy: &Policy,
+        roles: &NamedSessionRoles,
+        account: Option<&str>,
+    ) -> Result<(), String> {
+        let now = self.now.as_ref().map_or(Ok(MONDAY_NOON), moment)?;
+        let approver = self.caller(roles, account)?;
+        let requester = verified(&IamIdentity::of_arn(&asked.requester), None, roles, account)?;
+        let draft = AccessDraft {
+            profile: self.profile()?,
+            reason: reason(&asked.reason)?,
+            ticket: asked.ticket.as_deref().map(ticket).transpose()?,
+            duration: None,
+        };
+        let duration = self.duration.map_or(Ok(policy.default_duration()), seconds)?;
+        let id = RequestId::new("00000000-0000-0000-0000-000000000000");
+        let access = AccessRequest::new(&requester, draft, duration, &id, now);
+        let by_rules = policy.may_decide(&approver, &access, now);
+        let people = is_person(&approver) && is_person(&requester);
+        match (by_rules, self.expect) {
+            (Ok(permits), Outcome::Allow) if people && !access.requester.may_be(&approver) => {
+                same(self.rules.as_deref(), &*permits, |expected| {
+                    format!(
+                        "may approve, but by {} instead of {}",
+                        listed(&permits),
+                        listed(expected)
+                    )
+                })
+            }
+            (Ok(_), Outcome::Allow) => {
+                Err("may not approve: only people do, and never for themselves".to_owned())
+            }
+            (Err(denial), Outcome::Allow) => Err(format!("may not approve: {denial}")),
+            (Ok(permits), Outcome::Deny) if people && !access.requester.may_be(&approver) => {
+                Err(format!("should not approve, but may by {}", listed(&permits)))
+            }
+            (_, Outcome::Deny) => Ok(()),
+        }
+    }
+
+    fn profile(&self) -> Result<ProfileName, String> {
+        ProfileName::try_from(self.profile.clone()).map_err(|problem| format!("profile: {problem}"))
     }
 
     fn caller(&self, roles: &NamedSessionRoles, account: Option<&str>) -> Result<Caller, String> {
@@ -190,10 +265,7 @@ impl Expectation {
         let org = self.org.as_deref().map(Into::into);
         let user_id = self.unique_id.as_deref().map(Into::into);
         let identity = IamIdentity { org, user_id, ..IamIdentity::of_arn(&self.caller) };
-        // Without an account of its own, the function counts as being in the caller's.
-        let own = account.or_else(|| self.caller.split(':').nth(4));
-        let named = roles.of_function_in(own);
-        Caller::verified(&identity, source_ip, named).map_err(|error| format!("caller: {error}"))
+        verified(&identity, source_ip, roles, account)
     }
 
     /// The difference to `decision`, as a sentence.
@@ -252,6 +324,50 @@ impl Expectation {
             )),
             _ => Ok(()),
         }
+    }
+}
+
+fn verified(
+    identity: &IamIdentity<'_>,
+    source_ip: Option<IpAddr>,
+    roles: &NamedSessionRoles,
+    account: Option<&str>,
+) -> Result<Caller, String> {
+    // Without an account of its own, the function counts as being in the caller's.
+    let named = roles.of_function_in(account.or_else(|| identity.user_arn.split(':').nth(4)));
+    Caller::verified(identity, source_ip, named).map_err(|error| format!("caller: {error}"))
+}
+
+fn seconds(seconds: u32) -> Result<SessionDuration, String> {
+    SessionDuration::from_seconds(seconds)
+        .ok_or_else(|| "duration is not from 900 to 129600".to_owned())
+}
+
+fn reason(text: &str) -> Result<Reason, String> {
+    Reason::parse(text).ok_or_else(|| "reason is not 1 to 256 characters on one line".to_owned())
+}
+
+fn ticket(text: &str) -> Result<Ticket, String> {
+    Ticket::parse(text).ok_or_else(|| "ticket is not a word of at most 64 characters".to_owned())
+}
+
+impl ApprovalToml {
+    fn approval(
+        &self,
+        asked: Option<SessionDuration>,
+        now: UtcDateTime,
+    ) -> Result<Approval, String> {
+        let approved_at = self.approved_at.as_ref().map_or(Ok(now), moment)?;
+        let asked = asked.unwrap_or(SessionDuration::CHAINED_MAX);
+        Ok(Approval {
+            id: None,
+            by: self.by.clone(),
+            reason: reason(&self.reason)?,
+            ticket: self.ticket.as_deref().map(ticket).transpose()?,
+            duration: self.duration.map_or(Ok(asked), seconds)?,
+            approved_at,
+            expires_at: approved_at + CLAIM_WINDOW,
+        })
     }
 }
 

@@ -1,0 +1,365 @@
+//! Access that one person requests and another approves: the states of a request, and who may decide
+//! it.
+//!
+//! ```text
+//! pending --approve--> approved     approved until the end of the claim window
+//!         --deny-----> denied
+//!         --withdraw-> withdrawn
+//!         --24 hours-> expired
+//! ```
+//!
+//! Invariants:
+//! - A request changes once, from `pending`, before it expires. The grants table holds this with
+//!   conditional writes; [`AccessRequest::change`] is the same rule, for one that has been read.
+//! - Nobody decides a request of their own, and only people request and decide: IAM users, and
+//!   sessions whose names identify people. Anybody who may assume a role could otherwise approve as
+//!   the role what they request as themselves, because the event does not say who assumed it.
+//!
+//! Pure: no clock, no I/O.
+
+mod draft;
+mod text;
+
+pub use draft::{AccessDraft, NoBody};
+pub use text::{Reason, Ticket};
+
+use crate::alphabet::is_digits;
+use crate::caller::{Caller, CallerKind};
+use crate::digest::digest_bits;
+use crate::request::{ProfileName, RequestId, SessionDuration};
+use serde::Serialize;
+use std::fmt;
+use time::{Duration, UtcDateTime};
+
+/// How long a request waits for a decision.
+pub const PENDING: Duration = Duration::hours(24);
+/// The claim window: how long an approval can be turned into sessions.
+pub const CLAIM_WINDOW: Duration = Duration::hours(8);
+
+/// The id of a request: where it is in the table, and which of the requests that were ever there.
+///
+/// As text: 16 and 8 hexadecimal digits, joined by a hyphen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AccessId {
+    place: u64,
+    nonce: u32,
+}
+
+impl AccessId {
+    /// The id of the request that `principal` makes for `profile` in the invocation `request_id`.
+    #[must_use]
+    pub fn new(principal: &str, profile: &ProfileName, request_id: &RequestId) -> Self {
+        let nonce = u32::from_str_radix(request_id.short(), 16).unwrap_or_default();
+        Self { place: place(principal, profile), nonce }
+    }
+
+    /// Reads an id.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (place, nonce) = text.split_once('-')?;
+        let id = Self {
+            place: u64::from_str_radix(place, 16).ok()?,
+            nonce: u32::from_str_radix(nonce, 16).ok()?,
+        };
+        // One spelling only: no sign, no upper case, no other length.
+        (id.to_string() == text).then_some(id)
+    }
+
+    /// The part of the id that principal and profile determine.
+    #[must_use]
+    pub fn place(self) -> String {
+        format!("{:016x}", self.place)
+    }
+}
+
+impl fmt::Display for AccessId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{:016x}-{:08x}", self.place, self.nonce)
+    }
+}
+
+impl Serialize for AccessId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// Where the request of `principal` for `profile` is: one at a time. Neither of them has a line feed.
+fn place(principal: &str, profile: &ProfileName) -> u64 {
+    digest_bits(&format!("{principal}\n{profile}"))
+}
+
+/// The place of the request of `principal` for `profile`, as text.
+pub(crate) fn place_of(principal: &str, profile: &ProfileName) -> String {
+    format!("{:016x}", place(principal, profile))
+}
+
+/// Who requests access: what policies read of a caller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Requester {
+    /// The principal.
+    pub arn: String,
+    /// The account, 12 digits.
+    pub account: String,
+    /// The short name.
+    pub name: String,
+    /// `user` or `assumed-role`.
+    pub kind: String,
+    /// The session's name, where it identifies a person.
+    pub session_name: Option<String>,
+    /// The AWS Organization.
+    pub org: Option<String>,
+    /// IAM's unique id.
+    pub unique_id: Option<String>,
+}
+
+impl Requester {
+    /// The requester that `caller` is.
+    #[must_use]
+    pub fn of(caller: &Caller) -> Self {
+        Self {
+            arn: caller.principal().to_string(),
+            account: caller.account().to_owned(),
+            name: caller.name().to_owned(),
+            kind: caller.kind().name().to_owned(),
+            session_name: caller.session_name().map(str::to_owned),
+            org: caller.org().map(str::to_owned),
+            unique_id: caller.unique_id().map(str::to_owned),
+        }
+    }
+
+    /// Whether `caller` could be the same person. Names compare without case, across permission sets
+    /// and accounts: rather a refusal too many.
+    #[must_use]
+    pub fn may_be(&self, caller: &Caller) -> bool {
+        let same = |one: &str, other: &str| one.to_lowercase() == other.to_lowercase();
+        let same_user = caller.kind() == CallerKind::User
+            && caller.unique_id().is_some()
+            && caller.unique_id() == self.unique_id.as_deref();
+        same(&self.arn, caller.principal().as_str()) || same(&self.name, caller.name()) || same_user
+    }
+}
+
+/// Whether the identity of `caller` is that of a person: an IAM user, or a session whose name
+/// identifies one.
+#[must_use]
+pub fn is_person(caller: &Caller) -> bool {
+    caller.kind() == CallerKind::User || caller.session_name().is_some()
+}
+
+/// The state of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Nobody has decided it.
+    Pending,
+    /// Somebody approved it.
+    Approved,
+    /// Somebody refused it.
+    Denied,
+    /// The requester took it back.
+    Withdrawn,
+}
+
+impl State {
+    /// Every state.
+    pub const ALL: [Self; 4] = [Self::Pending, Self::Approved, Self::Denied, Self::Withdrawn];
+
+    /// The state's name in the table and in replies.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Approved => "approved",
+            Self::Denied => "denied",
+            Self::Withdrawn => "withdrawn",
+        }
+    }
+}
+
+impl State {
+    /// Whether time ends it.
+    #[must_use]
+    pub fn can_expire(self) -> bool {
+        matches!(self, Self::Pending | Self::Approved)
+    }
+}
+
+/// What can happen to a pending request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// Another person approves it.
+    Approve,
+    /// Another person refuses it.
+    Deny,
+    /// The requester takes it back.
+    Withdraw,
+}
+
+impl Change {
+    /// The change's name in paths and logs.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Approve => "approve",
+            Self::Deny => "deny",
+            Self::Withdraw => "withdraw",
+        }
+    }
+
+    /// The state that it leads to.
+    #[must_use]
+    pub fn leads_to(self) -> State {
+        match self {
+            Self::Approve => State::Approved,
+            Self::Deny => State::Denied,
+            Self::Withdraw => State::Withdrawn,
+        }
+    }
+}
+
+/// The request is not pending any more, or has expired.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the request is not open any more")]
+pub struct Closed;
+
+/// One request for access.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccessRequest {
+    /// Its id.
+    pub id: AccessId,
+    /// Who asks.
+    pub requester: Requester,
+    /// For which profile.
+    pub profile: ProfileName,
+    /// Why.
+    pub reason: Reason,
+    /// The ticket that says more.
+    pub ticket: Option<Ticket>,
+    /// The longest session that is asked for.
+    pub duration: SessionDuration,
+    /// Its state.
+    pub state: State,
+    /// When it was made.
+    pub created_at: UtcDateTime,
+    /// When it expires: pending, or approved.
+    pub expires_at: UtcDateTime,
+    /// The principal who decided it.
+    pub decided_by: Option<String>,
+    /// When that was.
+    pub decided_at: Option<UtcDateTime>,
+}
+
+impl AccessRequest {
+    /// A new request of `caller`. Times are whole seconds.
+    #[must_use]
+    pub fn new(
+        caller: &Caller,
+        draft: AccessDraft,
+        duration: SessionDuration,
+        request_id: &RequestId,
+        now: UtcDateTime,
+    ) -> Self {
+        let created_at = whole(now);
+        Self {
+            id: AccessId::new(caller.principal().as_str(), &draft.profile, request_id),
+            requester: Requester::of(caller),
+            profile: draft.profile,
+            reason: draft.reason,
+            ticket: draft.ticket,
+            duration,
+            state: State::Pending,
+            created_at,
+            expires_at: created_at + PENDING,
+            decided_by: None,
+            decided_at: None,
+        }
+    }
+
+    /// Whether it can still be decided at `now`.
+    #[must_use]
+    pub fn is_open(&self, now: UtcDateTime) -> bool {
+        self.state == State::Pending && now < self.expires_at
+    }
+
+    /// Whether it stands in the way of a new request for the same profile.
+    #[must_use]
+    pub fn is_in_force(&self, now: UtcDateTime) -> bool {
+        self.state.can_expire() && now < self.expires_at
+    }
+
+    /// The request after `change` by `by`.
+    ///
+    /// # Errors
+    /// [`Closed`] unless it is open.
+    pub fn change(self, change: Change, by: &str, now: UtcDateTime) -> Result<Self, Closed> {
+        if !self.is_open(now) {
+            return Err(Closed);
+        }
+        let decided_at = whole(now);
+        Ok(Self {
+            state: change.leads_to(),
+            expires_at: match change {
+                Change::Approve => decided_at + CLAIM_WINDOW,
+                Change::Deny | Change::Withdraw => self.expires_at,
+            },
+            decided_by: Some(by.to_owned()),
+            decided_at: Some(decided_at),
+            ..self
+        })
+    }
+
+    /// The approval, if it is in force at `now` for this caller and profile.
+    #[must_use]
+    pub fn approval(
+        &self,
+        principal: &str,
+        profile: &ProfileName,
+        now: UtcDateTime,
+    ) -> Option<Approval> {
+        let is_for_it = self.requester.arn == principal && self.profile == *profile;
+        if self.state != State::Approved || now >= self.expires_at || !is_for_it {
+            return None;
+        }
+        Some(Approval {
+            id: Some(self.id),
+            by: self.decided_by.clone()?,
+            reason: self.reason.clone(),
+            ticket: self.ticket.clone(),
+            duration: self.duration,
+            approved_at: self.decided_at?,
+            expires_at: self.expires_at,
+        })
+    }
+}
+
+/// An approval in force, as policies see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Approval {
+    /// The request that was approved; `None` for an approval that is only supposed.
+    pub id: Option<AccessId>,
+    /// The principal who approved.
+    pub by: String,
+    /// The requester's reason.
+    pub reason: Reason,
+    /// The requester's ticket.
+    pub ticket: Option<Ticket>,
+    /// The longest session that was approved.
+    pub duration: SessionDuration,
+    /// When it was approved.
+    pub approved_at: UtcDateTime,
+    /// The end of the claim window.
+    pub expires_at: UtcDateTime,
+}
+
+fn whole(at: UtcDateTime) -> UtcDateTime {
+    at.replace_nanosecond(0).unwrap_or(at)
+}
+
+/// A number of the table as a time.
+pub(crate) fn moment(seconds: &str) -> Option<UtcDateTime> {
+    is_digits(seconds).then(|| UtcDateTime::from_unix_timestamp(seconds.parse().ok()?).ok())?
+}
+
+#[cfg(test)]
+mod tests;

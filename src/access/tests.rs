@@ -1,0 +1,149 @@
+use super::*;
+use crate::caller::NamedSessionRoles;
+use crate::event::IamIdentity;
+use proptest::prelude::*;
+
+const NOW: UtcDateTime = UtcDateTime::UNIX_EPOCH;
+const PERSON: &str = "arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_Developer_0123456789abcdef/alice@example.com";
+
+fn caller(arn: &str) -> Caller {
+    caller_with_id(arn, None)
+}
+
+fn caller_with_id(arn: &str, user_id: Option<&str>) -> Caller {
+    let named = NamedSessionRoles::default();
+    let identity = IamIdentity { user_id: user_id.map(Into::into), ..IamIdentity::of_arn(arn) };
+    Caller::verified(&identity, None, named.of_function_in(Some("123456789012"))).unwrap()
+}
+
+fn profile(name: &str) -> ProfileName {
+    ProfileName::try_from(name.to_owned()).unwrap()
+}
+
+fn request() -> AccessRequest {
+    let draft = AccessDraft {
+        profile: profile("production"),
+        reason: Reason::parse("an outage").unwrap(),
+        ticket: None,
+        duration: None,
+    };
+    let id = RequestId::new("0a1b2c3d-4e5f-6789-abcd-ef0123456789");
+    AccessRequest::new(&caller(PERSON), draft, SessionDuration::MIN, &id, NOW)
+}
+
+#[test]
+fn an_id_has_one_spelling() {
+    let id = request().id;
+    assert_eq!(AccessId::parse(&id.to_string()), Some(id));
+    let text = id.to_string();
+    for bad in [
+        "",
+        "-",
+        &text.to_uppercase(),
+        &text[1..],
+        &format!("+{}", &text[1..]),
+        &format!("{text}0"),
+        &text.replace('-', ""),
+    ] {
+        assert_eq!(AccessId::parse(bad), None, "{bad}");
+    }
+}
+
+/// THREAT: a requester approves alone what needs two people: in another case, with another
+/// permission set, with another session name, or as another user of the same unique id.
+/// PREVENTION: whoever could be the same person is taken for it.
+#[test]
+fn security_whoever_could_be_the_requester_is_not_another_person() {
+    let alice = request().requester;
+    let sso = "arn:aws:sts::123456789012:assumed-role/AWSReservedSSO";
+    for same in [
+        PERSON.to_owned(),
+        PERSON.replace("alice@", "Alice@"),
+        PERSON.replace("example.com", "EXAMPLE.COM"),
+        format!("{sso}_Operator_0123456789abcdef/alice@example.com"),
+        format!("{sso}_Operator_0123456789abcdef/ALICE@example.com"),
+    ] {
+        assert!(alice.may_be(&caller(&same)), "{same}");
+    }
+    assert!(!alice.may_be(&caller(&PERSON.replace("alice", "bob"))));
+
+    let user = "arn:aws:iam::123456789012:user/alice";
+    let renamed = "arn:aws:iam::123456789012:user/team/carol";
+    let id = Some("AIDAEXAMPLEEXAMPLE000");
+    assert!(Requester::of(&caller_with_id(user, id)).may_be(&caller_with_id(renamed, id)));
+    assert!(!Requester::of(&caller(user)).may_be(&caller(renamed)));
+}
+
+/// THREAT: a requester assumes a role and approves as that role, under a session name of their own
+/// choice.
+/// PREVENTION: only people decide and request; a role's session is nobody's name.
+#[test]
+fn security_roles_are_no_people() {
+    assert!(is_person(&caller(PERSON)));
+    assert!(is_person(&caller("arn:aws:iam::123456789012:user/alice")));
+    for other in [
+        "arn:aws:sts::123456789012:assumed-role/approver/bob@example.com",
+        "arn:aws:sts::210987654321:assumed-role/AWSReservedSSO_Developer_0123456789abcdef/bob@example.com",
+        "arn:aws:sts::123456789012:federated-user/bob@example.com",
+        "arn:aws:iam::123456789012:root",
+    ] {
+        assert!(!is_person(&caller(other)), "{other}");
+    }
+}
+
+#[test]
+fn a_request_expires_pending_and_approved() {
+    let request = request();
+    let last = NOW + PENDING - Duration::NANOSECOND;
+    assert!(request.is_open(last) && !request.is_open(NOW + PENDING));
+    let approved = request.change(Change::Approve, "bob", last).unwrap();
+    let (arn, production) = (approved.requester.arn.clone(), profile("production"));
+    let end = approved.expires_at;
+    assert_eq!(end, whole(last) + CLAIM_WINDOW, "the claim window begins with the approval");
+    let in_force = |at| approved.approval(&arn, &production, at).is_some();
+    assert!(in_force(end - Duration::NANOSECOND) && !in_force(end));
+}
+
+/// THREAT: an approval is used for another profile, or by another principal.
+/// PREVENTION: it names both, and both are compared, not only their digest.
+#[test]
+fn security_an_approval_is_for_one_principal_and_one_profile() {
+    let approved = request().change(Change::Approve, "bob", NOW).unwrap();
+    let (arn, production) = (approved.requester.arn.clone(), profile("production"));
+    assert!(approved.approval(&arn, &production, NOW).is_some());
+    assert_eq!(approved.approval(&arn, &profile("development"), NOW), None);
+    assert_eq!(approved.approval(&arn.replace("alice", "bob"), &production, NOW), None);
+}
+
+proptest! {
+    #[test]
+    fn a_request_changes_once_whatever_the_order(
+        changes in proptest::collection::vec((0_usize..3, 0_i64..100_000), 1..20),
+    ) {
+        let mut request = request();
+        let (mut now, mut succeeded) = (NOW, 0);
+        for (change, gap) in changes {
+            now += Duration::seconds(gap);
+            let change = [Change::Approve, Change::Deny, Change::Withdraw][change];
+            let was_open = request.is_open(now);
+            let before = request.clone();
+            match before.change(change, "bob", now) {
+                Ok(changed) => {
+                    prop_assert!(was_open);
+                    prop_assert_eq!(changed.state, change.leads_to());
+                    request = changed;
+                    succeeded += 1;
+                }
+                Err(Closed) => prop_assert!(!was_open),
+            }
+        }
+        prop_assert!(succeeded <= 1);
+    }
+
+    #[test]
+    fn no_text_is_an_id_by_accident(text in ".*") {
+        if let Some(id) = AccessId::parse(&text) {
+            prop_assert_eq!(id.to_string(), text);
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! The table in DynamoDB: `GetItem`, `UpdateItem` with a condition, and a `Query` of its index.
+
+use super::item::{self, Item, KIND, seconds, text};
+use super::{GrantsUnavailable, Written};
+use crate::access::{AccessRequest, State};
+use crate::upstream::{CallError, MALFORMED, limited};
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
+use std::time::Duration as StdDuration;
+use time::{Duration, UtcDateTime};
+
+const ATTEMPT: StdDuration = StdDuration::from_secs(1);
+const ALL_ATTEMPTS: StdDuration = StdDuration::from_millis(2_500);
+/// How long a request stays in the table after it has expired, so that people can look it up.
+const KEPT: Duration = Duration::days(30);
+/// Newest first.
+const INDEX: &str = "ByTime";
+
+/// A new request replaces none that is in force.
+const REPLACEABLE: &str =
+    "attribute_not_exists(PK) OR #ExpiresAt <= :now OR #State IN (:denied, :withdrawn)";
+/// A decision changes exactly the request that was read, once, before it expires.
+const OPEN: &str = "#Id = :Id AND #State = :pending AND #ExpiresAt > :now";
+
+#[derive(Debug)]
+pub(super) struct Table {
+    client: Client,
+    name: String,
+}
+
+impl Table {
+    pub(super) fn new(aws: &aws_config::SdkConfig, name: &str) -> Self {
+        let client = Client::new(&limited(aws, ATTEMPT, Some(ALL_ATTEMPTS)));
+        Self { client, name: name.to_owned() }
+    }
+
+    /// The request at a place, as it is now.
+    pub(super) async fn get(
+        &self,
+        place: &str,
+    ) -> Result<Option<AccessRequest>, GrantsUnavailable> {
+        let get = self.client.get_item().table_name(&self.name).consistent_read(true);
+        let output =
+            Box::pin(get.key("PK", text(place)).send()).await.map_err(|error| failed(&error))?;
+        output.item.as_ref().map(request).transpose()
+    }
+
+    pub(super) async fn create(
+        &self,
+        request: &AccessRequest,
+        now: UtcDateTime,
+    ) -> Result<Written, GrantsUnavailable> {
+        let mut update = self
+            .update(request)
+            .condition_expression(REPLACEABLE)
+            .expression_attribute_values(":now", seconds(now))
+            .expression_attribute_values(":denied", text(State::Denied.name()))
+            .expression_attribute_values(":withdrawn", text(State::Withdrawn.name()));
+        let mut assigned = vec!["#TTL = :TTL".to_owned()];
+        for (name, value) in item::attributes(request) {
+            assigned.push(format!("#{name} = :{name}"));
+            update = set(update, name, value);
+        }
+        let mut removed = vec!["DecidedBy", "DecidedAt"];
+        removed.extend(request.ticket.is_none().then_some("Ticket"));
+        let expression = format!("SET {} REMOVE {}", assigned.join(", "), removed.join(", "));
+        written(Box::pin(update.update_expression(expression).send()).await, request)
+    }
+
+    /// Writes the state, the decision and the end of `changed`.
+    pub(super) async fn decide(
+        &self,
+        changed: &AccessRequest,
+        now: UtcDateTime,
+    ) -> Result<Written, GrantsUnavailable> {
+        let by = changed.decided_by.clone().unwrap_or_default();
+        let update = self
+            .update(changed)
+            .update_expression("SET #State = :State, #ExpiresAt = :ExpiresAt, #DecidedBy = :DecidedBy, #DecidedAt = :DecidedAt, #TTL = :TTL")
+            .condition_expression(OPEN)
+            .expression_attribute_values(":now", seconds(now))
+            .expression_attribute_values(":pending", text(State::Pending.name()))
+            .expression_attribute_names("#Id", "Id")
+            .expression_attribute_values(":Id", text(changed.id.to_string()));
+        let update = set(update, "State", text(changed.state.name()));
+        let update = set(update, "ExpiresAt", seconds(changed.expires_at));
+        let update = set(update, "DecidedBy", text(by));
+        let update = set(update, "DecidedAt", seconds(changed.decided_at.unwrap_or(now)));
+        written(Box::pin(update.send()).await, changed)
+    }
+
+    pub(super) async fn newest(&self) -> Result<Vec<AccessRequest>, GrantsUnavailable> {
+        let query = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .index_name(INDEX)
+            .key_condition_expression("#Kind = :Kind")
+            .expression_attribute_names("#Kind", "Kind")
+            .expression_attribute_values(":Kind", text(KIND))
+            .scan_index_forward(false);
+        let output = Box::pin(query.send()).await.map_err(|error| failed(&error))?;
+        output.items().iter().map(request).collect()
+    }
+
+    /// An update of the request's item.
+    fn update(&self, request: &AccessRequest) -> UpdateItemFluentBuilder {
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.name)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        set(update.key("PK", text(request.id.place())), "TTL", seconds(request.expires_at + KEPT))
+    }
+}
+
+fn set(
+    update: UpdateItemFluentBuilder,
+    name: &str,
+    value: AttributeValue,
+) -> UpdateItemFluentBuilder {
+    update
+        .expression_attribute_names(format!("#{name}"), name)
+        .expression_attribute_values(format!(":{name}"), value)
+}
+
+fn request(item: &Item) -> Result<AccessRequest, GrantsUnavailable> {
+    item::read(item).ok_or_else(|| GrantsUnavailable::OutOfReach(MALFORMED.to_owned()))
+}
+
+/// The result of a write of `wanted`. If the answer to a first attempt was lost, the condition of the
+/// second one fails on the very item that the first one wrote.
+fn written<T>(
+    answer: Result<T, SdkError<UpdateItemError>>,
+    wanted: &AccessRequest,
+) -> Result<Written, GrantsUnavailable> {
+    match answer {
+        Ok(_) => Ok(Written::Done),
+        Err(error) => match error.as_service_error() {
+            Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
+                let is_there = failed.item().and_then(item::read).as_ref() == Some(wanted);
+                Ok(if is_there { Written::Done } else { Written::ConditionFailed })
+            }
+            _ => Err(failed(&error)),
+        },
+    }
+}
+
+fn failed<E: ProvideErrorMetadata>(error: &SdkError<E>) -> GrantsUnavailable {
+    CallError::of(error).collapse(GrantsUnavailable::Refused, GrantsUnavailable::OutOfReach)
+}

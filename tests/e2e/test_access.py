@@ -1,0 +1,89 @@
+"""Requests for access and approvals, through the local Function URL, on the emulator's DynamoDB, IAM and STS."""
+
+import json
+
+import pytest
+from local import client
+from local.audit import audit_line
+from local.ports import Ports
+from local.provision import ACCOUNT
+from local.stack import LocalStack
+
+CATALOGUE = f"""
+[production]
+role_arn = "arn:aws:iam::{ACCOUNT}:role/vended-production"
+description = "Somebody else has to approve"
+"""
+RULES = """
+@id("with-approval")
+permit (principal, action == Sentinel::Action::"vend", resource == Sentinel::Profile::"production")
+when { context has approval };
+
+@id("everybody-approves")
+permit (principal, action == Sentinel::Action::"approve", resource == Sentinel::Profile::"production");
+"""
+VEND = "/v1/credentials?profile=production"
+ASK = json.dumps({"profile": "production", "reason": "an outage", "ticket": "OPS-4711", "duration": 1200})
+
+
+@pytest.fixture(scope="module")
+def approving(tmp_path_factory):
+    """A stack of its own, with a policy in which everybody may approve."""
+    home = tmp_path_factory.mktemp("approving")
+    policy = home / "policy"
+    policy.mkdir()
+    (policy / "profiles.toml").write_text(CATALOGUE, encoding="utf-8")
+    (policy / "access.cedar").write_text(RULES, encoding="utf-8")
+    with LocalStack(home / "state", Ports.free(), policy=policy) as running:
+        yield running
+
+
+@pytest.fixture
+def send(approving):
+    def send(who, method, target, body=None):
+        headers = {"Content-Type": "application/json"} if body else None
+        return client.call(approving.callers[who], method, approving.url + target, body, headers)
+
+    return send
+
+
+def body(response):
+    return json.loads(response.text)
+
+
+def test_security_access_takes_two_people(approving, send):
+    """
+    THREAT: somebody gets what needs a second person without one.
+    PREVENTION: a request, an approval by somebody else, and only then a session, as long as approved.
+    """
+    assert body(send("alice", "GET", VEND))["Code"] == "POLICY_DENY"
+    assert body(send("alice", "GET", VEND.replace("credentials", "explain")))["missing"] == ["approval"]
+    request = body(send("alice", "POST", "/v1/requests", ASK))
+    assert (request["state"], request["may"]) == ("pending", ["withdraw"])
+    path = f"/v1/requests/{request['id']}"
+    assert body(send("alice", "POST", f"{path}/approve"))["Code"] == "OWN_REQUEST"
+    assert body(send("alice", "GET", VEND))["Code"] == "POLICY_DENY"
+
+    [seen] = body(send("bob", "GET", "/v1/requests"))["requests"]
+    assert (seen["id"], seen["requester"], seen["may"]) == (request["id"], approving.callers["alice"].arn, ["approve", "deny"])
+    approved = send("bob", "POST", f"{path}/approve")
+    assert (body(approved)["state"], body(approved)["decided_by"]) == ("approved", approving.callers["bob"].arn)
+    audit = audit_line(approving.function_log, approved.headers["x-request-id"])
+    assert (audit["access"]["action"], audit["rules"]) == ("approve", ["everybody-approves"])
+    assert body(send("bob", "POST", f"{path}/deny"))["Code"] == "REQUEST_CLOSED"
+
+    vended = send("alice", "GET", f"{VEND}&duration=3600")
+    assert vended.status_code == 200, vended.text
+    assert (vended.headers["X-Sentinel-Granted-Seconds"], vended.headers["X-Sentinel-Clamped-By"]) == ("1200", "approval")
+    assert "vended-production" in client.identity(client.vended(body(vended)), approving.endpoint)
+    audit = audit_line(approving.function_log, vended.headers["x-request-id"])
+    assert (audit["approval"]["id"], audit["approval"]["by"]) == (request["id"], approving.callers["bob"].arn)
+    assert body(send("bob", "GET", VEND))["Code"] == "POLICY_DENY", "the approval is alice's"
+
+
+def test_a_request_can_be_taken_back(send):
+    request = body(send("bob", "POST", "/v1/requests", ASK))
+    assert body(send("bob", "POST", "/v1/requests", ASK))["Code"] == "REQUEST_EXISTS"
+    assert body(send("alice", "POST", f"/v1/requests/{request['id']}/withdraw"))["Code"] == "NOT_FOUND"
+    assert body(send("bob", "POST", f"/v1/requests/{request['id']}/withdraw"))["state"] == "withdrawn"
+    assert body(send("alice", "POST", f"/v1/requests/{request['id']}/approve"))["Code"] == "REQUEST_CLOSED"
