@@ -41,6 +41,8 @@ COMPLETIONS = {
     "zsh": "_sentinel",
 }
 LICENCE = re.compile(r"(?i)(licen[cs]e|copying|copyright|notice|unlicense)([-._].*)?")
+# A larger program is a mistake: a dependency that nobody wanted, or another profile.
+MOST_BYTES = 7_000_000
 # The earliest time that a zip can hold.
 EPOCH = int(os.environ.get("SOURCE_DATE_EPOCH", 315_532_800))
 
@@ -84,9 +86,12 @@ def build(target):
     run("rustup", "target", "add", target)
     # Alone, `cargo zigbuild` has no name for its subcommand: it is the program's own.
     command = ["cargo", "build"] if "apple" in target else ["cargo-zigbuild", "zigbuild"]
-    run(*command, "--locked", "--release", "--package", "sentinel", "--target", target, env=environment())
-    built = ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / target / "release"
-    return built / ("sentinel.exe" if "windows" in target else "sentinel")
+    run(*command, "--locked", "--profile", "client", "--package", "sentinel", "--target", target, env=environment())
+    built = ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / target / "client"
+    program = built / ("sentinel.exe" if "windows" in target else "sentinel")
+    if program.stat().st_size > MOST_BYTES:
+        sys.exit(f"{program} has {program.stat().st_size} bytes, more than {MOST_BYTES}")
+    return program
 
 
 def environment():
