@@ -235,8 +235,8 @@ cargo-fuzz: cargo
 # What aws-lc collects for its first random bytes costs 30 to 100 ms in each process. The operating system's are as good.
 .PHONY: client
 client: cargo ## Build the client, `sentinel`
-	AWS_LC_SYS_NO_JITTER_ENTROPY=1 cargo build --locked --release --package sentinel
-	@echo 'built target/release/sentinel'
+	AWS_LC_SYS_NO_JITTER_ENTROPY=1 cargo build --locked --profile client --package sentinel
+	@echo 'built target/client/sentinel'
 
 WITH_ZIG := PATH="$(CURDIR)/.venv/release/bin:$$PATH"
 
