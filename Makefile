@@ -17,6 +17,7 @@ export PARAMETER ?=
 export KEY ?=
 FUZZ_SECONDS ?= 60
 FUNCTION ?=
+ATTACK_OPTIONS ?=
 BENCH_OPTIONS ?=
 
 CARGO_AUDIT := 0.22.2
@@ -55,7 +56,8 @@ help:
 	@echo '  BENCH_OPTIONS=     bench-start: see docs/performance.md'
 	@echo '  FUZZ_SECONDS=60    fuzz: seconds for each fuzz target'
 	@echo '  EVENT=NAME         invoke: the event tests/events/NAME.json'
-	@echo '  URL=https://...    limits: a deployed Function URL; needs AWS credentials in the environment'
+	@echo '  ATTACK_OPTIONS=    attack: see docs/SECURITY_HARDENING.md'
+	@echo '  URL=https://...    attack, limits: a deployed Function URL; needs AWS credentials in the environment'
 	@echo '  SENTINEL_...       run, demo: the settings in docs/configuration.md'
 	@echo '  LOCAL_EMULATOR_PORT=4566 LOCAL_INVOKE_PORT=9001 LOCAL_URL_PORT=9010'
 	@echo '                     run, demo: ports to listen on; if one is in use, a free port is used instead'
@@ -88,6 +90,15 @@ else
 	@test -f .local/url || { echo 'No local function is running: start one with `make run`, or give URL=.' >&2; exit 1; }
 	AWS_CONFIG_FILE=.local/aws/config AWS_SHARED_CREDENTIALS_FILE=.local/aws/credentials AWS_PROFILE=bob \
 		$(CLIENT)/python scripts/show_limits.py $$(<.local/url)
+endif
+
+.PHONY: attack
+attack: $(CLIENT)/.installed ## Attack URL=…, or the function that `make run` serves, as a caller; each attack must fail
+ifdef URL
+	$(CLIENT)/python scripts/attack.py $(URL) $(ATTACK_OPTIONS)
+else
+	@test -f .local/url || { echo 'No local function is running: start one with `make run`, or give URL=.' >&2; exit 1; }
+	. .local/env; $(CLIENT)/python scripts/attack.py $$(<.local/url) $(ATTACK_OPTIONS)
 endif
 
 .PHONY: simulate
