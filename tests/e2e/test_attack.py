@@ -21,8 +21,7 @@ def attacked(stack, url, *options, profile="alice"):
 
 
 def test_security_each_attack_on_the_end_point_is_stopped(stack):
-    """
-    THREAT: what the unit tests hold is lost on the way: in the front, in a header, in a setting of a deployment.
+    """THREAT: what the unit tests hold is lost on the way: in the front, in a header, in a setting of a deployment.
     PREVENTION: the same attacks from outside, over HTTP, with a caller's own credentials. They run on a deployed URL, too.
     """
     role = f"arn:aws:iam::{ACCOUNT}:role/vended-development"
