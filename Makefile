@@ -40,7 +40,7 @@ LAMBDA_BUILD := $(WITH_TOOLS) cargo lambda build --locked --release $(if $(filte
 .PHONY: help
 help:
 	@awk -F ':.*## ' '/^##@/ {print "\n" substr($$0, 5)} \
-		/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+		/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo 'Settings, as in `make build ARCH=x86_64`'
 	@echo '  PYTHON=python3     every target that needs .venv: the Python that creates it, 3.11 or newer'
@@ -50,6 +50,8 @@ help:
 	@echo '  VERSION=           rollback: a version of the function; YES=1 does not ask'
 	@echo '  WHO=sentinel-NAME BEFORE=now+5m, or REQUEST=ID; ROLES="a b"; YES=1'
 	@echo '                     revoke, unrevoke: whose sessions, of which roles; YES=1 does not ask'
+	@echo '  WHO=ARN FOR=8h REASON="..."; YES=1; FUNCTION_NAME=sentinel-tvm or TABLE=NAME'
+	@echo '                     block, unblock: which principal, for how long and why; in which function'
 	@echo '  POLICY=policy      policy-check, policy-push: the directory of the bundle'
 	@echo '  PARAMETER=/a/path  policy-push: the path, as in SENTINEL_POLICY_PARAMETER; KEY=alias/... encrypts it'
 	@echo '  FUNCTION=file      bench-start, bench-check: another build of the function'
@@ -247,6 +249,19 @@ client: cargo ## Build the client, `sentinel`
 	AWS_LC_SYS_NO_JITTER_ENTROPY=1 cargo build --locked --release --package sentinel
 	@echo 'built target/release/sentinel'
 
+WITH_ZIG := PATH="$(CURDIR)/.venv/release/bin:$$PATH"
+
+.PHONY: client-release
+client-release: cargo .venv/release/bin/.installed ## Make the client's release archives: on Linux for Linux and Windows, on macOS for macOS
+	$(WITH_ZIG) .venv/release/bin/python scripts/client_release.py target/client-release
+
+# Type-checks with the C compiler of zig, so it needs neither system. Linking for macOS needs Apple's SDK.
+CLIENT_ELSEWHERE := x86_64-pc-windows-gnu aarch64-apple-darwin
+.PHONY: client-lint
+client-lint: cargo .venv/release/bin/.installed ## Run the lints on the client's code for Windows and macOS
+	rustup target add $(CLIENT_ELSEWHERE)
+	$(WITH_ZIG) cargo-zigbuild clippy --locked --package sentinel --all-targets $(CLIENT_ELSEWHERE:%=--target %) -- --deny warnings
+
 ##@ To AWS
 
 .PHONY: build
@@ -291,11 +306,23 @@ policy-push: cargo $(CLIENT)/.installed ## Check the policy, then write it to Pa
 
 ##@ In an incident
 
-rollback revoke unrevoke: export YES ?=
-revoke unrevoke: export WHO ?=
+block unblock revoke unrevoke: export WHO ?=
+block unblock revoke unrevoke rollback: export YES ?=
+block: export FOR ?=
+block: export REASON ?=
+block unblock: export FUNCTION_NAME ?=
+block unblock: export TABLE ?=
 revoke unrevoke: export BEFORE ?=
 revoke unrevoke: export REQUEST ?=
 revoke unrevoke: export ROLES ?=
+
+.PHONY: block
+block: $(CLIENT)/.installed ## Refuse every request of WHO, for FOR or until unblock
+	@$(CLIENT)/python scripts/block.py on
+
+.PHONY: unblock
+unblock: $(CLIENT)/.installed ## Take the block off WHO
+	@$(CLIENT)/python scripts/block.py off
 
 .PHONY: revoke
 revoke: $(CLIENT)/.installed ## End sessions that were vended to WHO before BEFORE, or for REQUEST, in each of ROLES

@@ -18,8 +18,8 @@ use dynoxide::Database;
 use governor::clock::FakeRelativeClock;
 use pair::pair;
 use sentinel_tvm::{
-    BreakerSettings, Caller, DecidedBy, DynamoTable, FailureMode, IamIdentity, Limit, Limits,
-    NamedSessionRoles, Principal, Quota, RateLimiter, SharedSettings, Tier,
+    BreakerSettings, Caller, DecidedBy, DynamoTable, FailureMode, Https, IamIdentity, Limit,
+    Limits, NamedSessionRoles, Principal, Quota, RateLimiter, SharedSettings, Tier, TrustedRoots,
 };
 use serde_json::json;
 use std::num::{NonZeroU32, NonZeroUsize};
@@ -144,6 +144,7 @@ async fn emulator() -> SdkConfig {
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(dynoxide::server::serve_on(listener, database));
     aws_config::defaults(BehaviorVersion::latest())
+        .http_client(Https::new(&TrustedRoots::CompiledIn).unwrap().for_aws())
         .region(Region::new("eu-central-1"))
         .credentials_provider(Credentials::new("AKID", "secret", None, None, "bench"))
         .endpoint_url(endpoint)

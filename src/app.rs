@@ -195,6 +195,7 @@ impl App {
         match admission.outcome {
             Outcome::Uncounted | Outcome::Admitted(_) => Ok(()),
             Outcome::Throttled(_, retry_after) => Err(Error::Throttled(retry_after)),
+            Outcome::Blocked(_) => Err(Error::Blocked),
             Outcome::Unavailable => Err(Error::LimiterUnavailable),
         }
     }

@@ -11,6 +11,7 @@ mod variables;
 use crate::caller::{MaxRequestAge, NamedSessionRoles};
 use crate::caller_proof::{CallerProofMode, CallerProofSettings, is_host};
 use crate::client_token::ClientTokenSettings;
+use crate::https::{Https, TrustedRoots};
 use crate::mdm::DeviceSettings;
 use crate::policy::BundleOptions;
 use crate::policy_store::{ParameterPath, PolicySettings, PolicySource};
@@ -39,6 +40,14 @@ pub struct Config {
     pub named_session_roles: NamedSessionRoles,
     /// `SENTINEL_MAX_REQUEST_AGE`.
     pub max_request_age: MaxRequestAge,
+    /// `AWS_CA_BUNDLE`: the clients that trust the certificate authorities in this PEM file.
+    pub https: Https,
+    /// Whether the environment holds credentials and the Region, as on Lambda:
+    /// `AWS_ACCESS_KEY_ID` and `AWS_REGION`. If not, the SDK looks for them elsewhere.
+    pub has_aws_environment: bool,
+    /// Whether Lambda sends several requests at once: `AWS_LAMBDA_MAX_CONCURRENCY`, which Lambda
+    /// sets on Managed Instances.
+    pub is_concurrent: bool,
     /// `AWS_LAMBDA_FUNCTION_NAME`, which Lambda sets.
     pub function_name: String,
     /// `AWS_LAMBDA_LOG_LEVEL`, else `RUST_LOG`.
@@ -76,6 +85,10 @@ impl Config {
         let max_request_age =
             MaxRequestAge(variables.number("SENTINEL_MAX_REQUEST_AGE", 60..=900, 300));
         let log_level = log_level(&mut variables);
+        let https = https(&mut variables);
+        let own_keys = variables.text("AWS_ACCESS_KEY_ID");
+        let has_aws_environment = variables.text("AWS_REGION").is_some() && own_keys.is_some();
+        let is_concurrent = variables.text("AWS_LAMBDA_MAX_CONCURRENCY").is_some();
         let function_name = variables
             .text("AWS_LAMBDA_FUNCTION_NAME")
             .unwrap_or_else(|| env!("CARGO_PKG_NAME").to_owned());
@@ -86,7 +99,7 @@ impl Config {
         let policy = PolicySettings { source: policy_source(&mut variables), options };
         require_lambda(&mut variables);
         let mut problems = variables.into_problems();
-        if problems.is_empty() {
+        if let (true, Some(https)) = (problems.is_empty(), https) {
             return Ok(Self {
                 policy,
                 rate_limit,
@@ -95,6 +108,9 @@ impl Config {
                 client_token,
                 named_session_roles,
                 max_request_age,
+                https,
+                has_aws_environment,
+                is_concurrent,
                 function_name,
                 log_level,
             });
@@ -192,6 +208,15 @@ fn named_session_roles(variables: &mut Variables) -> NamedSessionRoles {
         }
         None => NamedSessionRoles::default(),
     }
+}
+
+/// `None` if the file cannot be used, which is recorded.
+fn https(variables: &mut Variables) -> Option<Https> {
+    const NAME: &str = "AWS_CA_BUNDLE";
+    let file = variables.text(NAME).map(|path| TrustedRoots::File(path.into()));
+    Https::new(&file.unwrap_or(TrustedRoots::CompiledIn))
+        .map_err(|error| variables.problem(NAME, &error.to_string()))
+        .ok()
 }
 
 /// The stricter one of Lambda's level and this program's own.

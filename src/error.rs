@@ -3,7 +3,7 @@
 //! | stage | fails with | status |
 //! |---|---|---|
 //! | identity | [`Unauthenticated`] | 403 |
-//! | rate limit | `Throttled`, `LimiterUnavailable` | 429, 503 |
+//! | rate limit | `Throttled`, `Blocked`, `LimiterUnavailable` | 429, 403, 503 |
 //! | caller proof | [`CallerProofError`] | 403, 503 |
 //! | client token | [`ClientTokenError`] | 401, 503 |
 //! | route | [`RouteError`] | 404, 405 |
@@ -39,6 +39,9 @@ pub enum Error {
     /// The principal is over its quota.
     #[error("over the quota, admitted again in {} s", .0.0)]
     Throttled(RetryAfter),
+    /// An operator has blocked the principal.
+    #[error("the principal is blocked")]
+    Blocked,
     /// The rate-limit table did not decide, and the operator chose to refuse then.
     #[error("the rate-limit table did not decide, and the failure mode is closed")]
     LimiterUnavailable,
@@ -102,6 +105,11 @@ impl Error {
             Self::Throttled(_) => {
                 (429, "RATE_LIMITED", "Too many requests. Retry after the seconds in Retry-After.")
             }
+            Self::Blocked => (
+                403,
+                "CALLER_BLOCKED",
+                "Your access is blocked. Tell your administrators the RequestId.",
+            ),
             Self::LimiterUnavailable => (
                 503,
                 "RATE_LIMITER_UNAVAILABLE",

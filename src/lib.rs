@@ -68,7 +68,7 @@
 //! | `services`, `config` | the start: the stages, made from the settings |
 //! | `sts`, `policy_store`, `policy`, `mdm`, `device`, `caller_proof`, `client_token`, `rate_limit` | the stages; each owns its settings, its errors and its AWS client |
 //! | `request`, `caller`, `event` | from the wire to the domain |
-//! | `secret`, `refreshed`, `single_flight`, `upstream`, `clock`, `lock`, `digest`, `alphabet`, `amz_date` | shared by the stages |
+//! | `secret`, `refreshed`, `single_flight`, `upstream`, `https`, `clock`, `lock`, `digest`, `alphabet`, `amz_date` | shared by the stages |
 //! | `telemetry` | the log |
 
 mod alphabet;
@@ -84,6 +84,7 @@ mod device;
 mod digest;
 mod error;
 mod event;
+mod https;
 mod lock;
 mod mdm;
 mod policy;
@@ -117,6 +118,7 @@ pub use config::{Config, ConfigError};
 pub use device::{Device, DeviceRefused};
 pub use error::{Error, PublicError};
 pub use event::{Event, IamIdentity, MAX_INPUT_BYTES, Parameter, Payload, UnreadableInput};
+pub use https::{Https, TrustedRoots, UnusableRoots};
 pub use mdm::{
     BaseUrl, DeviceCheck, DeviceError, DeviceLookUp, DeviceSettings, Mdm, MdmCredential, MdmSecret,
     MdmSettings, Posture, PostureError, PostureSource, Provider,
@@ -130,10 +132,10 @@ pub use policy_store::{
     PolicyTooOld, ReloadError,
 };
 pub use rate_limit::{
-    Admission, Backend, BreakerSettings, BreakerState, Charge, Charged, DecidedBy, Degraded,
-    DynamoTable, FailureMode, Form, Limit, LimiterHealth, Limits, Outcome, Quota, QuotaStatus,
-    RateLimitSettings, RateLimiter, RetryAfter, SharedSettings, StoreError, StoreSettings, Table,
-    Tier, Usage,
+    Admission, Backend, Blocks, BreakerSettings, BreakerState, Charge, Charged, DecidedBy,
+    Degraded, DynamoTable, FailureMode, Form, Limit, LimiterHealth, Limits, Outcome, Quota,
+    QuotaStatus, RateLimitSettings, RateLimiter, RetryAfter, SharedSettings, StoreError,
+    StoreSettings, Table, Tier, Usage,
 };
 pub use request::{
     DeviceId, InvalidRequest, ProfileName, RequestId, Route, RouteError, SessionDuration,

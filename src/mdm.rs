@@ -21,12 +21,13 @@ pub use check::{DeviceCheck, DeviceError, DeviceLookUp, DeviceSettings, MdmSecre
 pub use credential::MdmCredential;
 pub use posture::{Posture, PostureError, PostureSource};
 
+use self::http::{Http, HttpError};
 use crate::clock::age;
 use crate::device::Device;
+use crate::https::Https;
 use crate::lock::lock;
 use crate::request::DeviceId;
 use crate::secret::{CachedSecret, SecretError, Served};
-use http::{Http, HttpError};
 use lru::LruCache;
 use oauth::{AccessTokens, TokenEndpoint};
 use secrecy::SecretString;
@@ -107,6 +108,7 @@ impl Mdm {
     pub fn new(
         settings: MdmSettings,
         secret: CachedSecret<MdmCredential>,
+        https: &Https,
     ) -> Result<Self, &'static str> {
         let token_endpoint = match &settings.provider {
             Provider::Jamf => Some(jamf::token_endpoint(&settings.base_url)),
@@ -115,7 +117,7 @@ impl Mdm {
             }
             Provider::Kandji => None,
         };
-        let http = Http::new(&settings.base_url)?;
+        let http = Http::new(https);
         let postures = Mutex::new(LruCache::new(MAX_CACHED));
         Ok(Self {
             settings,

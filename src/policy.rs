@@ -210,8 +210,9 @@ impl Policy {
                 }
             }
             Some(refusal) => {
-                let reason =
-                    |policy: &cedar_policy::Policy| policy.annotation("reason").map(str::to_owned);
+                let reason = |policy: &cedar_policy::Policy| {
+                    annotations::value(policy, "reason").map(str::to_owned)
+                };
                 let reasons = match refusal {
                     Refusal::Forbidden => deciding.filter_map(reason).collect(),
                     _ => Vec::new(),

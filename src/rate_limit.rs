@@ -7,6 +7,7 @@
 //! - The key is the verified principal and the tier, never something that the caller chooses.
 //! - A refusal that this process is sure of costs no write.
 //! - Requests that this process admitted without the table are *owed*: the next write charges them.
+//! - A blocked principal is refused by the write that would have charged it, and is never charged.
 //!
 //! If the table does not answer, the [`FailureMode`] decides. By default this process decides from
 //! the state it knows, so that an outage neither lets all requests through nor refuses them all. A
@@ -20,8 +21,8 @@ mod local;
 mod table;
 
 pub use admission::{
-    Admission, Backend, DecidedBy, Degraded, FailureMode, Limit, LimiterHealth, Limits, Outcome,
-    QuotaStatus, RetryAfter, Tier,
+    Admission, Backend, Blocks, DecidedBy, Degraded, FailureMode, Limit, LimiterHealth, Limits,
+    Outcome, QuotaStatus, RetryAfter, Tier,
 };
 pub use breaker::{BreakerSettings, BreakerState};
 pub use dynamodb::DynamoTable;
@@ -105,6 +106,13 @@ impl Counted<'_> {
             QuotaStatus::of(self.tier, self.quota, tat, self.now),
             RetryAfter::of(wait),
         )
+    }
+
+    /// A block without an end is reported with the last second that RFC 3339 can write.
+    fn blocked(until: u64) -> Outcome {
+        const LAST: u64 = 253_402_300_799;
+        let seconds = i64::try_from(until.div_ceil(1_000_000).min(LAST)).unwrap_or(i64::MAX);
+        Outcome::Blocked(UtcDateTime::from_unix_timestamp(seconds).unwrap_or(UtcDateTime::MAX))
     }
 }
 
@@ -190,6 +198,13 @@ impl<T: Table> RateLimiter<T> {
 
     async fn admit_by_table(&self, shared: &Shared<T>, request: &Counted<'_>) -> Admission {
         let (known, owed) = match self.local.consult(request.key, &request.quota, request.now) {
+            Known::Blocked { until } => {
+                return Admission {
+                    outcome: Counted::blocked(until),
+                    decided_by: DecidedBy::Mirror,
+                    writes: 0,
+                };
+            }
             Known::Refused { tat } => {
                 return Admission {
                     outcome: request.throttled(tat),
@@ -212,6 +227,11 @@ impl<T: Table> RateLimiter<T> {
                     DecidedBy::Table,
                 )
             }
+            Ok(TableDecision::Blocked(until)) => {
+                self.local.give_back(request.key, owed, request.now);
+                self.local.learn_block(request.key, until, request.now);
+                (Counted::blocked(until), DecidedBy::Table)
+            }
             Err(degraded) => {
                 self.local.give_back(request.key, owed, request.now);
                 let mode = degraded.mode(shared.settings.failure_mode);
@@ -221,7 +241,11 @@ impl<T: Table> RateLimiter<T> {
         Admission { outcome, decided_by, writes }
     }
 
+    /// A block that this process knows holds in every mode.
     fn fall_back(&self, mode: FailureMode, request: &Counted<'_>) -> Outcome {
+        if let Some(until) = self.local.block(request.key, request.now) {
+            return Counted::blocked(until);
+        }
         match mode {
             FailureMode::Memory => self.admit_here(request),
             FailureMode::Open => Outcome::Uncounted,

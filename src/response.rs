@@ -98,35 +98,50 @@ impl Response {
         ]);
         headers.extend(quota_headers(quota));
         headers.extend(outcome_headers(outcome));
-        Self { status_code, headers, body: body.to_string(), is_base64_encoded: false }
+        Self { status_code, headers, body, is_base64_encoded: false }
     }
 }
 
 impl Reply {
-    fn body(&self) -> serde_json::Value {
+    fn body(&self) -> String {
         match self {
             Self::Credentials(vended) => vended.body(),
-            Self::Profiles(profiles) => json!({ "profiles": profiles }),
-            Self::Explanation(explanation) => json!(explanation),
-            Self::Health(health) => health.body(),
+            Self::Profiles(profiles) => json!({ "profiles": profiles }).to_string(),
+            Self::Explanation(explanation) => json!(explanation).to_string(),
+            Self::Health(health) => health.body().to_string(),
         }
     }
 }
 
+/// One body for both SDK conventions: `credential_process` (`Version`, `SessionToken`) and
+/// container credentials (`Token`).
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct CredentialsBody<'a> {
+    version: u8,
+    access_key_id: &'a str,
+    secret_access_key: &'a str,
+    session_token: &'a str,
+    token: &'a str,
+    expiration: &'a str,
+    account_id: &'a str,
+}
+
 impl Vended {
-    /// One body for both SDK conventions: `credential_process` (`Version`, `SessionToken`) and
-    /// container credentials (`Token`).
-    fn body(&self) -> serde_json::Value {
-        let session_token = self.credentials.session_token.expose_secret();
-        json!({
-            "Version": 1,
-            "AccessKeyId": self.credentials.access_key_id,
-            "SecretAccessKey": self.credentials.secret_access_key.expose_secret(),
-            "SessionToken": session_token,
-            "Token": session_token,
-            "Expiration": self.credentials.expiration,
-            "AccountId": self.account,
-        })
+    fn body(&self) -> String {
+        let Credentials { access_key_id, secret_access_key, session_token, expiration, .. } =
+            &self.credentials;
+        let body = CredentialsBody {
+            version: 1,
+            access_key_id,
+            secret_access_key: secret_access_key.expose_secret(),
+            session_token: session_token.expose_secret(),
+            token: session_token.expose_secret(),
+            expiration,
+            account_id: &self.account,
+        };
+        // Text with names known at compile time always serializes.
+        serde_json::to_string(&body).unwrap_or_default()
     }
 }
 
@@ -167,6 +182,7 @@ impl Health {
             "rate_limit": {
                 "backend": backend,
                 "breaker": breaker,
+                "blocks": self.limiter.blocks(),
                 "vend": limit(Tier::Vend),
                 "explain": limit(Tier::Explain),
                 "read": limit(Tier::Read),
@@ -178,12 +194,11 @@ impl Health {
     }
 }
 
-fn error_body(error: &Error, request_id: &RequestId) -> (u16, serde_json::Value) {
+fn error_body(error: &Error, request_id: &RequestId) -> (u16, String) {
     let public = error.public();
-    (
-        public.status,
-        json!({ "Code": public.code, "Message": public.message, "RequestId": request_id.as_str() }),
-    )
+    let body =
+        json!({ "Code": public.code, "Message": public.message, "RequestId": request_id.as_str() });
+    (public.status, body.to_string())
 }
 
 /// `RateLimit-Policy` and `RateLimit` as in draft-ietf-httpapi-ratelimit-headers, which are

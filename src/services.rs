@@ -34,6 +34,15 @@ pub struct Services {
     pub sts: Sts,
 }
 
+/// The services but the policy, which may turn out to be unusable.
+struct Clients {
+    limiter: RateLimiter,
+    caller_proof: CallerProof,
+    client_tokens: ClientTokenCheck,
+    devices: Result<DeviceCheck, &'static str>,
+    sts: Sts,
+}
+
 impl Services {
     /// The services that `config` asks for, in the region, at the endpoints and with the
     /// credentials of `aws`; the policy as it is at `now`.
@@ -46,38 +55,66 @@ impl Services {
         now: UtcDateTime,
     ) -> Result<Self, ConfigError> {
         let policies = PolicyStore::open(&config.policy, aws, now).await;
-        let devices = DeviceCheck::new(&config.device, aws);
-        let (policies, devices) = match (policies, devices) {
-            (Ok(policies), Ok(devices)) => (policies, devices),
-            (policies, devices) => {
-                let mut problems = policies.err().map(lines).unwrap_or_default();
-                problems.extend(devices.err().map(str::to_owned));
-                return Err(ConfigError(problems));
-            }
-        };
-        Ok(Self {
-            policies,
+        Clients::new(config, aws).with(policies)
+    }
+
+    /// The same, with open connections and loaded secrets, so that the first request does not wait
+    /// for them. The policy is parsed while they wait for the network.
+    pub async fn open_warm(
+        config: &Config,
+        aws: &aws_config::SdkConfig,
+        now: UtcDateTime,
+    ) -> Result<Self, ConfigError> {
+        let clients = Clients::new(config, aws);
+        let policies = PolicyStore::open(&config.policy, aws, now);
+        let ((), policies) = tokio::join!(biased; clients.warm(now), policies);
+        clients.with(policies)
+    }
+}
+
+impl Clients {
+    fn new(config: &Config, aws: &aws_config::SdkConfig) -> Self {
+        Self {
             limiter: RateLimiter::new(&config.rate_limit, aws),
             caller_proof: CallerProof::new(&config.caller_proof, aws),
             client_tokens: ClientTokenCheck::new(&config.client_token, aws),
-            devices,
+            devices: DeviceCheck::new(&config.device, aws, &config.https),
             sts: Sts::new(aws),
-        })
+        }
     }
 
-    /// Opens the connections and loads the secrets, all at once, so that the first request does not
-    /// wait for them. Logs each failure; the request that needs the service tries again.
-    pub async fn warm(&self, now: UtcDateTime) {
+    /// Opens all connections at once. Logs each failure; the request that needs the service tries
+    /// again.
+    async fn warm(&self, now: UtcDateTime) {
+        let devices = async {
+            if let Ok(devices) = &self.devices {
+                devices.warm(now).await;
+            }
+        };
         let all = async {
             tokio::join!(
                 self.limiter.warm(now),
                 self.sts.warm(),
-                self.devices.warm(now),
+                devices,
                 self.client_tokens.warm(now)
             )
         };
         if tokio::time::timeout(WARM_UP, all).await.is_err() {
             tracing::warn!("a service did not answer during the start; requests will try again");
+        }
+    }
+
+    fn with(self, policies: Result<PolicyStore, ReloadError>) -> Result<Services, ConfigError> {
+        let Self { limiter, caller_proof, client_tokens, devices, sts } = self;
+        match (policies, devices) {
+            (Ok(policies), Ok(devices)) => {
+                Ok(Services { policies, limiter, caller_proof, client_tokens, devices, sts })
+            }
+            (policies, devices) => {
+                let mut problems = policies.err().map(lines).unwrap_or_default();
+                problems.extend(devices.err().map(str::to_owned));
+                Err(ConfigError(problems))
+            }
         }
     }
 }

@@ -4,7 +4,7 @@
 //! process asks the end point; the others wait, or use the credentials in the cache while those are valid.
 //!
 //! Invariant: an entry is written whole or not at all, and only its owner can read it. An entry that is damaged, of another
-//! version or readable by others is not used. If there is no usable cache, a [`Problem`] says why, and credentials are
+//! version, of another user or readable by others is not used. If there is no usable cache, a [`Problem`] says why, and credentials are
 //! vended without one.
 
 mod directory;
@@ -36,12 +36,13 @@ pub(crate) enum Cache {
 }
 
 impl Cache {
-    /// The cache of the settings; without a directory, one that ends with this process, and the reason.
+    /// The cache of the settings; without a safe directory, one that ends with this process, and the reason.
     pub(crate) fn open(kind: CacheKind, environment: &Environment) -> (Self, Option<Problem>) {
         if kind == CacheKind::Off {
             return (Self::in_memory(), None);
         }
-        match Directory::of(environment) {
+        let safe = |directory: Directory| directory.check().map(|()| directory);
+        match Directory::of(environment).and_then(safe) {
             Ok(directory) if kind == CacheKind::KeyRing => (Self::KeyRing(directory), None),
             Ok(directory) => (Self::Files(directory), None),
             Err(problem) => (Self::in_memory(), Some(problem)),

@@ -5,12 +5,14 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-/// Credentials from a sentinel-tvm end point, for AWS profiles, programs and consoles.
+/// Get short-lived AWS credentials from the sentinel-tvm end point of your organisation.
 #[derive(Debug, Parser)]
 #[command(name = "sentinel", version, max_term_width = 100)]
 #[command(
-    after_help = "Exit codes: 0 done, 1 defect, 2 arguments, 3 settings, 4 AWS credentials, 5 refused, \
-    6 throttled, 7 out of reach, 8 this machine."
+    after_help = "Begin with:  sentinel configure --url URL --aws-profile THE-PROFILE-YOU-LOG-IN-WITH\n\
+    If something fails:  sentinel doctor\n\n\
+    Exit codes: 0 success, 1 defect of this program, 2 wrong arguments, 3 wrong settings, 4 no valid AWS credentials \
+    to sign with, 5 refused, 6 over the quota, 7 end point out of reach, 8 fault on this machine."
 )]
 pub(crate) struct Arguments {
     #[command(flatten)]
@@ -23,54 +25,54 @@ pub(crate) struct Arguments {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "End point")]
 pub(crate) struct Shared {
-    /// A named end point of the settings file
+    /// An end point of the settings file, by its name there
     #[arg(long, short, global = true, value_name = "NAME")]
     pub(crate) endpoint: Option<String>,
-    /// The URL of an end point that the settings file does not name
+    /// The URL of an end point; no setting is read from the file
     #[arg(long, global = true, value_name = "URL", conflicts_with = "endpoint")]
     pub(crate) url: Option<String>,
     /// The AWS region of the end point, if its URL does not show it
     #[arg(long, global = true, value_name = "REGION")]
     pub(crate) region: Option<String>,
-    /// The AWS profile whose credentials sign the request
+    /// The AWS profile that you log in with: its credentials sign the request
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) aws_profile: Option<String>,
-    /// A file that holds the client token and that only you can read
+    /// A file with the client token, if the end point requires one; only you may read it
     #[arg(long, global = true, value_name = "PATH")]
     pub(crate) client_token_file: Option<PathBuf>,
-    /// Seconds that the command may take, waiting included
+    /// The longest time that the request may take, waiting included [default: 30]
     #[arg(long, global = true, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub(crate) timeout: Option<u64>,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Print credentials as a `credential_process` of AWS does
+    /// Print credentials as JSON: the `credential_process` of an AWS profile
     Credentials(Vend),
-    /// Run a command with credentials that refresh for as long as it runs
+    /// Run a command with credentials that are refreshed while it runs
     Exec(Exec),
-    /// Serve credentials to local programs, as a container does
+    /// Serve credentials to programs on this machine, until Ctrl-C
     Serve(Serve),
-    /// Write AWS profiles that get their credentials from here
+    /// Write AWS profiles whose credentials come from sentinel into ~/.aws/config
     Configure(Configure),
     /// List the profiles that you could get now without naming a device
     Profiles(Output),
-    /// Show what a request would get, and what is missing
+    /// Show whether you would get a profile, and what is missing
     Explain(Explain),
-    /// Show who the end point sees
+    /// Show which AWS identity signs, and which principal the end point makes of it
     Whoami(Output),
     /// Check this machine, the settings, your credentials and the end point
     Doctor(Output),
-    /// Open the AWS console in a browser
+    /// Open the AWS console in a browser, signed in with a profile
     Console(Console),
     /// Store or remove the client token in the key ring of the operating system
     Token {
         #[command(subcommand)]
         action: TokenAction,
     },
-    /// Remove all cached credentials
+    /// Remove the cached credentials of all end points from this machine
     Forget,
-    /// Print the completions for a shell
+    /// Print the completions of a shell, for the place where it looks for them
     Completion {
         /// The shell
         shell: clap_complete::Shell,
@@ -80,12 +82,12 @@ pub(crate) enum Command {
 /// What a request for credentials names.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Ask {
-    /// The profile of the end point
+    /// The profile to get; `sentinel profiles` lists them
     pub(crate) profile: String,
-    /// How long the session should last, in seconds
+    /// How long the credentials should be valid: 900 to 129600; the end point may shorten it
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(900..=129_600))]
     pub(crate) duration: Option<u32>,
-    /// The serial number of this device, `auto` to read it, or `none`
+    /// The serial number of this device, if a rule requires one; `auto` reads it, `none` sends none
     #[arg(long, value_name = "SERIAL")]
     pub(crate) device: Option<String>,
 }
@@ -95,7 +97,7 @@ pub(crate) struct Ask {
 pub(crate) struct Vend {
     #[command(flatten)]
     pub(crate) ask: Ask,
-    /// Get new credentials even if cached ones are valid
+    /// Get new credentials although cached ones are valid
     #[arg(long)]
     pub(crate) refresh: bool,
     /// Neither read nor write the cache
@@ -107,7 +109,7 @@ pub(crate) struct Vend {
 pub(crate) struct Exec {
     #[command(flatten)]
     pub(crate) vend: Vend,
-    /// Set credential variables instead, which never refresh, for programs that know nothing else
+    /// Set variables such as `AWS_ACCESS_KEY_ID` instead, for programs that read nothing else; never refreshed
     #[arg(long)]
     pub(crate) env: bool,
     /// The command and its arguments
@@ -126,18 +128,18 @@ pub(crate) struct Serve {
 
 #[derive(Debug, Args)]
 pub(crate) struct Configure {
-    /// The profiles to write; all that you could get now, if none is named
+    /// The profiles to write [default: all that you could get now]
     pub(crate) profiles: Vec<String>,
     /// Put this before the name of each AWS profile
     #[arg(long, default_value = "", value_name = "TEXT", hide_default_value = true)]
     pub(crate) prefix: String,
-    /// The region of the AWS profiles; the end point's, if absent
+    /// The region of the AWS profiles [default: the end point's]
     #[arg(long, value_name = "REGION")]
     pub(crate) profile_region: Option<String>,
     /// The name under which `--url` becomes an end point of the settings file
     #[arg(long = "as", default_value = "default", value_name = "NAME")]
     pub(crate) name: String,
-    /// Do not ask
+    /// Write without asking
     #[arg(long, short)]
     pub(crate) yes: bool,
 }
@@ -154,10 +156,10 @@ pub(crate) struct Explain {
 pub(crate) struct Console {
     #[command(flatten)]
     pub(crate) vend: Vend,
-    /// Print the sign-in URL, which is a secret, instead of opening it
+    /// Print the sign-in URL instead of opening it: whoever has it is signed in
     #[arg(long)]
     pub(crate) print: bool,
-    /// The page to open; the console's home page, if absent
+    /// The page to open [default: the home page of the console]
     #[arg(long, value_name = "URL")]
     pub(crate) destination: Option<String>,
 }

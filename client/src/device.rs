@@ -11,21 +11,38 @@
 //!
 //! Invariant: programs are started by absolute paths, without a shell and without arguments from outside.
 
-use crate::failure::{Exit, Failure};
+use crate::failure::{Exit, Failure, quoted};
 
 /// The serial number of a setting: itself, or this device's for `auto`.
 pub(crate) fn serial_number(setting: Option<&str>) -> Result<Option<String>, Failure> {
-    let Some(setting) = setting else { return Ok(None) };
-    let serial = if setting == "auto" { read()? } else { setting.to_owned() };
-    let valid = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
-    if (1..=64).contains(&serial.len()) && serial.bytes().all(valid) {
-        return Ok(Some(serial));
+    match setting {
+        None => Ok(None),
+        Some("auto") => usable(read()?).map(Some),
+        Some(serial) if has_the_form(serial) => Ok(Some(serial.to_owned())),
+        Some(_) => Err(Failure::new(
+            Exit::Usage,
+            "the serial number of the device is not 1 to 64 letters, digits or `-`",
+            "correct --device or the setting `device`",
+        )),
     }
-    Err(Failure::new(
-        Exit::Usage,
-        "the serial number of the device is not 1 to 64 letters, digits or `-`",
-        "correct --device or the setting `device`",
-    ))
+}
+
+/// What the system says, if it can be a serial number. Virtual machines have none, or a sentence.
+fn usable(serial: String) -> Result<String, Failure> {
+    if has_the_form(&serial) {
+        return Ok(serial);
+    }
+    Err(unknown(&if serial.is_empty() {
+        "the system reports none".to_owned()
+    } else {
+        format!("the system reports `{}`", quoted(&serial))
+    }))
+}
+
+/// The form of the API.
+fn has_the_form(serial: &str) -> bool {
+    let valid = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
+    (1..=64).contains(&serial.len()) && serial.bytes().all(valid)
 }
 
 fn unknown(why: &str) -> Failure {
@@ -109,6 +126,8 @@ fn output(program: &str, arguments: &[&str]) -> Result<String, Failure> {
     let output = std::process::Command::new(program)
         .args(arguments)
         .env_clear()
+        // PowerShell does not start without it. macOS ignores it.
+        .env("SystemRoot", r"C:\Windows")
         .stdin(std::process::Stdio::null())
         .output()
         .map_err(|error| unknown(&format!("{program} cannot start: {error}")))?;
@@ -141,6 +160,15 @@ mod tests {
         for wrong in ["", "a b", "a&profile=b", &"x".repeat(65)] {
             assert_eq!(serial_number(Some(wrong)).unwrap_err().exit, Exit::Usage, "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_machine_without_a_serial_number_says_so() {
+        assert_eq!(usable("C02-ABC".to_owned()).unwrap(), "C02-ABC");
+        let none = usable(String::new()).unwrap_err();
+        assert!(none.exit == Exit::Local && none.what.ends_with("the system reports none"));
+        let sentence = usable("VMware-56 4d".to_owned()).unwrap_err();
+        assert!(sentence.what.ends_with("the system reports `VMware-56 4d`"), "{}", sentence.what);
     }
 
     #[test]

@@ -61,6 +61,13 @@ impl EditedFile {
     /// Keeps a copy of the old text and writes the new one. Returns where the copy is.
     pub(crate) fn save(&self) -> Result<Option<PathBuf>, Failure> {
         let failed = |error: &std::io::Error| problem("written", &self.path, error);
+        // The change was shown for the text that was there, and somebody may have thought about it for long.
+        if Self::open(&self.path)?.before != self.before {
+            return Err(Failure::local(
+                format!("{} was changed by another program meanwhile", self.path.display()),
+                "run the command again",
+            ));
+        }
         if let Some(directory) = self.path.parent()
             && !directory.is_dir()
         {

@@ -223,7 +223,7 @@ fn reply(status: StatusCode, body: String) -> Response<Full<Bytes>> {
 }
 
 /// 256 random bits of the operating system, in hexadecimal.
-fn random_token() -> Result<SecretString, Failure> {
+pub(crate) fn random_token() -> Result<SecretString, Failure> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).map_err(|_| {
         Failure::local("the operating system gives no random numbers", "report this as a defect")

@@ -73,7 +73,9 @@ impl Endpoint {
         let region = shared.region.clone();
         let region = region.or_else(|| environment.text("SENTINEL_REGION").map(str::to_owned));
         let region = region.or(table.region.clone());
-        let region = checked_region(region.or_else(|| url.region().map(str::to_owned)), &url)?;
+        let region =
+            region.or_else(|| url.region().map(str::to_owned)).ok_or_else(|| no_region(&url))?;
+        checked_region(&region)?;
         let service = table.service.clone().unwrap_or_else(|| url.service().to_owned());
         let timeout =
             Duration::from_secs(shared.timeout.or(table.timeout).unwrap_or(DEFAULT_TIMEOUT));
@@ -131,19 +133,21 @@ fn none_selected(file: &SettingsFile) -> Failure {
     }
 }
 
-fn checked_region(region: Option<String>, url: &EndpointUrl) -> Result<String, Failure> {
-    let region = region.ok_or_else(|| {
-        Failure::settings(
-            format!("the URL {} does not show its AWS region", url.authority()),
-            "set `region` in the settings, SENTINEL_REGION or --region",
-        )
-    })?;
+fn no_region(url: &EndpointUrl) -> Failure {
+    Failure::settings(
+        format!("the URL {} does not show its AWS region", url.authority()),
+        "set `region` in the settings, SENTINEL_REGION or --region",
+    )
+}
+
+/// The region, if it can be the name of one. It goes into files and host names.
+pub(crate) fn checked_region(region: &str) -> Result<&str, Failure> {
     let valid = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     if !region.is_empty() && region.len() <= 32 && region.chars().all(valid) {
         return Ok(region);
     }
     Err(Failure::settings(
-        format!("`{}` is not the name of an AWS region", quoted(&region)),
+        format!("`{}` is not the name of an AWS region", quoted(region)),
         "write it as in eu-central-1",
     ))
 }

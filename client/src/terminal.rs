@@ -17,7 +17,7 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::local(
             format!("standard output cannot be written: {error}"),
-            "check where it leads",
+            "check the file, disk or pipe that it goes to",
         )),
         _ => Ok(()),
     }

@@ -9,6 +9,7 @@ use crate::request::{DeviceId, ProfileName, SessionDuration, VendRequest};
 use crate::secret::Freshness;
 use crate::sts::Credentials;
 use serde::Serialize;
+use serde_with::skip_serializing_none;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use time::format_description::well_known::Rfc3339;
@@ -16,6 +17,7 @@ use time::format_description::well_known::Rfc3339;
 /// The longest text that is copied from a client, in characters.
 const MAX_TEXT: usize = 256;
 
+#[skip_serializing_none]
 #[derive(Debug, Serialize)]
 pub(super) struct RequestEntry {
     method: String,
@@ -42,6 +44,7 @@ impl RequestEntry {
     }
 }
 
+#[skip_serializing_none]
 #[derive(Debug, Serialize)]
 pub(super) struct CallerEntry {
     principal: String,
@@ -63,18 +66,17 @@ impl CallerEntry {
     }
 }
 
+#[skip_serializing_none]
 #[derive(Debug, Serialize)]
 pub(super) struct RateLimitEntry {
     decided_by: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
     degraded: Option<String>,
     writes: u32,
-    #[serde(skip_serializing_if = "Option::is_none")]
     tier: Option<Tier>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     remaining: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     retry_after: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    blocked_until: Option<String>,
 }
 
 impl RateLimitEntry {
@@ -89,14 +91,18 @@ impl RateLimitEntry {
 
     /// Whether the request was refused without a write to the table.
     pub(super) fn is_local_refusal(&self) -> bool {
-        self.retry_after.is_some() && self.writes == 0
+        (self.retry_after.is_some() || self.blocked_until.is_some()) && self.writes == 0
     }
 
     pub(super) fn of(admission: &Admission) -> Self {
         let (standing, retry_after) = match &admission.outcome {
-            Outcome::Uncounted | Outcome::Unavailable => (None, None),
+            Outcome::Uncounted | Outcome::Blocked(_) | Outcome::Unavailable => (None, None),
             Outcome::Admitted(standing) => (Some(standing), None),
             Outcome::Throttled(standing, retry_after) => (Some(standing), Some(retry_after.0)),
+        };
+        let blocked_until = match &admission.outcome {
+            Outcome::Blocked(until) => until.format(&Rfc3339).ok(),
+            _ => None,
         };
         let (decided_by, degraded) = match &admission.decided_by {
             DecidedBy::Off => ("off", None),
@@ -112,10 +118,12 @@ impl RateLimitEntry {
             tier: standing.map(|standing| standing.tier),
             remaining: standing.map(|standing| standing.remaining),
             retry_after,
+            blocked_until,
         }
     }
 }
 
+#[skip_serializing_none]
 #[derive(Debug, Serialize)]
 pub(super) struct AskedEntry {
     profile: ProfileName,
@@ -193,15 +201,14 @@ impl ShadowEntry {
     }
 }
 
+#[skip_serializing_none]
 #[derive(Debug, Serialize)]
 pub(super) struct GrantedEntry {
     role_arn: String,
     session_name: String,
     source_identity: String,
     granted_seconds: SessionDuration,
-    #[serde(skip_serializing_if = "Option::is_none")]
     clamped_by: Option<Clamp>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     session_policy: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     policy_arns: Vec<String>,
@@ -223,13 +230,12 @@ impl GrantedEntry {
     }
 }
 
+#[skip_serializing_none]
 #[derive(Debug, Serialize)]
 pub(super) struct IssuedEntry {
     issued_access_key_id: String,
     expiration: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
     packed_policy_size: Option<i32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     session_token_utilization: Option<i32>,
 }
 

@@ -9,8 +9,7 @@
 use super::AuditRecord;
 use super::entries::ShadowEntry;
 use crate::services::ServiceReadings;
-use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde::{Serialize, Serializer};
 
 const NAMESPACE: &str = "Sentinel/TVM";
 
@@ -31,11 +30,29 @@ const STAGES: [(&str, &str); 6] = [
     ("assume_role", "AssumeRoleLatency"),
 ];
 
-/// The metrics of one line: the directives, and the members that hold the values.
-#[derive(Default)]
-struct Metrics {
+/// The metrics of one line: the members that hold the values, and how CloudWatch reads them.
+#[derive(Serialize)]
+pub(super) struct Metrics {
+    #[serde(flatten, serialize_with = "as_map")]
+    members: Vec<(&'static str, Member)>,
+    #[serde(rename = "_aws")]
+    metadata: Metadata,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Member {
+    Number(u64),
+    Milliseconds(f64),
+    Word(&'static str),
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Metadata {
+    timestamp: i64,
+    #[serde(rename = "CloudWatchMetrics")]
     directives: Vec<Directive>,
-    members: Map<String, Value>,
 }
 
 #[derive(Serialize)]
@@ -54,18 +71,24 @@ struct Metric {
 }
 
 impl Metrics {
+    fn at(unix_ms: i128) -> Self {
+        let timestamp = i64::try_from(unix_ms).unwrap_or_default();
+        Self { members: Vec::new(), metadata: Metadata { timestamp, directives: Vec::new() } }
+    }
+
     fn add(
         &mut self,
         dimensions: &'static [&'static [&'static str]],
         name: &'static str,
         unit: &'static str,
-        value: impl Into<Value>,
+        value: Member,
     ) {
-        self.members.insert(name.to_owned(), value.into());
+        self.members.push((name, value));
         let metric = Metric { name, unit };
-        match self.directives.iter_mut().find(|directive| directive.dimensions == dimensions) {
+        let directives = &mut self.metadata.directives;
+        match directives.iter_mut().find(|directive| directive.dimensions == dimensions) {
             Some(directive) => directive.metrics.push(metric),
-            None => self.directives.push(Directive {
+            None => directives.push(Directive {
                 namespace: NAMESPACE,
                 dimensions,
                 metrics: vec![metric],
@@ -73,8 +96,35 @@ impl Metrics {
         }
     }
 
+    /// One more under the value that a dimension has in this line.
+    fn one(
+        &mut self,
+        dimensions: &'static [&'static [&'static str]],
+        name: &'static str,
+        (dimension, value): (&'static str, &'static str),
+    ) {
+        self.members.push((dimension, Member::Word(value)));
+        self.add(dimensions, name, "Count", Member::Number(1));
+    }
+
+    fn latency(
+        &mut self,
+        dimensions: &'static [&'static [&'static str]],
+        name: &'static str,
+        milliseconds: f64,
+    ) {
+        self.add(dimensions, name, "Milliseconds", Member::Milliseconds(milliseconds));
+    }
+
+    /// An age in seconds, if there is one.
+    fn age(&mut self, name: &'static str, seconds: Option<u64>) {
+        if let Some(seconds) = seconds {
+            self.add(BY_FUNCTION, name, "Seconds", Member::Number(seconds));
+        }
+    }
+
     fn count(&mut self, name: &'static str, value: u64) {
-        self.add(BY_FUNCTION, name, "Count", value);
+        self.add(BY_FUNCTION, name, "Count", Member::Number(value));
     }
 
     /// A rare event: reported only when it happened.
@@ -86,43 +136,33 @@ impl Metrics {
 }
 
 impl AuditRecord {
-    /// The line's members that hold metrics. `total_ms` is the duration of the whole request.
-    pub(super) fn metrics(&self, readings: &ServiceReadings, total_ms: f64) -> Map<String, Value> {
-        let mut metrics = Metrics::default();
+    /// The metrics of the line. `total_ms` is the duration of the whole request.
+    pub(super) fn metrics(&self, readings: &ServiceReadings, total_ms: f64) -> Metrics {
+        let mut metrics = Metrics::at(self.unix_ms);
         let outcomes = if self.profile_exists { BY_CODE_AND_PROFILE } else { BY_CODE };
-        metrics.add(outcomes, "Requests", "Count", 1);
-        metrics.add(BY_CODE, "Latency", "Milliseconds", total_ms);
+        metrics.add(outcomes, "Requests", "Count", Member::Number(1));
+        metrics.latency(BY_CODE, "Latency", total_ms);
         for (stage, name) in STAGES {
             if let Some(elapsed) = self.durations_ms.get(stage) {
-                metrics.add(BY_FUNCTION, name, "Milliseconds", *elapsed);
+                metrics.latency(BY_FUNCTION, name, *elapsed);
             }
         }
         self.limiter_metrics(&mut metrics, readings);
         if let Some(posture) = self.posture {
-            metrics.add(BY_POSTURE, "DevicePostures", "Count", 1);
-            metrics.members.insert("posture".to_owned(), posture.into());
+            metrics.one(BY_POSTURE, "DevicePostures", ("posture", posture));
         }
-        if let Some(age) = readings.secret_age {
-            metrics.add(BY_FUNCTION, "SecretAge", "Seconds", age);
-        }
+        metrics.age("SecretAge", readings.secret_age);
         metrics.event("SecretRefreshFailures", readings.secret_refresh_failures);
-        if let Some(age) = self.policy_age {
-            metrics.add(BY_FUNCTION, "PolicyAge", "Seconds", age);
-        }
+        metrics.age("PolicyAge", self.policy_age);
         metrics.event("PolicyReloadFailures", readings.policy_reload_failures);
-        metrics.event(
-            "ShadowDenials",
-            u64::from(self.shadow.as_ref().is_some_and(ShadowEntry::would_deny)),
-        );
-        let directive = json!({ "Timestamp": i64::try_from(self.unix_ms).unwrap_or_default(), "CloudWatchMetrics": metrics.directives });
-        metrics.members.insert("_aws".to_owned(), directive);
-        metrics.members
+        let would_deny = self.shadow.as_ref().is_some_and(ShadowEntry::would_deny);
+        metrics.event("ShadowDenials", u64::from(would_deny));
+        metrics
     }
 
     fn limiter_metrics(&self, metrics: &mut Metrics, readings: &ServiceReadings) {
         if let Some(limiter) = &self.rate_limit {
-            metrics.add(BY_LIMITER, "LimiterDecisions", "Count", 1);
-            metrics.members.insert("limiter".to_owned(), limiter.decided_by().into());
+            metrics.one(BY_LIMITER, "LimiterDecisions", ("limiter", limiter.decided_by()));
             metrics.count("LimiterDegraded", u64::from(limiter.is_degraded()));
             metrics.event("LocalRefusals", u64::from(limiter.is_local_refusal()));
         }
@@ -132,4 +172,11 @@ impl AuditRecord {
         metrics.event("BreakerTransitions", readings.breaker_transitions);
         metrics.event("StoreEvictions", readings.store_evictions);
     }
+}
+
+fn as_map<S: Serializer>(
+    members: &[(&'static str, Member)],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(members.iter().map(|(name, value)| (name, value)))
 }

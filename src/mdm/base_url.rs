@@ -1,7 +1,7 @@
 //! The address of a device-management system.
 
-use reqwest::Url;
 use std::net::IpAddr;
+use url::Url;
 
 /// The base of a system's API: `https`, or `http` on this machine, so that a token never travels in
 /// the clear.

@@ -7,6 +7,7 @@
 
 use super::{Mdm, MdmCredential, MdmSettings, Posture, PostureError};
 use crate::device::{Device, DeviceRefused};
+use crate::https::Https;
 use crate::request::DeviceId;
 use crate::secret::CachedSecret;
 use secrecy::SecretString;
@@ -120,11 +121,13 @@ impl DeviceCheck {
     pub fn new(
         settings: &DeviceSettings,
         aws: &aws_config::SdkConfig,
+        https: &Https,
     ) -> Result<Self, &'static str> {
+        let open = |mdm: &MdmSettings, secret| Mdm::new(mdm.clone(), cached(secret, aws), https);
         match settings {
             DeviceSettings::Disabled => Ok(Self::Disabled),
-            DeviceSettings::Optional(mdm, secret) => open(mdm, secret, aws).map(Self::Optional),
-            DeviceSettings::Required(mdm, secret) => open(mdm, secret, aws).map(Self::Required),
+            DeviceSettings::Optional(mdm, secret) => open(mdm, secret).map(Self::Optional),
+            DeviceSettings::Required(mdm, secret) => open(mdm, secret).map(Self::Required),
         }
     }
 
@@ -172,12 +175,8 @@ impl DeviceCheck {
     }
 }
 
-fn open(
-    settings: &MdmSettings,
-    secret: &MdmSecret,
-    aws: &aws_config::SdkConfig,
-) -> Result<Mdm, &'static str> {
-    let secret = match secret {
+fn cached(secret: &MdmSecret, aws: &aws_config::SdkConfig) -> CachedSecret<MdmCredential> {
+    match secret {
         MdmSecret::SecretsManager(id, ttl) => CachedSecret::from_secrets_manager(aws, id, *ttl),
         MdmSecret::Environment(token) => {
             tracing::warn!(
@@ -185,6 +184,5 @@ fn open(
             );
             CachedSecret::fixed(token.clone())
         }
-    };
-    Mdm::new(settings.clone(), secret)
+    }
 }

@@ -3,19 +3,23 @@
 //! Invariant: only JSON of the expected shape gets past this module; an error is an HTTP status or
 //! fixed text. Redirects are not followed, so a token goes to the configured host and to no other.
 
-use super::base_url::BaseUrl;
 use super::posture::PostureError;
-use reqwest::header::{ACCEPT, CONTENT_TYPE};
-use reqwest::redirect::Policy;
-use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
+use crate::https::{Https, HttpsClient};
+use aws_smithy_types::body::SdkBody;
+use form_urlencoded::Serializer;
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
+use http::request::Builder;
+use http::{HeaderMap, HeaderValue, Request, StatusCode};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
-use std::time::Duration;
+use std::borrow::Cow;
+use url::Url;
 
 /// The longest reply that is read, in bytes.
 const MAX_REPLY: usize = 256 * 1024;
-const CONNECT: Duration = Duration::from_millis(1_500);
 const MALFORMED: &str = "a malformed reply";
+const UNSENDABLE: &str = "the request could not be built";
 
 /// Why a call returned no reply of the expected shape.
 #[derive(Debug)]
@@ -45,24 +49,13 @@ impl From<HttpError> for PostureError {
 }
 
 #[derive(Debug)]
-pub(super) struct Http(Client);
+pub(super) struct Http(HttpsClient);
 
 impl Http {
-    /// A client for the system at `base`. It keeps no idle connections: the process may be frozen
-    /// between requests, and what then looks like a connection may be none.
-    pub(super) fn new(base: &BaseUrl) -> Result<Self, &'static str> {
-        let client = Client::builder()
-            .user_agent(concat!("sentinel-tvm/", env!("CARGO_PKG_VERSION")))
-            .https_only(!base.is_loopback())
-            .redirect(Policy::none())
-            .referer(false)
-            .no_proxy()
-            .connect_timeout(CONNECT)
-            .pool_max_idle_per_host(0)
-            .build();
-        client
-            .map(Self)
-            .map_err(|_| "no HTTP client: this system has no usable certificate authorities")
+    /// It keeps no idle connections: the process may be frozen between requests, and what then
+    /// looks like a connection may be none.
+    pub(super) fn new(https: &Https) -> Self {
+        Self(https.client(0))
     }
 
     /// A GET with a bearer token (RFC 6750).
@@ -71,7 +64,9 @@ impl Http {
         url: Url,
         token: &SecretString,
     ) -> Result<T, HttpError> {
-        json(self.0.get(url).bearer_auth(token.expose_secret())).await
+        let authorization = bearer(token).ok_or_else(|| upstream(UNSENDABLE))?;
+        let request = Request::get(url.as_str()).header(AUTHORIZATION, authorization);
+        self.json(request, SdkBody::empty()).await
     }
 
     /// A POST of a form.
@@ -80,53 +75,58 @@ impl Http {
         url: Url,
         form: &[(&str, &str)],
     ) -> Result<T, HttpError> {
-        json(self.0.post(url).form(form)).await
+        let body = Serializer::new(String::new()).extend_pairs(form).finish();
+        let request =
+            Request::post(url.as_str()).header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        self.json(request, body.into()).await
+    }
+
+    async fn json<T: DeserializeOwned>(
+        &self,
+        request: Builder,
+        body: SdkBody,
+    ) -> Result<T, HttpError> {
+        let request = request
+            .header(ACCEPT, "application/json")
+            .header(USER_AGENT, concat!("sentinel-tvm/", env!("CARGO_PKG_VERSION")))
+            .body(body)
+            .map_err(|_| upstream(UNSENDABLE))?;
+        let response = self.0.request(request).await.map_err(|error| {
+            upstream(if error.is_connect() { "no connection" } else { "the connection broke" })
+        })?;
+        match response.status() {
+            StatusCode::OK => {}
+            StatusCode::UNAUTHORIZED => return Err(HttpError::Unauthorized),
+            StatusCode::NOT_FOUND => return Err(HttpError::NotFound),
+            status => return Err(upstream(format!("HTTP {}", status.as_u16()))),
+        }
+        if !is_json(response.headers()) {
+            return Err(upstream("a reply that is not JSON"));
+        }
+        let body = Limited::new(response.into_body(), MAX_REPLY).collect().await;
+        let body = body.map_err(|error| {
+            upstream(if error.is::<LengthLimitError>() {
+                "a reply over 256 KiB"
+            } else {
+                MALFORMED
+            })
+        })?;
+        serde_json::from_slice(&body.to_bytes()).map_err(|_| upstream(MALFORMED))
     }
 }
 
-async fn json<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, HttpError> {
-    let response =
-        request.header(ACCEPT, "application/json").send().await.map_err(|error| failed(&error))?;
-    match response.status() {
-        StatusCode::OK => {}
-        StatusCode::UNAUTHORIZED => return Err(HttpError::Unauthorized),
-        StatusCode::NOT_FOUND => return Err(HttpError::NotFound),
-        status => return Err(PostureError::upstream(format!("HTTP {}", status.as_u16())).into()),
-    }
-    if !is_json(&response) {
-        return Err(PostureError::upstream("a reply that is not JSON").into());
-    }
-    let body = body(response).await?;
-    serde_json::from_slice(&body).map_err(|_| PostureError::upstream(MALFORMED).into())
+/// `None` if the token has characters that no header may have.
+fn bearer(token: &SecretString) -> Option<HeaderValue> {
+    let mut value = HeaderValue::try_from(format!("Bearer {}", token.expose_secret())).ok()?;
+    value.set_sensitive(true);
+    Some(value)
 }
 
-fn is_json(response: &Response) -> bool {
-    let value = response
-        .headers()
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
+fn is_json(headers: &HeaderMap) -> bool {
+    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     value.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json")
 }
 
-async fn body(mut response: Response) -> Result<Vec<u8>, HttpError> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| failed(&error))? {
-        if body.len() + chunk.len() > MAX_REPLY {
-            return Err(PostureError::upstream("a reply over 256 KiB").into());
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
-}
-
-fn failed(error: &reqwest::Error) -> HttpError {
-    let cause = match error {
-        _ if error.is_timeout() => "time-out",
-        _ if error.is_connect() => "no connection",
-        _ if error.is_builder() => "the request could not be built",
-        _ if error.is_body() || error.is_decode() => MALFORMED,
-        _ => "the connection broke",
-    };
+fn upstream(cause: impl Into<Cow<'static, str>>) -> HttpError {
     PostureError::upstream(cause).into()
 }

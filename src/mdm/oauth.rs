@@ -7,11 +7,11 @@ use super::http::{Http, HttpError};
 use super::posture::PostureError;
 use crate::clock::age;
 use crate::lock::lock;
-use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use std::sync::{Arc, Mutex};
 use time::{Duration, UtcDateTime};
+use url::Url;
 
 /// A token is not used in its last minute, or in the second half of its life if that is shorter.
 const MARGIN: Duration = Duration::seconds(60);

@@ -43,13 +43,18 @@ pub(super) fn enforced(policies: &PolicySet) -> PolicySet {
     enforced
 }
 
+/// The value of an annotation. Cedar's own look-up would run its parser over the key.
+pub(super) fn value<'a>(policy: &'a Policy, key: &str) -> Option<&'a str> {
+    policy.annotations().find(|(name, _)| *name == key).map(|(_, value)| value)
+}
+
 /// Whether a policy is in shadow mode.
 pub(super) fn is_shadow(policy: &Policy) -> bool {
-    policy.annotation("mode").is_some()
+    value(policy, "mode").is_some()
 }
 
 /// The longest session that a permit allows, if it limits it.
 pub(super) fn max_duration(policy: &Policy) -> Option<SessionDuration> {
-    let text = policy.annotation("max_duration")?;
+    let text = value(policy, "max_duration")?;
     SessionDuration::parse(text).ok().filter(|duration| *duration <= SessionDuration::CHAINED_MAX)
 }

@@ -11,6 +11,7 @@ use crate::request::SessionDuration;
 use cedar_policy::{
     Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, Request, RestrictedExpression,
 };
+use cedar_policy_core::ast::{Name, RestrictedExpr};
 use std::collections::{HashMap, HashSet};
 use std::str::FromStr;
 use std::sync::LazyLock;
@@ -22,6 +23,8 @@ static PROFILE: LazyLock<Option<EntityTypeName>> = LazyLock::new(|| type_name("S
 static GROUP: LazyLock<Option<EntityTypeName>> =
     LazyLock::new(|| type_name("Sentinel::ProfileGroup"));
 static ACTION: LazyLock<Option<EntityTypeName>> = LazyLock::new(|| type_name("Sentinel::Action"));
+static DATETIME: LazyLock<Option<Name>> = LazyLock::new(|| Name::from_str("datetime").ok());
+static IP: LazyLock<Option<Name>> = LazyLock::new(|| Name::from_str("ip").ok());
 
 fn type_name(text: &str) -> Option<EntityTypeName> {
     EntityTypeName::from_str(text).ok()
@@ -116,19 +119,23 @@ fn context_attributes(
     context: RequestContext<'_>,
 ) -> Option<Vec<(String, RestrictedExpression)>> {
     let RequestContext { duration, device, now } = context;
-    // If Cedar rejects the device, fail; never decide as if none was given.
+    // If Cedar rejects the device or the address, fail; never decide as if none was given.
     let device = match device {
         Some(device) => Some(device_record(device)?),
         None => None,
     };
+    let source_ip = match caller.source_ip() {
+        Some(ip) => Some(extension(&IP, ip.to_string())?),
+        None => None,
+    };
     let present = [
-        ("now", Some(datetime(now))),
+        ("now", Some(datetime(now)?)),
         (
             "weekday",
             Some(RestrictedExpression::new_long(i64::from(now.weekday().number_from_monday()))),
         ),
         ("duration", Some(RestrictedExpression::new_long(i64::from(duration.seconds())))),
-        ("source_ip", caller.source_ip().map(|ip| RestrictedExpression::new_ip(ip.to_string()))),
+        ("source_ip", source_ip),
         ("device", device),
     ];
     Some(named(present).collect())
@@ -136,11 +143,15 @@ fn context_attributes(
 
 fn device_record(device: &Device) -> Option<RestrictedExpression> {
     let text = |value: &str| RestrictedExpression::new_string(value.to_owned());
+    let last_seen = match device.last_seen {
+        Some(at) => Some(datetime(at)?),
+        None => None,
+    };
     let present = [
         ("managed", Some(RestrictedExpression::new_bool(device.managed))),
         ("compliant", Some(RestrictedExpression::new_bool(device.compliant))),
         ("owner", device.owner.as_deref().map(text)),
-        ("last_seen", device.last_seen.map(datetime)),
+        ("last_seen", last_seen),
         ("os_version", device.os_version.as_deref().map(text)),
         ("provider", Some(text(device.provider))),
     ];
@@ -154,7 +165,14 @@ fn named<const N: usize>(
 }
 
 /// In whole seconds: Cedar accepts fractions of exactly three digits only.
-fn datetime(at: UtcDateTime) -> RestrictedExpression {
+fn datetime(at: UtcDateTime) -> Option<RestrictedExpression> {
     let whole = at.replace_nanosecond(0).unwrap_or(at);
-    RestrictedExpression::new_datetime(whole.format(&Rfc3339).unwrap_or_default())
+    extension(&DATETIME, whole.format(&Rfc3339).ok()?)
+}
+
+/// A call of an extension function. `RestrictedExpression::new_datetime` and its like would run
+/// Cedar's parser over the function's name for every value.
+fn extension(name: &LazyLock<Option<Name>>, text: String) -> Option<RestrictedExpression> {
+    let name = Option::clone(name)?;
+    Some(RestrictedExpr::call_extension_fn(name, [RestrictedExpr::val(text)]).into())
 }

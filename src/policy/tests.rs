@@ -357,6 +357,20 @@ fn policies_without_an_id_are_named_by_file_and_place() {
     assert_eq!(decision.rules(), ["a.cedar#policy0"]);
 }
 
+/// `schema.json` is what the program validates with, `sentinel.cedarschema` what people read.
+#[test]
+fn both_forms_of_the_schema_are_the_same() {
+    let text = include_str!("../../policy/sentinel.cedarschema");
+    let (fragment, _) = cedar_policy::SchemaFragment::from_cedarschema_str(text).unwrap();
+    let expected = fragment.to_json_value().unwrap();
+    let held: serde_json::Value = serde_json::from_str(include_str!("schema.json")).unwrap();
+    assert!(
+        held == expected,
+        "put this into src/policy/schema.json:\n{}",
+        serde_json::to_string_pretty(&expected).unwrap()
+    );
+}
+
 #[test]
 fn cedar_requests_satisfy_the_schema() {
     let schema = cedar_policy::Schema::from_cedarschema_str(include_str!(

@@ -6,6 +6,7 @@ use super::local::Usage;
 use super::table::StoreError;
 use serde::Serialize;
 use std::num::NonZeroUsize;
+use time::UtcDateTime;
 
 /// A class of requests. Each tier has its own quota and budgets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -111,6 +112,8 @@ pub enum Outcome {
     Admitted(QuotaStatus),
     /// No, it is over the quota.
     Throttled(QuotaStatus, RetryAfter),
+    /// No, an operator has blocked the principal until this time.
+    Blocked(UtcDateTime),
     /// No: the table did not decide ([`FailureMode::Closed`]).
     Unavailable,
 }
@@ -124,7 +127,7 @@ pub enum DecidedBy {
     Memory,
     /// The shared table.
     Table,
-    /// This process, because it saw a TAT in the table that is over the quota.
+    /// This process, because it saw a block in the table, or a TAT that is over the quota.
     Mirror,
     /// The failure mode, because the table did not decide.
     Fallback(FailureMode, Degraded),
@@ -201,6 +204,36 @@ pub struct LimiterHealth {
     pub backend: Backend,
     /// The local store.
     pub usage: Usage,
+}
+
+impl LimiterHealth {
+    /// Which blocks keep a principal from credentials now.
+    #[must_use]
+    pub fn blocks(&self) -> Blocks {
+        match (self.limits.vend, self.backend) {
+            (Limit::Off, _) | (_, Backend::Memory) => Blocks::Off,
+            (_, Backend::Shared { breaker, failure_mode, .. }) => {
+                let decides = breaker == BreakerState::Closed;
+                if decides || failure_mode == FailureMode::Closed {
+                    Blocks::Enforced
+                } else {
+                    Blocks::Known
+                }
+            }
+        }
+    }
+}
+
+/// Which blocks keep a principal from credentials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Blocks {
+    /// Every block: the table decides each request, or nobody is admitted without it.
+    Enforced,
+    /// Only blocks that this process saw before the table went out of reach.
+    Known,
+    /// None: there is no table, or the tier of credentials is not limited.
+    Off,
 }
 
 /// Where requests are counted.

@@ -1,7 +1,9 @@
 //! The shared table in DynamoDB: `UpdateItem` with a condition, and no other operation.
 //!
 //! An item is `PK` (S, the key), `TAT` (N, microseconds since the Unix epoch) and `TTL` (N,
-//! seconds; the table's TTL attribute). DynamoDB's documented error codes classify its failures;
+//! seconds; the table's TTL attribute). An operator may add `Blocked` (N, microseconds since the
+//! Unix epoch): the principal is refused until then. A `Blocked` of another type, or one that is no
+//! such number, blocks until somebody removes it. DynamoDB's documented error codes classify its failures;
 //! its messages are dropped. Source: the DynamoDB API reference on `UpdateItem`, as in the
 //! aws-sdk-dynamodb model.
 
@@ -17,6 +19,12 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 const FIRST_BACKOFF: Duration = Duration::from_millis(10);
+
+/// Both conditions end with the same demand: no block, or one that has ended. A comparison with an
+/// attribute of another type is false.
+const AHEAD: &str =
+    "TAT > :now AND TAT <= :latest AND (attribute_not_exists(Blocked) OR Blocked <= :now)";
+const IDLE: &str = "(attribute_not_exists(TAT) OR TAT <= :now) AND (attribute_not_exists(Blocked) OR Blocked <= :now)";
 
 /// The table that all instances share.
 #[derive(Debug, Clone)]
@@ -58,31 +66,41 @@ impl Table for DynamoTable {
         let update = match charge.form {
             Form::Ahead => update
                 .update_expression("ADD TAT :step SET #ttl = :ttl")
-                .condition_expression("TAT > :now AND TAT <= :latest")
+                .condition_expression(AHEAD)
                 .expression_attribute_values(":step", number(charge.step))
                 .expression_attribute_values(":latest", number(charge.latest)),
             Form::Idle => update
                 .update_expression("SET TAT = :tat, #ttl = :ttl")
-                .condition_expression("attribute_not_exists(PK) OR TAT <= :now")
+                .condition_expression(IDLE)
                 .expression_attribute_values(":tat", number(charge.now + charge.step)),
         };
         // Boxed: the SDK's future is large, and deep enough to trouble the compiler.
         match Box::pin(update.send()).await {
             Ok(output) => tat(output.attributes.as_ref()).map(Charged::Done),
-            Err(error) => not_charged(&error),
+            Err(error) => not_charged(&error, charge.now),
         }
     }
 }
 
 /// A failed condition is an answer, with the item if there is one. Every other error is a failure.
-fn not_charged(error: &SdkError<UpdateItemError>) -> Result<Charged, StoreError> {
+fn not_charged(error: &SdkError<UpdateItemError>, now: u64) -> Result<Charged, StoreError> {
     match error.as_service_error() {
-        Some(UpdateItemError::ConditionalCheckFailedException(failed)) => match failed.item() {
-            Some(item) => tat(Some(item)).map(Charged::ConditionFailed),
-            None => Ok(Charged::ConditionFailed(0)),
-        },
+        Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
+            let Some(item) = failed.item() else { return Ok(Charged::ConditionFailed(0)) };
+            match item.get("Blocked").map(end_of_block) {
+                Some(until) if until > now => Ok(Charged::Blocked(until)),
+                _ if !item.contains_key("TAT") => Ok(Charged::ConditionFailed(0)),
+                _ => tat(Some(item)).map(Charged::ConditionFailed),
+            }
+        }
         _ => Err(store_error(error)),
     }
+}
+
+/// When a block ends. DynamoDB's numbers may have fractions and exponents; one that does not read as
+/// whole microseconds has no end, like any other value.
+fn end_of_block(value: &AttributeValue) -> u64 {
+    value.as_n().ok().and_then(|number| number.parse().ok()).unwrap_or(u64::MAX)
 }
 
 fn tat(item: Option<&HashMap<String, AttributeValue>>) -> Result<u64, StoreError> {

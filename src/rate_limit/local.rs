@@ -10,6 +10,10 @@
 //! difference is *owed*: the next write adds it. So an outage neither gives anyone a new budget nor
 //! charges anyone twice. Owed time drains like the rest of the bucket.
 //!
+//! It also remembers blocks that the table has reported. For [`BLOCK_MEMORY`] a blocked principal is
+//! refused without a write; then the table is asked again, so that lifting a block takes effect. If
+//! the table does not answer, the block holds until its end.
+//!
 //! Invariant: never more than `max_keys` entries. The principal idle longest is forgotten first,
 //! and starts with a full budget.
 
@@ -18,6 +22,9 @@ use crate::lock::lock;
 use lru::LruCache;
 use std::num::NonZeroUsize;
 use std::sync::Mutex;
+
+/// For how long, in microseconds, a block that the table reported is not checked again.
+const BLOCK_MEMORY: u64 = 30_000_000;
 
 #[derive(Debug)]
 pub(super) struct LocalStore {
@@ -37,9 +44,18 @@ struct Inner {
 struct Budget {
     table: u64,
     local: u64,
+    /// When the block that the table reported ends; 0 without a block.
+    blocked: u64,
+    /// When the table reported it.
+    block_seen: u64,
 }
 
 impl Budget {
+    /// The end of the known block, if it has not ended.
+    fn block(&self, now: u64) -> Option<u64> {
+        (self.blocked > now).then_some(self.blocked)
+    }
+
     /// Makes `owed` the part of `local` that the table does not have.
     fn owe(&mut self, owed: u64, now: u64) {
         self.local = self.local.max(self.table);
@@ -62,6 +78,8 @@ pub struct Usage {
 
 /// The local knowledge before a write.
 pub(super) enum Known {
+    /// Blocked, as the table reported a moment ago.
+    Blocked { until: u64 },
     /// Over the quota until this TAT has drained, whatever the table holds.
     Refused { tat: u64 },
     /// The table must decide. The caller takes `owed`, and must write it to the table or give it
@@ -89,6 +107,11 @@ impl LocalStore {
     /// What is known of `key` before a write.
     pub(super) fn consult(&self, key: &str, quota: &Quota, now: u64) -> Known {
         self.update(key, |budget| {
+            // The difference also bounds the memory if the clock is set back.
+            let checked = budget.block_seen.abs_diff(now) < BLOCK_MEMORY;
+            if let (Some(until), true) = (budget.block(now), checked) {
+                return Known::Blocked { until };
+            }
             if budget.local > quota.latest(now) {
                 return Known::Refused { tat: budget.local };
             }
@@ -98,13 +121,28 @@ impl LocalStore {
         })
     }
 
-    /// Records a TAT seen in the table. Requests that ran beside and are owed meanwhile stay owed.
+    /// Records a TAT seen in the table, and that there is no block. Requests that ran beside and are
+    /// owed meanwhile stay owed.
     pub(super) fn learn(&self, key: &str, tat: u64, now: u64) {
         self.update(key, |budget| {
             let owed = budget.local.saturating_sub(budget.table.max(now));
             budget.table = budget.table.max(tat);
+            budget.blocked = 0;
             budget.owe(owed, now);
         });
+    }
+
+    /// Records a block seen in the table.
+    pub(super) fn learn_block(&self, key: &str, until: u64, now: u64) {
+        self.update(key, |budget| {
+            budget.blocked = until;
+            budget.block_seen = now;
+        });
+    }
+
+    /// The end of the block that the table last reported, however long ago, if it has not ended.
+    pub(super) fn block(&self, key: &str, now: u64) -> Option<u64> {
+        self.update(key, |budget| budget.block(now))
     }
 
     /// Takes back the owed time that `consult` handed out and no write charged. Returns the

@@ -6,9 +6,13 @@
 //! - *ahead* (TAT > now): add a step, if `now < TAT <= latest`;
 //! - *idle* (no item, or TAT <= now): set it to `now + step`, if there is no item or `TAT <= now`.
 //!
-//! A failed condition returns the item. It shows whether the other form applies, or the principal
-//! is over its quota, and for how long. Each write is atomic, so no interleaving of instances
-//! admits more than one table-wide bucket would.
+//! Both forms also demand that the principal is not blocked: an operator's `Blocked` in the same item
+//! refuses the principal until the time it holds. So the write that would charge a blocked principal
+//! is the one that refuses it, in every instance.
+//!
+//! A failed condition returns the item. It shows whether the principal is blocked, the other form
+//! applies, or the principal is over its quota, and for how long. Each write is atomic, so no
+//! interleaving of instances admits more than one table-wide bucket would.
 //!
 //! # Why three writes are enough
 //!
@@ -71,8 +75,10 @@ pub struct Charge {
 pub enum Charged {
     /// The condition held; the new TAT.
     Done(u64),
-    /// The condition failed; the TAT in the table, 0 if there is no item.
+    /// The condition failed; the TAT in the table, 0 if there is none.
     ConditionFailed(u64),
+    /// The condition failed, because the principal is blocked until this time.
+    Blocked(u64),
 }
 
 /// Why the table did not decide.
@@ -99,6 +105,8 @@ pub(super) enum TableDecision {
     Admitted(u64),
     /// Over the quota; the TAT in the table.
     Refused(u64),
+    /// Blocked until this time.
+    Blocked(u64),
 }
 
 /// One request to decide.
@@ -127,6 +135,7 @@ impl Request<'_> {
             let charge = self.charge(form);
             let tat = match table.charge(self.key, &charge).await? {
                 Charged::Done(tat) => return Ok(TableDecision::Admitted(tat)),
+                Charged::Blocked(until) => return Ok(TableDecision::Blocked(until)),
                 Charged::ConditionFailed(tat) => tat,
             };
             if tat > charge.latest {

@@ -1,6 +1,6 @@
 //! Quotas from outside: who is limited, by how much, and what the reply says.
 
-use crate::support::{Api, Call};
+use crate::support::{Api, Call, Dynamo};
 
 const FIVE: [(&str, &str); 1] = [("SENTINEL_RATE_LIMIT_REQUESTS", "5")];
 
@@ -101,4 +101,32 @@ async fn without_an_identity_nothing_is_charged() {
     assert_eq!(answer.status(), 403);
     assert_eq!(answer.audit.get("rate_limit"), None);
     assert_eq!(answer.header("RateLimit"), None);
+}
+
+/// THREAT: a caller must be cut off at once, and learns from the refusal why, or until when.
+/// PREVENTION: the table's block refuses every path before any later step. The reply has fixed words;
+/// the audit line has the end.
+#[tokio::test]
+async fn security_a_blocked_caller_is_refused_on_every_path_and_reaches_no_later_step() {
+    let dynamo = Dynamo::start().await;
+    let alice = "arn:aws:iam::123456789012:user/alice";
+    let api = Api::with_table(&dynamo, &[]).await;
+    assert_eq!(api.send(Call::by(alice)).await.status(), 200);
+    let vended = api.sts.requests().await.len();
+    for tier in ["vend", "explain", "read"] {
+        dynamo.block(&format!("RL#{tier}#{alice}"), 1_772_623_800_000_000);
+    }
+    for path in ["/", "/v1/credentials", "/v1/profiles", "/v1/explain", "/v1/health", "/nowhere"] {
+        let target = format!("{path}?profile=development");
+        let answer = api.send(Call::by(alice).target("GET", &target)).await;
+        assert_eq!(answer.outcome(), (403, "CALLER_BLOCKED".to_owned()), "{path}");
+        assert_eq!(answer.header("RateLimit"), None);
+        assert_eq!(answer.header("Retry-After"), None);
+        let message = "Your access is blocked. Tell your administrators the RequestId.";
+        assert_eq!(answer.body()["Message"], message);
+        assert_eq!(answer.audit["rate_limit"]["blocked_until"], "2026-03-04T11:30:00Z");
+        assert!(answer.audit.get("rules").is_none(), "the policy is not asked");
+    }
+    assert_eq!(api.sts.requests().await.len(), vended);
+    assert_eq!(api.send(Call::by("arn:aws:iam::123456789012:user/bob")).await.status(), 200);
 }

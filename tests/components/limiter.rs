@@ -1,5 +1,6 @@
 //! The limiter with its table: an embedded DynamoDB, real requests, and faults on purpose.
 
+mod blocks;
 mod faults;
 mod recovery;
 mod security;
@@ -66,6 +67,10 @@ fn start() -> UtcDateTime {
 
 fn after(seconds: f64) -> UtcDateTime {
     start() + time::Duration::seconds_f64(seconds)
+}
+
+fn whole_day() -> UtcDateTime {
+    start() + time::Duration::DAY
 }
 
 fn micros(at: UtcDateTime) -> u64 {

@@ -11,3 +11,4 @@ mod secrets;
 #[path = "../support/mod.rs"]
 #[expect(dead_code, reason = "`api` uses the rest")]
 mod support;
+mod tls;

@@ -93,7 +93,7 @@ impl Stage {
     async fn mdm_within(&self, provider: Provider, timeout: Duration) -> Mdm {
         let aws = support::sdk_config(&self.secrets.uri()).await;
         let secret = CachedSecret::from_secrets_manager(&aws, "mdm", time::Duration::HOUR);
-        Mdm::new(settings(provider, &self.mdm.uri(), timeout), secret).unwrap()
+        Mdm::new(settings(provider, &self.mdm.uri(), timeout), secret, &support::https()).unwrap()
     }
 
     /// What this provider reports about the device with the usual serial number.

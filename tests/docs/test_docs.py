@@ -483,7 +483,7 @@ POLICIES = sorted(EXAMPLES.glob("**/*.json"))
 GUARDRAILS = sorted(EXAMPLES.glob("iam/[sr]cp-*.json"))
 OPERATOR = re.compile(
     r"(ForAnyValue:|ForAllValues:)?"
-    r"(String(Not)?(Equals(IgnoreCase)?|Like)|Arn(Not)?(Equals|Like)|(Not)?IpAddress|Bool|Date(LessThan|GreaterThan)(Equals)?)"
+    r"(String(Not)?(Equals(IgnoreCase)?|Like)|Arn(Not)?(Equals|Like)|(Not)?IpAddress|Bool|Null|Date(LessThan|GreaterThan)(Equals)?)"
     r"(IfExists)?"
 )
 SERVICES = set("cloudformation cloudtrail cloudwatch dynamodb ec2 iam kms lambda logs secretsmanager ssm sts".split())
@@ -523,7 +523,7 @@ def test_policies_are_well_formed(path):
         for operator, keys in statement.get("Condition", {}).items():
             assert OPERATOR.fullmatch(operator), operator
             for key, values in keys.items():
-                assert re.fullmatch(r"(aws|sts|iam|kms|lambda):[A-Za-z]+([:/][A-Za-z_]+)?", key), key
+                assert re.fullmatch(r"(aws|sts|iam|kms|lambda|dynamodb):[A-Za-z]+([:/][A-Za-z_]+)?", key), key
                 assert all(isinstance(value, str) and value for value in listed(values))
                 if operator.startswith("Arn"):
                     assert all(ARN.fullmatch(value) for value in listed(values)), values

@@ -20,7 +20,9 @@ from local.provision import ACCOUNT  # noqa: E402
 # The path is always the same: cargo then builds the clone's crates once, not in each run.
 CLONE = REPOSITORY / "target" / "reader"
 NOT_CLONED = shutil.ignore_patterns(".git", ".venv", ".local", ".aws-sam", ".pytest_cache", "__pycache__", "target", "samconfig.toml")
-TOOLS = [REPOSITORY / ".venv" / name / "bin" for name in ("client", "aws")]
+BUILT = REPOSITORY / os.environ.get("CARGO_TARGET_DIR", "target")
+# The last is where `sentinel` is, which a reader installs.
+TOOLS = [*(REPOSITORY / ".venv" / name / "bin" for name in ("client", "aws")), BUILT / "debug"]
 # What the blocks call beside the tools of this repository.
 PROGRAMS = ["curl", "jq", "openssl", "perl", "sed"]
 # What is done in the place of `make deploy-sam`, which needs a real account.
@@ -28,7 +30,8 @@ DEPLOYMENT = """
 aws cloudformation deploy --stack-name sentinel-tvm --template-file deploy/permissions.yaml --capabilities CAPABILITY_IAM
 python3 -c "import zipfile; zipfile.ZipFile('function.zip', 'w').writestr('bootstrap', '')"
 aws lambda create-function --function-name sentinel-tvm --runtime provided.al2023 --handler bootstrap \\
-  --zip-file fileb://function.zip --role "$(output FunctionRoleArn)" >function.json
+  --zip-file fileb://function.zip --role "$(output FunctionRoleArn)" \\
+  --environment "Variables={SENTINEL_RATE_LIMIT_TABLE=$(output RateLimitTableName)}" >function.json
 aws lambda publish-version --function-name sentinel-tvm >version.json
 aws lambda create-alias --function-name sentinel-tvm --name live --function-version 1 >alias.json
 aws lambda create-function-url-config --function-name sentinel-tvm --qualifier live --auth-type AWS_IAM >url.json
@@ -71,6 +74,7 @@ def clone():
     shutil.rmtree(CLONE, ignore_errors=True)
     shutil.copytree(REPOSITORY, CLONE, ignore=NOT_CLONED)
     (CLONE / ".venv").symlink_to(REPOSITORY / ".venv")
+    subprocess.run(["cargo", "build", "--locked", "--package", "sentinel"], cwd=REPOSITORY, check=True)
     editor = CLONE / "type"
     editor.write_text("#!/bin/sh\nprintf typed-by-the-reader >\"$1\"\n", encoding="utf-8")
     editor.chmod(0o755)
@@ -92,8 +96,8 @@ def environment(**more):
     foreign = ("AWS_", "SENTINEL_", "MDM_", "MAKE", "MFLAGS")  # the last two are those of `make e2e`
     kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     path = os.pathsep.join([*map(str, TOOLS), os.environ["PATH"]])
-    target = REPOSITORY / os.environ.get("CARGO_TARGET_DIR", "target")
-    own = {"PATH": path, "CARGO_TARGET_DIR": str(target), "EDITOR": str(CLONE / "type"), "AWS_EC2_METADATA_DISABLED": "true", "AWS_PAGER": ""}
+    own = {"PATH": path, "CARGO_TARGET_DIR": str(BUILT), "EDITOR": str(CLONE / "type"), "AWS_EC2_METADATA_DISABLED": "true", "AWS_PAGER": ""}
+    own["XDG_CACHE_HOME"] = str(CLONE / ".local" / "cache")
     return {**kept, **own, **more}
 
 

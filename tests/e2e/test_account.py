@@ -17,6 +17,7 @@ CALLS = {
     "policy_push.py": (["policy", "/sentinel/policy"], {}),
     "function_url.py": (["sentinel-tvm"], {}),
     "deploy_check.py": (["cargo-lambda", "sentinel-tvm"], {}),
+    "block.py": (["on"], {"WHO": "arn:aws:iam::123456789012:user/alice", "REASON": "a test"}),
     "revoke.py": (["end"], {"WHO": "sentinel-alice", "BEFORE": "now", "ROLES": "vended-development"}),
 }
 

@@ -6,6 +6,7 @@ A block says where it runs, in a comment before it: see tests/docs/test_docs.py.
 import json
 import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -106,6 +107,31 @@ except Exception as error:
     shown = as_alice(f"{script}\n{copy}\npython3 - <<'PYTHON'\n{program}\nPYTHON")
     assert "custom-process" in shown
     assert "refused: " in shown and "POLICY_DENY" in shown
+
+
+def test_the_recorded_trial_of_the_client_page_is_what_happens(local_run):
+    """Each command of the transcript prints what the page shows, but for ids, ports, times and the reader's own paths."""
+    [recorded] = [lines for _, language, _, lines in reader.documents.fences("docs/client.md") if language == "console"]
+    trial = reader.CLONE / ".local" / "trial"
+    # The configuration as `make run` writes it: the README's commands may have added a profile.
+    config = """
+mkdir -p "$HOME" .local/trial/aws
+sed '/^\\[profile my-development\\]/,$d' "$AWS_CONFIG_FILE" >.local/trial/aws/config
+export AWS_CONFIG_FILE="$PWD/.local/trial/aws/config" SENTINEL_CONFIG="$PWD/.local/trial/sentinel.toml"
+"""
+    commands = [line.removeprefix("$ ") for line in recorded if line.startswith("$ ")]
+    typed = [f"echo {shlex.quote(f'$ {command}')}; {{ {command}; }} 2>&1 || echo \"[exit code $?]\"" for command in commands]
+    shown = as_alice("\n".join([config, *typed]), HOME=str(trial / "home"), XDG_CACHE_HOME="")
+    places = {f"{reader.BUILT}/debug": "~/sentinel-tvm/target/release", f"{trial}/home": "~", f"{trial}": "~/sentinel-tvm/.local"}
+    for place, name in places.items():
+        shown = shown.replace(place, name)
+    assert [without_ids(line) for line in shown.rstrip().split("\n")] == [without_ids(line) for line in recorded]
+
+
+def without_ids(line):
+    line = re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "REQUEST", line)
+    line = re.sub(r"(alice@example\.com)-[0-9a-f]{8}", r"\1-ID", line)
+    return re.sub(r"(127\.0\.0\.1:|before-sentinel-)\d+", r"\1NUMBER", line)
 
 
 def test_the_first_rule_of_the_policy_page_works(local_run):

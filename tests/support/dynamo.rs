@@ -105,6 +105,30 @@ impl Dynamo {
         serde_json::to_value(answer).unwrap().get("Item").cloned()
     }
 
+    /// Changes attributes of a key's item from outside the function, as an operator does.
+    pub(crate) fn update(&self, key: &str, expression: &str, values: Option<Value>) {
+        let mut request = json!({ "TableName": TABLE, "Key": { "PK": { "S": key } }, "UpdateExpression": expression });
+        if let Some(values) = values {
+            request["ExpressionAttributeValues"] = values;
+        }
+        self.database.update_item(serde_json::from_value(request).unwrap()).unwrap();
+    }
+
+    /// Blocks a key until `until`, in microseconds.
+    pub(crate) fn block(&self, key: &str, until: u64) {
+        self.block_by(key, &json!({ "N": until.to_string() }));
+    }
+
+    /// Blocks a key with any value in `Blocked`.
+    pub(crate) fn block_by(&self, key: &str, value: &Value) {
+        self.update(key, "SET Blocked = :until", Some(json!({ ":until": value })));
+    }
+
+    /// Takes a block off.
+    pub(crate) fn unblock(&self, key: &str) {
+        self.update(key, "REMOVE Blocked", None);
+    }
+
     /// The TAT of a key, in microseconds.
     pub(crate) fn tat(&self, key: &str) -> u64 {
         self.item(key).map_or(0, |item| item["TAT"]["N"].as_str().unwrap().parse().unwrap())

@@ -12,7 +12,7 @@ pub(crate) use secrets::FakeSecrets;
 
 use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::Credentials;
-use sentinel_tvm::Config;
+use sentinel_tvm::{Config, Https, TrustedRoots};
 use std::path::{Path, PathBuf};
 use time::UtcDateTime;
 
@@ -43,6 +43,10 @@ pub(crate) fn config(variables: &[(&str, &str)]) -> Config {
 
 /// The SDK configuration of a function that calls `endpoint` for every service.
 pub(crate) async fn sdk_config(endpoint: &str) -> aws_config::SdkConfig {
+    sdk_config_with(&https(), endpoint).await
+}
+
+pub(crate) async fn sdk_config_with(https: &Https, endpoint: &str) -> aws_config::SdkConfig {
     let own = Credentials::new(
         "AKIDOFTHEFUNCTION",
         "CANARY-own-secret-key",
@@ -51,9 +55,15 @@ pub(crate) async fn sdk_config(endpoint: &str) -> aws_config::SdkConfig {
         "test",
     );
     aws_config::defaults(BehaviorVersion::latest())
+        .http_client(https.for_aws())
         .region(Region::new("eu-central-1"))
         .credentials_provider(own)
         .endpoint_url(endpoint)
         .load()
         .await
+}
+
+/// The function's clients, which trust the certificate authorities that are compiled in.
+pub(crate) fn https() -> Https {
+    Https::new(&TrustedRoots::CompiledIn).unwrap()
 }

@@ -43,12 +43,21 @@ impl Directory {
     pub(crate) fn create(&self) -> Result<(), Problem> {
         let created = if self.0.is_dir() { Ok(()) } else { create_private(&self.0) };
         created.map_err(|error| problem("created", &self.0, &error))?;
-        match permissions::others_can_write(&self.0) {
-            Ok(false) => Ok(()),
-            Ok(true) => Err(Problem(format!(
-                "others can write to the cache directory {}: make it yours with `chmod 700`",
-                self.0.display()
+        self.check()
+    }
+
+    /// Refuses a directory in which somebody else can put files. An absent one is in order.
+    pub(super) fn check(&self) -> Result<(), Problem> {
+        let directory = self.0.display();
+        match permissions::intruders(&self.0) {
+            Ok(None) => Ok(()),
+            Ok(Some(Intruders::Owner)) => Err(Problem(format!(
+                "the cache directory {directory} belongs to another user: set XDG_CACHE_HOME to a directory of your own"
             ))),
+            Ok(Some(Intruders::Writers)) => Err(Problem(format!(
+                "others can write to the cache directory {directory}: make it yours with `chmod 700`"
+            ))),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
             Err(error) => Err(problem("examined", &self.0, &error)),
         }
     }
@@ -72,6 +81,9 @@ impl Directory {
         };
         if let Some(mode) = permissions::readable_by_others(&file) {
             return ignored(&format!("can be read by others (mode {mode:04o})"));
+        }
+        if !permissions::is_own(&file) {
+            return ignored("belongs to another user");
         }
         let mut text = Vec::new();
         if let Err(error) = io::Read::read_to_end(&mut file, &mut text) {
@@ -179,9 +191,20 @@ pub(crate) fn write_new_private(path: &Path, content: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Unix modes. On Windows the directory of the profile has an access list that already excludes others.
+/// Who else can put files into a directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(unix), expect(dead_code, reason = "only Unix has owners and modes"))]
+pub(crate) enum Intruders {
+    /// Its owner is not this user.
+    Owner,
+    /// Its mode lets others write.
+    Writers,
+}
+
+/// Unix modes and owners. On Windows the directory of the profile has an access list that already excludes others.
 #[cfg(unix)]
 pub(crate) mod permissions {
+    use super::Intruders;
     use std::fs::{DirBuilder, File, OpenOptions};
     use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
     use std::path::Path;
@@ -201,13 +224,27 @@ pub(crate) mod permissions {
         (mode & 0o077 != 0).then_some(mode)
     }
 
-    pub(crate) fn others_can_write(path: &Path) -> std::io::Result<bool> {
-        Ok(path.metadata()?.mode() & 0o022 != 0)
+    /// Whether this user owns the file.
+    pub(crate) fn is_own(file: &File) -> bool {
+        file.metadata().is_ok_and(|metadata| metadata.uid() == own_id())
+    }
+
+    pub(crate) fn intruders(path: &Path) -> std::io::Result<Option<Intruders>> {
+        let metadata = path.metadata()?;
+        if metadata.uid() != own_id() {
+            return Ok(Some(Intruders::Owner));
+        }
+        Ok((metadata.mode() & 0o022 != 0).then_some(Intruders::Writers))
+    }
+
+    fn own_id() -> u32 {
+        rustix::process::geteuid().as_raw()
     }
 }
 
 #[cfg(not(unix))]
 pub(crate) mod permissions {
+    use super::Intruders;
     use std::fs::{DirBuilder, File, OpenOptions};
     use std::path::Path;
 
@@ -219,7 +256,12 @@ pub(crate) mod permissions {
         None
     }
 
-    pub(crate) fn others_can_write(_: &Path) -> std::io::Result<bool> {
-        Ok(false)
+    pub(crate) fn is_own(_: &File) -> bool {
+        true
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "on Unix, a question to the file system")]
+    pub(crate) fn intruders(_: &Path) -> std::io::Result<Option<Intruders>> {
+        Ok(None)
     }
 }

@@ -3,7 +3,7 @@
 //! Shows the change, asks, keeps a copy of what was there. A profile that somebody else wrote is left alone.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::{Context, profiles};
@@ -11,7 +11,7 @@ use crate::aws_files::{AwsConfig, Written};
 use crate::cli::Configure;
 use crate::edited_file::{EditedFile, append};
 use crate::failure::{Exit, Failure, quoted};
-use crate::settings::{ClientTokenSource, Endpoint, SettingsFile};
+use crate::settings::{ClientTokenSource, Endpoint, SettingsFile, checked_region};
 use crate::terminal;
 use crate::vend::check_profile;
 
@@ -91,6 +91,8 @@ fn table(name: &str, endpoint: &Endpoint) -> String {
         let _ = writeln!(table, "aws_profile = {}", text(profile));
     }
     if let ClientTokenSource::File(path) = &endpoint.client_token {
+        // Whoever uses the settings later may be in another directory.
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
         let _ = writeln!(table, "client_token_file = {}", text(&path.to_string_lossy()));
     }
     table
@@ -107,14 +109,13 @@ fn aws_config(
     let path =
         context.environment.aws_config_file().ok_or_else(|| no_home("the AWS configuration"))?;
     let mut file = EditedFile::open(&path)?;
-    let program = program(context).to_string_lossy().into_owned();
-    let region = arguments.profile_region.as_deref().unwrap_or(&endpoint.region);
+    let program = quoted_program(&program(context))?;
+    let region = checked_region(arguments.profile_region.as_deref().unwrap_or(&endpoint.region))?;
+    check_name(endpoint_name)?;
     for name in names {
         check_profile(name)?;
         let profile = format!("{}{name}", arguments.prefix);
         check_name(&profile)?;
-        let program =
-            if program.contains(' ') { format!("\"{program}\"") } else { program.clone() };
         let command = format!("{program} credentials {name} --endpoint {endpoint_name}");
         let mut config = AwsConfig::of_text(file.after);
         if config.write_profile(&profile, region, &command) == Written::NotOurs {
@@ -141,6 +142,22 @@ fn program(context: &Context) -> PathBuf {
     places.find(leads_here).unwrap_or(program)
 }
 
+/// The program as the first word of a command line, which the AWS CLI and SDKs split in different ways.
+fn quoted_program(program: &Path) -> Result<String, Failure> {
+    let text = program.to_string_lossy();
+    let plain = |c: char| c.is_alphanumeric() || "/._-+@:~ ()".contains(c);
+    if !text.chars().all(|c| plain(c) || (cfg!(windows) && c == '\\')) {
+        return Err(Failure::local(
+            format!(
+                "the path of this program, {}, has characters that AWS tools read in different ways",
+                quoted(&text)
+            ),
+            "move the program to another directory, such as ~/.local/bin",
+        ));
+    }
+    Ok(if text.contains([' ', '(', ')']) { format!("\"{text}\"") } else { text.into_owned() })
+}
+
 /// Names go into files and command lines, so they are plain.
 fn check_name(name: &str) -> Result<(), Failure> {
     let valid = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
@@ -150,7 +167,7 @@ fn check_name(name: &str) -> Result<(), Failure> {
     Err(Failure::new(
         Exit::Usage,
         format!("`{}` cannot be a name", quoted(name)),
-        "use letters, digits, `.`, `_` and `-` in --as and --prefix",
+        "use letters, digits, `.`, `_` and `-` in the names of end points, --as and --prefix",
     ))
 }
 

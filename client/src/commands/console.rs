@@ -3,13 +3,16 @@
 //! AWS exchanges the session for a sign-in token that is valid for 15 minutes (AWS IAM User Guide, "Enable custom identity
 //! broker access to the AWS console"). The console session ends with the credentials.
 //!
-//! Invariant: the sign-in URL is a secret. It is printed only with `--print`.
+//! Invariant: the sign-in URL is a secret. It is printed only with `--print`, and never in a command line.
+
+mod handover;
 
 use aws_smithy_types::body::SdkBody;
 use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 use serde_json::json;
 use std::process::{Command, ExitCode, Stdio};
+use std::time::Duration;
 
 use super::Context;
 use crate::cli::Console;
@@ -21,6 +24,10 @@ use crate::http::{Http, unreachable};
 use crate::settings::EndpointUrl;
 use crate::terminal;
 use crate::vend;
+use handover::hand_over;
+
+/// How long a browser may take to start.
+const PATIENCE_WITH_BROWSERS: Duration = Duration::from_mins(1);
 
 #[derive(Deserialize)]
 struct SigninToken {
@@ -134,18 +141,14 @@ fn open(url: &str) -> Result<ExitCode, Failure> {
     } else {
         ("/usr/bin/xdg-open", &[])
     };
-    let mut command = Command::new(program);
-    command
-        .args(arguments)
-        .arg(url)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    if command.status().is_ok_and(|status| status.success()) {
-        return Ok(ExitCode::SUCCESS);
-    }
-    Err(Failure::local(
-        format!("no browser was opened: {program} failed or does not exist"),
-        "use --print, and open the URL that it prints: whoever has it is signed in",
-    ))
+    hand_over(url, Deadline::after(PATIENCE_WITH_BROWSERS), |address| {
+        Command::new(program)
+            .args(arguments)
+            .arg(address)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+    })?;
+    Ok(ExitCode::SUCCESS)
 }

@@ -7,6 +7,7 @@ mod child;
 mod signals;
 
 use secrecy::ExposeSecret as _;
+use std::ffi::OsStr;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{Command, ExitCode, ExitStatus};
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use super::Context;
 use crate::cli::Exec;
 use crate::credentials::Credentials;
 use crate::endpoint;
-use crate::failure::Failure;
+use crate::failure::{Failure, quoted};
 use crate::server::{Server, Source};
 use crate::terminal;
 use crate::vend;
@@ -39,16 +40,17 @@ async fn with_server(mut command: Command, source: Source) -> Result<ExitCode, F
     let server = Server::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
     child::use_server(&mut command, &server, &source.environment);
     let signals = signals::Signals::listen();
+    let name = command.get_program().to_owned();
     let mut child = match tokio::process::Command::from(command).spawn() {
         Ok(child) => child,
-        Err(error) => return Ok(not_started(&error)),
+        Err(error) => return Ok(not_started(&name, &error)),
     };
     let process = child.id();
     tokio::select! {
         never = server.run(Arc::new(source)) => match never {},
         never = signals.pass_on_to(process) => match never {},
         ended = child.wait() => ended.map(exit_code).map_err(|error| {
-            Failure::local(format!("the command was lost: {error}"), "look whether it still runs")
+            Failure::local(format!("the command was lost: {error}"), "check whether it still runs")
         }),
     }
 }
@@ -60,22 +62,24 @@ fn with_variables(mut command: Command, credentials: &Credentials) -> ExitCode {
         .env("AWS_SECRET_ACCESS_KEY", credentials.secret_access_key.expose_secret())
         .env("AWS_SESSION_TOKEN", credentials.session_token.expose_secret())
         .env("AWS_CREDENTIAL_EXPIRATION", credentials.expiration());
+    let name = command.get_program().to_owned();
     #[cfg(unix)]
-    return not_started(&std::os::unix::process::CommandExt::exec(&mut command));
+    return not_started(&name, &std::os::unix::process::CommandExt::exec(&mut command));
     #[cfg(not(unix))]
     match command.status() {
         Ok(status) => exit_code(status),
-        Err(error) => not_started(&error),
+        Err(error) => not_started(&name, &error),
     }
 }
 
-fn not_started(error: &std::io::Error) -> ExitCode {
+fn not_started(name: &OsStr, error: &std::io::Error) -> ExitCode {
     let (code, next) = if error.kind() == std::io::ErrorKind::NotFound {
         (NOT_FOUND, "check its name and PATH")
     } else {
         (CANNOT_START, "check that you may execute it")
     };
-    terminal::note(&format!("the command cannot start: {error}; next: {next}"));
+    let name = quoted(&name.to_string_lossy());
+    terminal::note(&format!("the command `{name}` cannot start: {error}; next: {next}"));
     ExitCode::from(code)
 }
 

@@ -60,7 +60,7 @@ impl Explanation {
         }
         if self.missing.is_empty() {
             text.push_str(
-                "  missing  Nothing that you can change would help. Ask who writes the policy.\n",
+                "  missing  Nothing that you can change would help. Ask the people who write the policy.\n",
             );
         }
         for missing in &self.missing {

@@ -73,16 +73,54 @@ fn security_an_entry_that_others_can_read_is_not_used() {
     assert_eq!(home.run(&stub.url, &ASK).vended(), "ASIA2");
 }
 
+/// THREAT: somebody prepares the cache of another user, or of root, with credentials of their own choice.
+/// PREVENTION: neither an entry nor a directory of another user is used. Only root can give files away, so only root tests it.
+#[test]
+fn security_a_cache_of_another_user_is_not_used() {
+    let (home, stub) = (Home::new(), Stub::vending());
+    home.run(&stub.url, &ASK).vended();
+    let nobody = Some(65534);
+    if std::os::unix::fs::chown(home.entry(), nobody, None).is_err() {
+        return;
+    }
+    let ran = home.run(&stub.url, &ASK);
+    assert_eq!(ran.vended_with_warning(&["belongs to another user; it was not used"]), "ASIA2");
+    assert_eq!(home.run(&stub.url, &ASK).vended(), "ASIA2", "it was replaced");
+
+    std::os::unix::fs::chown(home.path(".cache/sentinel"), nobody, None).unwrap();
+    let ran = home.run(&stub.url, &ASK);
+    let warning = ["belongs to another user: set XDG_CACHE_HOME", "were not cached"];
+    assert_eq!(ran.vended_with_warning(&warning), "ASIA3");
+}
+
+/// THREAT: a link in the cache directory makes the program write somewhere else, or read what somebody else wrote.
+/// PREVENTION: a new entry takes the place of the link, and what the link led to keeps its content.
+#[test]
+fn security_a_link_in_the_cache_is_not_written_through() {
+    let (home, stub) = (Home::new(), Stub::vending());
+    home.run(&stub.url, &ASK).vended();
+    let (entry, victim) = (home.entry(), home.write("victim", "precious"));
+    std::fs::set_permissions(&victim, std::fs::Permissions::from_mode(0o600)).unwrap();
+    for link in [entry.clone(), entry.with_extension("new")] {
+        let _ = std::fs::remove_file(&link);
+        std::os::unix::fs::symlink(&victim, &link).unwrap();
+    }
+    assert_eq!(home.run(&stub.url, &ASK).vended_with_warning(&["is damaged"]), "ASIA2");
+    assert!(!home.entry().is_symlink() && home.cached("new").is_empty());
+    assert_eq!(std::fs::read_to_string(victim).unwrap(), "precious");
+}
+
 #[test]
 fn a_directory_that_others_can_write_is_not_used() {
     let (home, stub) = (Home::new(), Stub::vending());
     home.run(&stub.url, &ASK).vended();
     let directory = home.path(".cache/sentinel");
-    std::fs::remove_file(home.entry()).unwrap();
     std::fs::set_permissions(&directory, std::fs::Permissions::from_mode(0o777)).unwrap();
 
-    home.run(&stub.url, &ASK).vended_with_warning(&["others can write to the cache directory"]);
-    assert!(home.cached("json").is_empty());
+    let ran = home.run(&stub.url, &ASK);
+    let warning = ["others can write to the cache directory", "were not cached"];
+    assert_eq!(ran.vended_with_warning(&warning), "ASIA2", "what is in it is not used, either");
+    assert_eq!(ran.stderr.lines().count(), 1, "{}", ran.stderr);
 }
 
 #[test]

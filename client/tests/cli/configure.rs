@@ -1,6 +1,6 @@
 //! `sentinel configure`: what it writes, and what it leaves alone.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
 
@@ -131,6 +131,73 @@ fn an_end_point_of_the_same_name_is_not_overwritten() {
     home.run(&stub.url, &["configure", "--yes"]).failed(3, &["another URL", "--as"]);
 }
 
+/// THREAT: a directory's name becomes part of a command that a shell runs.
+/// PREVENTION: a path that AWS tools would read in different ways is refused; one with blanks is quoted.
+#[test]
+fn security_the_programs_path_cannot_break_out_of_its_word() {
+    let (home, stub) = (Home::new(), stub());
+    let configure = |directory: &str| {
+        let place = home.path(directory);
+        std::fs::create_dir(&place).unwrap();
+        std::fs::copy(home.command(&[]).get_program(), place.join("sentinel")).unwrap();
+        let mut command = std::process::Command::new(place.join("sentinel"));
+        command.args(["configure", "development", "--yes", "--url", &stub.url]).env_clear();
+        command.env("HOME", home.path("")).env("SENTINEL_REGION", "eu-central-1");
+        Ran::of(command)
+    };
+    for directory in ["a\"b", "a$(b)", "a'b", "a;b", "a\nb"] {
+        configure(directory).failed(8, &["the path of this program", "move the program"]);
+    }
+    assert!(!home.path(".aws/config").exists());
+    assert_eq!(configure("Program Files").code, 0);
+    let place = home.path("Program Files/sentinel");
+    let line = format!("credential_process = \"{}\" credentials ", place.display());
+    assert!(text(&home, ".aws/config").contains(&line));
+}
+
+#[test]
+fn a_token_file_is_found_from_every_directory() {
+    let (home, stub) = (Home::new(), stub());
+    std::fs::set_permissions(
+        home.write("token", "a-token"),
+        std::fs::Permissions::from_mode(0o600),
+    )
+    .unwrap();
+    let mut command = home.command(&["configure", "--yes", "--url", &stub.url]);
+    command.args(["--client-token-file", "token"]).current_dir(home.path(""));
+    assert_eq!(Ran::of(command).code, 0);
+    let line = format!("client_token_file = \"{}\"\n", home.path("token").display());
+    assert!(text(&home, ".config/sentinel/config.toml").contains(&line));
+    Ran::of(home.command(&["profiles"]));
+}
+
+#[test]
+fn a_file_that_changes_while_the_user_thinks_is_not_overwritten() {
+    let (home, stub) = (Home::new(), stub());
+    home.write(".aws/config", "[default]\nregion = eu-west-1\n");
+    let mut command = home.command(&["configure", "--url", &stub.url]);
+    let (input, output) = (Stdio::piped(), Stdio::piped());
+    let mut child = command.stdin(input).stdout(Stdio::piped()).stderr(output).spawn().unwrap();
+    let mut asked = Vec::new();
+    while !asked.ends_with(b"[y/N] ") {
+        let mut byte = [0];
+        child.stderr.as_mut().unwrap().read_exact(&mut byte).unwrap();
+        asked.push(byte[0]);
+    }
+    home.write(".aws/config", "[default]\nregion = eu-west-2\n");
+    child.stdin.take().unwrap().write_all(b"y\n").unwrap();
+    Ran::from(child.wait_with_output().unwrap()).failed(8, &["was changed by another program"]);
+    assert_eq!(text(&home, ".aws/config"), "[default]\nregion = eu-west-2\n");
+}
+
+#[test]
+fn without_a_home_nothing_is_configured() {
+    let (home, stub) = (Home::new(), stub());
+    let mut command = home.command(&["configure", "--yes", "--url", &stub.url]);
+    command.env_remove("HOME");
+    Ran::of(command).failed(8, &["there is no home directory for the settings", "set HOME"]);
+}
+
 /// THREAT: a name smuggles a second setting or a command into a configuration file.
 /// PREVENTION: names are plain; those that an end point sends, too.
 #[test]
@@ -148,5 +215,12 @@ fn security_names_cannot_break_out_of_their_line() {
     }
     assert_eq!(home.run(&stub.url, &["configure", "a", "--prefix", "x]\n"]).code, 2);
     assert_eq!(home.run(&stub.url, &["configure", "a", "--as", "x\"]\n"]).code, 2);
+    let region = ["configure", "a", "--profile-region", "x\ncredential_process = evil"];
+    assert_eq!(home.run(&stub.url, &region).code, 3);
+    home.write(
+        ".config/sentinel/config.toml",
+        &format!("[endpoints.\"a; evil\"]\nurl = '{}'\n", stub.url),
+    );
+    Ran::of(home.command(&["configure", "a", "--yes"])).failed(2, &["`a; evil` cannot be a name"]);
     assert!(!home.path(".aws/config").exists());
 }

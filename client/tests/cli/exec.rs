@@ -92,7 +92,8 @@ fn the_exit_status_is_the_commands() {
         assert_eq!(run(&["sh", "-c", "exit 42"]).code, 42);
         assert_eq!(run(&["no-such-command"]).code, 127);
         assert_eq!(run(&["/dev/null"]).code, 126);
-        assert!(run(&["no-such-command"]).stderr.contains("cannot start"));
+        let stderr = run(&["no-such-command"]).stderr;
+        assert!(stderr.contains("the command `no-such-command` cannot start"), "{stderr}");
     }
     let ran = home.run(&stub.url, &["exec", "development", "--", "sh", "-c", "kill -KILL $$"]);
     assert_eq!(ran.code, 128 + 9);

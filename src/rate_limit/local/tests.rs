@@ -17,8 +17,37 @@ fn quota(burst: u32) -> Quota {
 fn owed(store: &LocalStore, quota: &Quota, now: u64) -> u64 {
     match store.consult("a", quota, now) {
         Known::Open { owed, .. } => owed,
-        Known::Refused { .. } => panic!("refused"),
+        Known::Refused { .. } | Known::Blocked { .. } => panic!("refused"),
     }
+}
+
+fn is_blocked(store: &LocalStore, now: u64) -> bool {
+    matches!(store.consult("a", &quota(3), now), Known::Blocked { .. })
+}
+
+#[test]
+fn a_block_is_remembered_for_half_a_minute_and_known_until_its_end() {
+    let store = store(10);
+    let end = NOW + 600 * SECOND;
+    store.learn_block("a", end, NOW);
+    for (after, remembered) in [(0, true), (BLOCK_MEMORY - 1, true), (BLOCK_MEMORY, false)] {
+        assert_eq!(is_blocked(&store, NOW + after), remembered, "{after}");
+        assert_eq!(store.block("a", NOW + after), Some(end));
+    }
+    assert!(!is_blocked(&store, NOW - BLOCK_MEMORY), "a clock set back does not prolong it");
+    assert_eq!(store.block("a", end), None);
+    store.learn_block("a", NOW + SECOND, NOW);
+    assert!(is_blocked(&store, NOW + SECOND - 1));
+    assert!(!is_blocked(&store, NOW + SECOND), "never past the block's end");
+}
+
+#[test]
+fn a_table_that_reports_no_block_lifts_it() {
+    let store = store(10);
+    store.learn_block("a", u64::MAX, NOW);
+    store.learn("a", NOW + SECOND, NOW);
+    assert!(!is_blocked(&store, NOW));
+    assert_eq!(store.block("a", NOW), None);
 }
 
 #[test]

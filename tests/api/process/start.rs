@@ -18,6 +18,7 @@ fn a_start_with_bad_settings_names_every_problem_once_and_exits() {
         ("SENTINEL_NAMED_SESSION_ROLES", "*"),
         ("SENTINEL_REQUIRE_DEVCE", "true"),
         ("SENTINEL_POLICY_DIR", "/no/such/directory"),
+        ("AWS_CA_BUNDLE", "/no/such/file.pem"),
     ])
     .output()
     .unwrap();
@@ -32,6 +33,7 @@ fn a_start_with_bad_settings_names_every_problem_once_and_exits() {
         "SENTINEL_REQUIRE_DEVCE",
         "/no/such/directory/profiles.toml",
         "AWS_LAMBDA_RUNTIME_API",
+        "AWS_CA_BUNDLE cannot be read",
     ] {
         assert_eq!(problems.matches(name).count(), 1, "{name} in {problems}");
     }

@@ -34,12 +34,12 @@ async fn the_first_request_sets_and_the_next_adds() {
     let number = |value: u64| json!({ "N": value.to_string() });
     let idle = common(
         "SET TAT = :tat, #ttl = :ttl",
-        "attribute_not_exists(PK) OR TAT <= :now",
+        "(attribute_not_exists(TAT) OR TAT <= :now) AND (attribute_not_exists(Blocked) OR Blocked <= :now)",
         json!({ ":now": number(now), ":tat": number(now + 12_000_000), ":ttl": number(expires) }),
     );
     let ahead = common(
         "ADD TAT :step SET #ttl = :ttl",
-        "TAT > :now AND TAT <= :latest",
+        "TAT > :now AND TAT <= :latest AND (attribute_not_exists(Blocked) OR Blocked <= :now)",
         json!({ ":now": number(now), ":step": number(12_000_000), ":latest": number(now + 48_000_000), ":ttl": number(expires) }),
     );
     assert_eq!(requests, [("UpdateItem".to_owned(), idle), ("UpdateItem".to_owned(), ahead)]);

@@ -84,7 +84,7 @@ async fn a_ttl_of_zero_caches_nothing() {
     let stage = stage(kandji::listed()).await;
     let mut settings = settings(Provider::Kandji, &stage.mdm.uri(), Duration::from_mins(1));
     settings.posture_ttl = Span::ZERO;
-    let mdm = Mdm::new(settings, CachedSecret::fixed(TOKEN.into())).unwrap();
+    let mdm = Mdm::new(settings, CachedSecret::fixed(TOKEN.into()), &support::https()).unwrap();
     for _ in 0..2 {
         assert_eq!(
             mdm.posture(&device(SERIAL), wednesday_morning()).await.unwrap().source,

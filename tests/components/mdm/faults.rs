@@ -143,7 +143,8 @@ async fn raw(bytes: String, endless: bool) -> String {
 
 async fn posture_at(uri: &str, timeout: Duration) -> Result<Posture, PostureError> {
     let secret = CachedSecret::fixed(TOKEN.into());
-    let mdm = Mdm::new(settings(Provider::Kandji, uri, timeout), secret).unwrap();
+    let mdm =
+        Mdm::new(settings(Provider::Kandji, uri, timeout), secret, &support::https()).unwrap();
     mdm.posture(&device(SERIAL), wednesday_morning()).await
 }
 
@@ -203,7 +204,7 @@ async fn client_credentials_for_a_provider_that_takes_tokens_are_an_error() {
 async fn settings_that_cannot_work_are_refused_at_the_start() {
     let refusal = |provider, base| {
         let settings = settings(provider, base, Duration::from_secs(3));
-        Mdm::new(settings, CachedSecret::fixed(TOKEN.into())).err()
+        Mdm::new(settings, CachedSecret::fixed(TOKEN.into()), &support::https()).err()
     };
     assert_eq!(refusal(intune(), "https://graph.microsoft.com"), None);
     assert_eq!(
