@@ -165,7 +165,7 @@ def test_the_table_has_rows_for_each_claim():
 def commands_of_the_playbooks():
     """The commands of docs/incident-response.md that call AWS, in blocks and in sentences."""
     text = (d.ROOT / "docs/incident-response.md").read_text(encoding="utf-8").replace("\\\n", " ")
-    found = set(re.findall(r"(?:^\s*|[`(=;&|] *)(aws [a-z-]+ [a-z-]+|make (?:un)?revoke|make policy-push|make rollback|make settings|sam deploy)\b", text, re.MULTILINE))
+    found = set(re.findall(r"(?:^\s*|[`(=;&|] *)(aws [a-z-]+ [a-z-]+|make (?:un)?(?:revoke|block)|make policy-push|make rollback|make settings|sam deploy)\b", text, re.MULTILINE))
     assert "$(output " in text, "`output` calls CloudFormation"
     # `aws sts get-caller-identity` needs no permission: "GetCallerIdentity" in the AWS STS API reference.
     return sorted({*found, "aws cloudformation describe-stacks"} - {"aws sts get-caller-identity"})
