@@ -20,6 +20,8 @@ FUNCTION ?=
 ATTACK_OPTIONS ?=
 BENCH_OPTIONS ?=
 
+CARGO_AUDITABLE := 0.7.7
+CARGO_CYCLONEDX := 0.5.9
 CARGO_AUDIT := 0.22.2
 CARGO_DENY := 0.20.2
 CARGO_FUZZ := 0.13.2
@@ -248,6 +250,15 @@ cargo-fuzz: cargo
 client: cargo ## Build the client, `sentinel`
 	AWS_LC_SYS_NO_JITTER_ENTROPY=1 cargo build --locked --release --package sentinel
 	@echo 'built target/release/sentinel'
+
+# cargo-auditable has no name of its own for its version: `cargo install` knows it.
+.PHONY: function-release
+function-release: cargo $(CLIENT)/.installed ## Make the release files of the function for ARCH: package, bill of materials, checksums
+	@cargo install --list | grep --quiet '^cargo-auditable v$(CARGO_AUDITABLE):' || \
+		cargo install --locked cargo-auditable --version $(CARGO_AUDITABLE)
+	@[[ $$(cargo cyclonedx --version 2>/dev/null) == 'cargo-cyclonedx-cyclonedx $(CARGO_CYCLONEDX)' ]] || \
+		cargo install --locked cargo-cyclonedx --version $(CARGO_CYCLONEDX)
+	$(WITH_TOOLS) $(CLIENT)/python scripts/function_release.py target/function-release $(ARCH)
 
 WITH_ZIG := PATH="$(CURDIR)/.venv/release/bin:$$PATH"
 
