@@ -42,7 +42,7 @@ LAMBDA_BUILD := $(WITH_TOOLS) cargo lambda build --locked --release $(if $(filte
 .PHONY: help
 help:
 	@awk -F ':.*## ' '/^##@/ {print "\n" substr($$0, 5)} \
-		/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+		/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo 'Settings, as in `make build ARCH=x86_64`'
 	@echo '  PYTHON=python3     every target that needs .venv: the Python that creates it, 3.11 or newer'
