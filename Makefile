@@ -49,7 +49,7 @@ help:
 	@echo '  ARCH=arm64         build, deploy, deploy-sam: processor of the function, arm64 or x86_64'
 	@echo '  ROLE_ARN=          deploy: the execution role; required the first time'
 	@echo '  SET="NAME=VALUE ..."  settings: parameters of docs/deployment.md, "With SAM"'
-	@echo '  VERSION=           rollback: a version of the function; YES=1 does not ask'
+	@echo '  VERSION=           rollback: a version of FUNCTION_NAME=sentinel-tvm; YES=1 does not ask'
 	@echo '  WHO=sentinel-NAME BEFORE=now+5m, or REQUEST=ID; ROLES="a b"; YES=1'
 	@echo '                     revoke, unrevoke: whose sessions, of which roles; YES=1 does not ask'
 	@echo '  WHO=ARN FOR=8h REASON="..."; YES=1; FUNCTION_NAME=sentinel-tvm or TABLE=NAME'
@@ -307,7 +307,7 @@ settings: $(CLIENT)/.installed $(TEMPLATES)/.installed ## Change parameters of t
 
 .PHONY: rollback
 rollback: $(CLIENT)/.installed ## Move callers to the version before, or to VERSION
-	@$(CLIENT)/python scripts/rollback.py sentinel-tvm $(VERSION)
+	@$(CLIENT)/python scripts/rollback.py $(or $(FUNCTION_NAME),sentinel-tvm) $(VERSION)
 
 .PHONY: policy-push
 policy-push: cargo $(CLIENT)/.installed ## Check the policy, then write it to Parameter Store
