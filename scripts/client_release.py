@@ -147,12 +147,12 @@ def zig():
     return Path(found.origin).parent
 
 
-def notices(target):
-    """The licences of all crates that are linked into the program of a target. Each text once, after the crates that it covers."""
-    tree = run("cargo", "tree", "--locked", "--package", "sentinel", "--target", target, "--edges", "normal", "--prefix", "none", "--format", "{p}")
+def notices(target, package="sentinel"):
+    """The licences of all crates that are linked into the program of a package and target. Each text once, after the crates that it covers."""
+    tree = run("cargo", "tree", "--locked", "--package", package, "--target", target, "--edges", "normal", "--prefix", "none", "--format", "{p}")
     metadata = json.loads(run("cargo", "metadata", "--locked", "--format-version", "1", "--filter-platform", target))
     linked = {tuple(line.split()[:2]) for line in tree.decode().splitlines()}
-    packages = [package for package in metadata["packages"] if (package["name"], f"v{package['version']}") in linked and package["source"]]
+    packages = [it for it in metadata["packages"] if (it["name"], f"v{it['version']}") in linked and it["source"]]
     return covered([(f"{it['name']} {it['version']} ({it['license']})", texts(Path(it["manifest_path"]).parent)) for it in packages])
 
 
