@@ -17,8 +17,11 @@ export PARAMETER ?=
 export KEY ?=
 FUZZ_SECONDS ?= 60
 FUNCTION ?=
+ATTACK_OPTIONS ?=
 BENCH_OPTIONS ?=
 
+CARGO_AUDITABLE := 0.7.7
+CARGO_CYCLONEDX := 0.5.9
 CARGO_AUDIT := 0.22.2
 CARGO_DENY := 0.20.2
 CARGO_FUZZ := 0.13.2
@@ -39,14 +42,14 @@ LAMBDA_BUILD := $(WITH_TOOLS) cargo lambda build --locked --release $(if $(filte
 .PHONY: help
 help:
 	@awk -F ':.*## ' '/^##@/ {print "\n" substr($$0, 5)} \
-		/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+		/^[a-z0-9-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo 'Settings, as in `make build ARCH=x86_64`'
 	@echo '  PYTHON=python3     every target that needs .venv: the Python that creates it, 3.11 or newer'
 	@echo '  ARCH=arm64         build, deploy, deploy-sam: processor of the function, arm64 or x86_64'
 	@echo '  ROLE_ARN=          deploy: the execution role; required the first time'
 	@echo '  SET="NAME=VALUE ..."  settings: parameters of docs/deployment.md, "With SAM"'
-	@echo '  VERSION=           rollback: a version of the function; YES=1 does not ask'
+	@echo '  VERSION=           rollback: a version of FUNCTION_NAME=sentinel-tvm; YES=1 does not ask'
 	@echo '  WHO=sentinel-NAME BEFORE=now+5m, or REQUEST=ID; ROLES="a b"; YES=1'
 	@echo '                     revoke, unrevoke: whose sessions, of which roles; YES=1 does not ask'
 	@echo '  WHO=ARN FOR=8h REASON="..."; YES=1; FUNCTION_NAME=sentinel-tvm or TABLE=NAME'
@@ -57,7 +60,8 @@ help:
 	@echo '  BENCH_OPTIONS=     bench-start: see docs/performance.md'
 	@echo '  FUZZ_SECONDS=60    fuzz: seconds for each fuzz target'
 	@echo '  EVENT=NAME         invoke: the event tests/events/NAME.json'
-	@echo '  URL=https://...    limits: a deployed Function URL; needs AWS credentials in the environment'
+	@echo '  ATTACK_OPTIONS=    attack: see docs/SECURITY_HARDENING.md'
+	@echo '  URL=https://...    attack, limits: a deployed Function URL; needs AWS credentials in the environment'
 	@echo '  SENTINEL_...       run, demo: the settings in docs/configuration.md'
 	@echo '  LOCAL_EMULATOR_PORT=4566 LOCAL_INVOKE_PORT=9001 LOCAL_URL_PORT=9010'
 	@echo '                     run, demo: ports to listen on; if one is in use, a free port is used instead'
@@ -90,6 +94,15 @@ else
 	@test -f .local/url || { echo 'No local function is running: start one with `make run`, or give URL=.' >&2; exit 1; }
 	AWS_CONFIG_FILE=.local/aws/config AWS_SHARED_CREDENTIALS_FILE=.local/aws/credentials AWS_PROFILE=bob \
 		$(CLIENT)/python scripts/show_limits.py $$(<.local/url)
+endif
+
+.PHONY: attack
+attack: $(CLIENT)/.installed ## Attack URL=…, or the function that `make run` serves, as a caller; each attack must fail
+ifdef URL
+	$(CLIENT)/python scripts/attack.py $(URL) $(ATTACK_OPTIONS)
+else
+	@test -f .local/url || { echo 'No local function is running: start one with `make run`, or give URL=.' >&2; exit 1; }
+	. .local/env; $(CLIENT)/python scripts/attack.py $$(<.local/url) $(ATTACK_OPTIONS)
 endif
 
 .PHONY: simulate
@@ -235,8 +248,17 @@ cargo-fuzz: cargo
 # What aws-lc collects for its first random bytes costs 30 to 100 ms in each process. The operating system's are as good.
 .PHONY: client
 client: cargo ## Build the client, `sentinel`
-	AWS_LC_SYS_NO_JITTER_ENTROPY=1 cargo build --locked --release --package sentinel
-	@echo 'built target/release/sentinel'
+	AWS_LC_SYS_NO_JITTER_ENTROPY=1 cargo build --locked --profile client --package sentinel
+	@echo 'built target/client/sentinel'
+
+# cargo-auditable has no name of its own for its version: `cargo install` knows it.
+.PHONY: function-release
+function-release: cargo $(CLIENT)/.installed ## Make the release files of the function for ARCH: package, bill of materials, checksums
+	@cargo install --list | grep --quiet '^cargo-auditable v$(CARGO_AUDITABLE):' || \
+		cargo install --locked cargo-auditable --version $(CARGO_AUDITABLE)
+	@[[ $$(cargo cyclonedx --version 2>/dev/null) == 'cargo-cyclonedx-cyclonedx $(CARGO_CYCLONEDX)' ]] || \
+		cargo install --locked cargo-cyclonedx --version $(CARGO_CYCLONEDX)
+	$(WITH_TOOLS) $(CLIENT)/python scripts/function_release.py target/function-release $(ARCH)
 
 WITH_ZIG := PATH="$(CURDIR)/.venv/release/bin:$$PATH"
 
@@ -285,7 +307,7 @@ settings: $(CLIENT)/.installed $(TEMPLATES)/.installed ## Change parameters of t
 
 .PHONY: rollback
 rollback: $(CLIENT)/.installed ## Move callers to the version before, or to VERSION
-	@$(CLIENT)/python scripts/rollback.py sentinel-tvm $(VERSION)
+	@$(CLIENT)/python scripts/rollback.py $(or $(FUNCTION_NAME),sentinel-tvm) $(VERSION)
 
 .PHONY: policy-push
 policy-push: cargo $(CLIENT)/.installed ## Check the policy, then write it to Parameter Store

@@ -4,7 +4,9 @@ AWS_REGION wins over AWS_DEFAULT_REGION, which wins over the Region of the profi
 """
 
 import os
+import re
 import sys
+from urllib.parse import urlsplit
 
 import boto3
 from botocore import exceptions
@@ -28,6 +30,12 @@ DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
 def region():
     """The Region of the environment; None if only the profile can name one."""
     return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or None
+
+
+def region_of_url(url):
+    """The Region of a Function URL: its host names it, or the environment does, or the profile; None if nothing does."""
+    named = re.search(r"\.lambda-url\.([a-z0-9-]+)\.on\.aws$", urlsplit(url).netloc)
+    return named[1] if named else region() or boto3.Session().region_name
 
 
 def session():

@@ -18,6 +18,7 @@ import json
 import os
 import platform
 import re
+import struct
 import subprocess
 import sys
 import tarfile
@@ -41,6 +42,8 @@ COMPLETIONS = {
     "zsh": "_sentinel",
 }
 LICENCE = re.compile(r"(?i)(licen[cs]e|copying|copyright|notice|unlicense)([-._].*)?")
+# A larger program is a mistake: a dependency that nobody wanted, or another profile.
+MOST_BYTES = 7_000_000
 # The earliest time that a zip can hold.
 EPOCH = int(os.environ.get("SOURCE_DATE_EPOCH", 315_532_800))
 
@@ -84,9 +87,12 @@ def build(target):
     run("rustup", "target", "add", target)
     # Alone, `cargo zigbuild` has no name for its subcommand: it is the program's own.
     command = ["cargo", "build"] if "apple" in target else ["cargo-zigbuild", "zigbuild"]
-    run(*command, "--locked", "--release", "--package", "sentinel", "--target", target, env=environment())
-    built = ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / target / "release"
-    return built / ("sentinel.exe" if "windows" in target else "sentinel")
+    run(*command, "--locked", "--profile", "client", "--package", "sentinel", "--target", target, env=environment())
+    built = ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / target / "client"
+    program = built / ("sentinel.exe" if "windows" in target else "sentinel")
+    if program.stat().st_size > MOST_BYTES:
+        sys.exit(f"{program} has {program.stat().st_size} bytes, more than {MOST_BYTES}")
+    return program
 
 
 def environment():
@@ -106,11 +112,21 @@ def completed(program):
 
 def files(target, program, completions):
     """What is in an archive: path, content and mode."""
-    found = {program.name: (program.read_bytes(), 0o755), "LICENSE": ((ROOT / "LICENSE").read_bytes(), 0o644)}
+    content = program.read_bytes()
+    found = {program.name: (timeless(content) if "windows" in target else content, 0o755), "LICENSE": ((ROOT / "LICENSE").read_bytes(), 0o644)}
     found["THIRD-PARTY-LICENSES.txt"] = (notices(target).encode(), 0o644)
     found.update({path: (content, 0o644) for path, content in library_licences(target).items()})
     found.update({path: (content, 0o644) for path, content in completions.items()})
     return found
+
+
+def timeless(program):
+    """A Windows program without the time at which it was linked, which is 8 bytes after the mark of the header ("PE Format", COFF file
+    header). Nothing reads it: the program has neither a checksum nor a signature."""
+    (header,) = struct.unpack_from("<I", program, 0x3C)
+    if program[header : header + 4] != b"PE\0\0":
+        sys.exit("what was built for Windows has no PE header")
+    return program[: header + 8] + bytes(4) + program[header + 12 :]
 
 
 def library_licences(target):
@@ -131,12 +147,12 @@ def zig():
     return Path(found.origin).parent
 
 
-def notices(target):
-    """The licences of all crates that are linked into the program of a target. Each text once, after the crates that it covers."""
-    tree = run("cargo", "tree", "--locked", "--package", "sentinel", "--target", target, "--edges", "normal", "--prefix", "none", "--format", "{p}")
+def notices(target, package="sentinel"):
+    """The licences of all crates that are linked into the program of a package and target. Each text once, after the crates that it covers."""
+    tree = run("cargo", "tree", "--locked", "--package", package, "--target", target, "--edges", "normal", "--prefix", "none", "--format", "{p}")
     metadata = json.loads(run("cargo", "metadata", "--locked", "--format-version", "1", "--filter-platform", target))
     linked = {tuple(line.split()[:2]) for line in tree.decode().splitlines()}
-    packages = [package for package in metadata["packages"] if (package["name"], f"v{package['version']}") in linked and package["source"]]
+    packages = [it for it in metadata["packages"] if (it["name"], f"v{it['version']}") in linked and it["source"]]
     return covered([(f"{it['name']} {it['version']} ({it['license']})", texts(Path(it["manifest_path"]).parent)) for it in packages])
 
 

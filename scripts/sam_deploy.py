@@ -37,23 +37,25 @@ def main(arguments, now):
             sys.exit(__doc__)
     try:
         configuration = tomllib.loads(Path(file).read_text(encoding="utf-8")).get("default", {})
-        command = run(configuration, arguments[2:], f"{now}-{note()}")
+        # Without the option, `sam` looks for its configuration beside the template.
+        options = ["--config-file", str(Path(file).resolve()), *run(configuration, arguments[2:], f"{now}-{note()}")]
     except Mistake as mistake:
         sys.exit(str(mistake))
     except (BotoCoreError, ClientError) as error:
         sys.exit(account.explain(error))
+    command = ["sam", "deploy", *options]
     print(f"-- {shlex.join(command)}", flush=True)
     os.execvp(command[0], command)
 
 
 def built(configuration, _, release):
-    """The command for the build in .aws-sam."""
+    """The options for the build in .aws-sam."""
     overrides = saved(configuration) | {RELEASE: release}
-    return ["sam", "deploy", "--parameter-overrides", *map(quoted, overrides.items())]
+    return ["--parameter-overrides", *map(quoted, overrides.items())]
 
 
 def settings(configuration, given, release):
-    """The command for the deployed template, which names the packages in SAM's bucket."""
+    """The options for the deployed template, which names the packages in SAM's bucket."""
     changes = dict(map(setting, given))
     stack = option(configuration, "stack_name")
     client = account.session().client("cloudformation")
@@ -72,7 +74,7 @@ def settings(configuration, given, release):
     DEPLOYED.parent.mkdir(exist_ok=True)
     DEPLOYED.write_text(body if isinstance(body, str) else json.dumps(body), encoding="utf-8")
     overrides = changes | {RELEASE: release}
-    return ["sam", "deploy", "--template-file", str(DEPLOYED), "--parameter-overrides", *map(quoted, overrides.items())]
+    return ["--template-file", str(DEPLOYED), "--parameter-overrides", *map(quoted, overrides.items())]
 
 
 def setting(text):

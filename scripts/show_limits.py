@@ -13,9 +13,7 @@ import re
 import sys
 import time
 from collections import Counter
-from urllib.parse import urlsplit
 
-import boto3
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.exceptions import HTTPClientError
@@ -60,8 +58,7 @@ def parse_arguments():
     parser.add_argument("--region", help="the Region to sign for; the default comes from the URL, if it names one")
     parser.add_argument("--most", type=int, default=500, help="the most requests to send to one tier")
     arguments = parser.parse_args()
-    named = re.search(r"\.lambda-url\.([a-z0-9-]+)\.on\.aws$", urlsplit(arguments.url).netloc)
-    arguments.region = arguments.region or (named[1] if named else account.region() or boto3.Session().region_name)
+    arguments.region = arguments.region or account.region_of_url(arguments.url)
     if arguments.region is None:
         parser.error(f"the URL names no Region. {account.REGION}")
     return arguments

@@ -72,6 +72,9 @@ pub enum ReloadError {
     /// The bundle there does not load.
     #[error(transparent)]
     Bundle(#[from] BundleError),
+    /// Loading the bundle panicked.
+    #[error("loading the policy panicked")]
+    Panicked,
 }
 
 /// The policy in force. Clones share it.
@@ -123,15 +126,19 @@ impl PolicySettings {
     pub fn problems(&self) -> Vec<String> {
         match &self.source {
             PolicySource::Directory(directory) => {
-                self.load(directory).err().map(|BundleError(problems)| problems).unwrap_or_default()
+                let loaded = BundleFiles::from_directory(directory)
+                    .and_then(|files| Policy::load(&files, &self.options));
+                loaded.err().map(|BundleError(problems)| problems).unwrap_or_default()
             }
             PolicySource::Parameters { .. } => Vec::new(),
         }
     }
+}
 
-    fn load(&self, directory: &std::path::Path) -> Result<Policy, BundleError> {
-        Policy::load(&BundleFiles::from_directory(directory)?, &self.options)
-    }
+/// Loads a bundle. A large one takes a while, so it happens beside the async threads.
+async fn load(files: BundleFiles, options: BundleOptions) -> Result<Arc<Policy>, ReloadError> {
+    let loaded = tokio::task::spawn_blocking(move || Policy::load(&files, &options)).await;
+    Ok(Arc::new(loaded.map_err(|_| ReloadError::Panicked)??))
 }
 
 impl fmt::Debug for PolicyStore {
@@ -153,7 +160,8 @@ impl PolicyStore {
     ) -> Result<Self, ReloadError> {
         match &settings.source {
             PolicySource::Directory(directory) => {
-                Ok(Self::fixed(Arc::new(settings.load(directory)?), now))
+                let files = BundleFiles::from_directory(directory)?;
+                Ok(Self::fixed(load(files, settings.options.clone()).await?, now))
             }
             PolicySource::Parameters { path, ttl, max_age } => {
                 let parameters = Parameters::new(aws, path, settings.options.clone(), *ttl);

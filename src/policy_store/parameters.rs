@@ -2,7 +2,7 @@
 //!
 //! Source: the SSM API reference on `GetParametersByPath`, as in the aws-sdk-ssm model.
 
-use super::{RELOAD, ReloadError, announce};
+use super::{RELOAD, ReloadError, announce, load};
 use crate::alphabet::is_word;
 use crate::policy::{BundleFiles, BundleOptions, Policy};
 use crate::refreshed::{Outcome, Source};
@@ -91,17 +91,6 @@ impl Parameters {
             .unwrap_or(&name);
         Some((below.to_owned(), parameter.value?))
     }
-
-    /// Loads the files as a policy. A large bundle takes a while, so it happens beside the async
-    /// threads.
-    async fn load(&self, files: BundleFiles) -> Outcome<Self> {
-        let options = self.options.clone();
-        let load = move || Policy::load(&files, &options);
-        let loaded = tokio::task::spawn_blocking(load).await;
-        let loaded =
-            loaded.map_err(|_| ReloadError::Unavailable("it could not be loaded".to_owned()))?;
-        Ok(Arc::new(loaded?))
-    }
 }
 
 impl Source for Parameters {
@@ -116,7 +105,7 @@ impl Source for Parameters {
         let files = self.files().await?;
         match held {
             Some(held) if held.digest() == files.digest() => Ok(held),
-            _ => self.load(files).await,
+            _ => load(files, self.options.clone()).await,
         }
     }
 

@@ -6,6 +6,7 @@ Run with `pytest tests/docs`; needs cargo, and compiles nothing. `make client-re
 import hashlib
 import importlib.util
 import re
+import struct
 import subprocess
 import tarfile
 import zipfile
@@ -38,11 +39,22 @@ def content(monkeypatch, tmp_path):
 
     def of(target, directory):
         program = directory / ("sentinel.exe" if "windows" in target else "sentinel")
-        program.write_bytes(b"\x7fELF stand-in")
+        program.write_bytes(windows_program(b"now!") if "windows" in target else b"\x7fELF stand-in")
         completions = {f"completions/{name}": b"complete" for name in release.COMPLETIONS.values()}
         return release.files(target, program, completions)
 
     return of
+
+
+def windows_program(time):
+    """The beginning of a Windows program that was linked at this time."""
+    return b"MZ".ljust(0x3C, b"\0") + struct.pack("<I", 0x40) + b"PE\0\0\x64\x86\6\0" + time + b"the rest"
+
+
+def test_a_windows_program_has_no_time_in_it():
+    assert release.timeless(windows_program(b"1234")) == release.timeless(windows_program(b"5678")) == windows_program(bytes(4))
+    with pytest.raises(SystemExit, match="no PE header"):
+        release.timeless(bytes(100))
 
 
 def packed(target, content, directory):

@@ -413,6 +413,25 @@ def test_the_schema_knows_each_code():
     assert set(audit_schema()["properties"]["code"]["enum"]) == error_codes() | {"OK"}
 
 
+def test_the_log_fields_that_compliance_names_are_in_the_audit_line():
+    named = set()
+    for listed in re.findall(r"log: ((?:`[^`]+`(?:, | )?)+)", prose("docs/compliance.md")):
+        named |= {part for span in code_spans(listed) for part in span.split(".")}
+    codes = {name for name in named if name.isupper()}
+    assert len(named) > 20 and codes
+    nothing(codes - error_codes(), "no such code")
+    nothing(named - codes - set(properties(audit_schema())), "no such field")
+
+
+def test_each_answer_for_a_reviewer_names_evidence_and_a_control():
+    rows = [row.strip("| ").split(" | ") for row in prose("docs/compliance.md").split("\n") if row.startswith("| ")]
+    answers = [row for row in rows if len(row) == 4 and row[0].endswith("?")]
+    assert len(answers) > 30
+    for question, _, evidence, controls in answers:
+        assert "](" in evidence or "`" in evidence, question
+        assert all(re.fullmatch(r"(CC|A)\d\.\d+|A\.[5-8]\.\d+|(PCI )?\d+(\.\d+)+", control) for control in re.split(r"[,;] ", controls)), question
+
+
 def values(schema, name):
     """The values that a property may have, wherever in the schema they are listed."""
     part = schema["properties"][name]

@@ -122,7 +122,7 @@ export AWS_CONFIG_FILE="$PWD/.local/trial/aws/config" SENTINEL_CONFIG="$PWD/.loc
     commands = [line.removeprefix("$ ") for line in recorded if line.startswith("$ ")]
     typed = [f"echo {shlex.quote(f'$ {command}')}; {{ {command}; }} 2>&1 || echo \"[exit code $?]\"" for command in commands]
     shown = as_alice("\n".join([config, *typed]), HOME=str(trial / "home"), XDG_CACHE_HOME="")
-    places = {f"{reader.BUILT}/debug": "~/sentinel-tvm/target/release", f"{trial}/home": "~", f"{trial}": "~/sentinel-tvm/.local"}
+    places = {f"{reader.BUILT}/debug": "~/sentinel-tvm/target/client", f"{trial}/home": "~", f"{trial}": "~/sentinel-tvm/.local"}
     for place, name in places.items():
         shown = shown.replace(place, name)
     assert [without_ids(line) for line in shown.rstrip().split("\n")] == [without_ids(line) for line in recorded]

@@ -93,10 +93,12 @@ def deployed(stack, tmp_path, request):
     return lambda: json.loads((tmp_path / "sam.json").read_text()) if (tmp_path / "sam.json").exists() else None
 
 
-def test_a_deployment_has_a_release_of_its_own_and_the_saved_parameters(run, deployed):
+def test_a_deployment_has_a_release_of_its_own_and_the_saved_parameters(run, deployed, tmp_path):
     assert run("sam_deploy.py", "samconfig.toml", "built").returncode == 0
-    command, option, *overrides, release = deployed()
+    command, *file, option, saved, blank, release = deployed()
     assert (command, option) == ("deploy", "--parameter-overrides")
+    assert file == ["--config-file", str(tmp_path / "samconfig.toml")]
+    overrides = [saved, blank]
     assert overrides == ["Architecture=x86_64", 'Path="a b"']
     assert re.fullmatch(r"Release=\d{10}-[A-Za-z0-9._-]{1,40}", release)
 
@@ -106,7 +108,9 @@ def test_settings_change_without_a_build(run, deployed, tmp_path):
     assert result.returncode == 0, result.stderr
     assert "Mode: 'memory' becomes 'closed'" in result.stdout
     command, *options, release = deployed()
-    assert [command, *options] == ["deploy", "--template-file", ".aws-sam/deployed.yaml", "--parameter-overrides", "Mode=closed", 'Path=""']
+    # `sam` looks for its configuration beside the template, if it is not told where.
+    file = ["--config-file", str(tmp_path / "samconfig.toml")]
+    assert [command, *options] == ["deploy", *file, "--template-file", ".aws-sam/deployed.yaml", "--parameter-overrides", "Mode=closed", 'Path=""']
     assert release.startswith("Release=")
     assert json.loads((tmp_path / ".aws-sam" / "deployed.yaml").read_text()) == TEMPLATE
 

@@ -17,6 +17,14 @@ ASSUME = ("sts:AssumeRole", "sts:SetSourceIdentity", "sts:TagSession")
 
 # Verbs for more than one action, or with a context. A row of such a verb is allowed only if each action is.
 VERBS = {
+    **{
+        command: (actions, {"dynamodb:Attributes": ["PK", "Blocked", "BlockedSince", "BlockedReason", "BlockedBy", "TTL"]})
+        for command, actions in {
+            "aws dynamodb update-item": ("dynamodb:UpdateItem",),
+            "make block": ("dynamodb:UpdateItem",),
+            "make unblock": ("dynamodb:GetItem", "dynamodb:UpdateItem"),
+        }.items()
+    },
     "breaks the glass with": (("sts:AssumeRole",), {
         "aws:MultiFactorAuthPresent": "true",
         "aws:MultiFactorAuthAge": "60",

@@ -115,3 +115,11 @@ fn only_this_machine_is_served() {
     home.run(&stub.url, &["serve", "development", "--listen", "0.0.0.0:0"])
         .failed(2, &["not an address of this machine"]);
 }
+
+#[test]
+fn a_port_that_is_in_use_is_named() {
+    let (home, stub) = (Home::new(), Stub::vending());
+    let address = stub.url.strip_prefix("http://").unwrap();
+    home.run(&stub.url, &["serve", "development", "--listen", address])
+        .failed(8, &[&format!("cannot listen on {address}"), "choose another port"]);
+}

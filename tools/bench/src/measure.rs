@@ -238,7 +238,7 @@ impl Bench {
         let profile = self.output.join(format!("{}-{scheme}-{count}.callgrind", program.name));
         let _ = fs::remove_file(&profile);
         let file = format!("--callgrind-out-file={}", profile.display());
-        let valgrind = ["valgrind", "--tool=callgrind", &file].map(str::to_owned);
+        let valgrind = ["valgrind", "--tool=callgrind", "--fair-sched=yes", &file].map(str::to_owned);
         let mut instance = self.start(program, upstreams, &valgrind, more).await?;
         let before = upstreams.counts();
         instance.drive(count, 1, |number| program.events.event(number)).await?;

@@ -152,7 +152,7 @@ impl Settings {
 
 /// The time limits are the longest that the function accepts, because valgrind slows it down fifty times. The quota is one that
 /// nobody reaches.
-fn function_variables(upstreams: &Upstreams, policy: &Path) -> [(&'static str, String); 9] {
+fn function_variables(upstreams: &Upstreams, policy: &Path) -> [(&'static str, String); 10] {
     [
         ("SENTINEL_POLICY_DIR", text(policy)),
         ("SENTINEL_RATE_LIMIT_TABLE", "limits".to_owned()),

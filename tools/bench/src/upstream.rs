@@ -182,8 +182,9 @@ fn update_item(body: &[u8], table: &Mutex<HashMap<String, u64>>) -> Value {
     let mut table = lock(table);
     let (tat, now) = (table.get(key).copied(), number(":now").unwrap_or(0));
     let latest = number(":latest").unwrap_or(now);
-    let or_none = request["ConditionExpression"].as_str().unwrap_or_default();
-    let holds = if or_none.starts_with("attribute_not_exists(PK) OR ") {
+    let condition = request["ConditionExpression"].as_str().unwrap_or_default();
+    let or_none = ["attribute_not_exists(PK) OR ", "(attribute_not_exists(TAT) OR "];
+    let holds = if or_none.iter().any(|or_none| condition.starts_with(or_none)) {
         tat.is_none_or(|tat| tat <= latest)
     } else {
         tat.is_some_and(|tat| now < tat && tat <= latest)
