@@ -13,8 +13,8 @@
 //! | `DecidedBy` | S | a principal |
 //! | `TTL` | N | when DynamoDB may delete the item |
 //!
-//! An emergency has `EMERGENCY#` and a digest of the principal as `PK`, `emergency` as `Kind`, and
-//! `Requester`, `Profile`, `Reason`, `Ticket`, `CreatedAt`, `ExpiresAt` and `TTL`.
+//! An emergency has `EMERGENCY#` and a digest of the principal as `PK`, `emergency` as `Kind`,
+//! `taken` as `State` (for those whom the stream tells), and `Requester`, `Profile`, `Reason`, `Ticket`, `CreatedAt`, `ExpiresAt` and `TTL`.
 //!
 //! Invariant: an item that is not exactly so is neither.
 
@@ -61,6 +61,7 @@ pub(super) fn of_emergency(emergency: &Emergency) -> Vec<(&'static str, Attribut
     let ticket = emergency.ticket.as_ref().map(|ticket| ("Ticket", text(ticket.as_str())));
     let mut attributes = vec![
         ("Kind", text(EMERGENCY)),
+        ("State", text("taken")),
         ("Requester", AttributeValue::M(requester(&emergency.requester))),
         ("Profile", text(emergency.profile.as_str())),
         ("Reason", text(emergency.reason.as_str())),
