@@ -59,6 +59,18 @@ pub(crate) enum Command {
     Profiles(Output),
     /// Show whether you would get a profile, and what is missing
     Explain(Explain),
+    /// Request a profile that another person has to approve
+    Request(RequestAccess),
+    /// List your requests, and those that you can decide
+    Requests(Output),
+    /// Approve somebody else's request
+    Approve(Decide),
+    /// Refuse somebody else's request
+    Deny(Decide),
+    /// Take back your own request
+    Withdraw(Decide),
+    /// Take a profile in an emergency, without waiting for anybody: once a day, and it is an alarm
+    BreakGlass(BreakGlass),
     /// Show which AWS identity signs, and which principal the end point makes of it
     Whoami(Output),
     /// Check this machine, the settings, your credentials and the end point
@@ -148,6 +160,46 @@ pub(crate) struct Configure {
 pub(crate) struct Explain {
     #[command(flatten)]
     pub(crate) ask: Ask,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// What access is for.
+#[derive(Debug, Args)]
+pub(crate) struct Why {
+    /// The profile to get
+    pub(crate) profile: String,
+    /// Why you need it, on one line
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+    /// The ticket that says more
+    #[arg(long, value_name = "TICKET")]
+    pub(crate) ticket: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RequestAccess {
+    #[command(flatten)]
+    pub(crate) why: Why,
+    /// The longest session that you need: 900 to 129600
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(900..=129_600))]
+    pub(crate) duration: Option<u32>,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Decide {
+    /// The id of the request; `sentinel requests` lists them
+    pub(crate) id: String,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BreakGlass {
+    #[command(flatten)]
+    pub(crate) why: Why,
     #[command(flatten)]
     pub(crate) output: Output,
 }

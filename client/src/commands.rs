@@ -1,5 +1,6 @@
 //! The commands, one module each.
 
+pub(crate) mod access;
 pub(crate) mod completion;
 pub(crate) mod configure;
 pub(crate) mod console;

@@ -20,7 +20,7 @@ use crate::clock::{self, Deadline};
 use crate::credentials::Credentials;
 use crate::environment::Environment;
 use crate::failure::{Exit, Failure};
-use crate::http::{Http, NoReply, Reply};
+use crate::http::{Http, NoReply, Reply, unreachable};
 use crate::memo;
 use crate::proof;
 use crate::settings::{CallerProof, Endpoint};
@@ -78,6 +78,22 @@ pub(crate) fn fetch<T: DeserializeOwned>(
     run(async { Client::connect(endpoint, environment, deadline).await?.json(path).await })
 }
 
+/// Sends a POST with a JSON body, and reads the JSON document of the reply.
+pub(crate) fn send<T: DeserializeOwned>(
+    endpoint: &Endpoint,
+    environment: &Environment,
+    path: &str,
+    body: &str,
+) -> Result<T, Failure> {
+    let deadline = Deadline::after(endpoint.timeout);
+    run(async {
+        let client = Client::connect(endpoint, environment, deadline).await?;
+        let waited = format!("a reply of {}", endpoint.label());
+        let reply = waiting(&waited, client.post(path, body)).await?;
+        serde_json::from_slice(&reply.body).map_err(|_| client.unusable(&reply))
+    })
+}
+
 /// A caller of one end point.
 #[derive(Debug)]
 pub(crate) struct Client<'e> {
@@ -132,12 +148,33 @@ impl<'e> Client<'e> {
 
     /// Sends a `GET` once.
     pub(crate) async fn send(&self, path: &str) -> Result<Result<Reply, NoReply>, Failure> {
-        let request = self.request(path)?;
+        let request = self.request(http::Method::GET, path, "")?;
         Ok(self.http.send(request, self.deadline).await)
     }
 
-    fn request(&self, path: &str) -> Result<http::Request<SdkBody>, Failure> {
-        let mut request = http::Request::get(self.endpoint.url.at(path))
+    /// Sends a `POST`. It changes something, so it is sent again only if the first one lacked a proof: that one changed
+    /// nothing. Returns a reply with status 200.
+    async fn post(&self, path: &str, body: &str) -> Result<Reply, Failure> {
+        loop {
+            let request = self.request(http::Method::POST, path, body)?;
+            match self.http.send(request, self.deadline).await {
+                Ok(reply) if reply.status == 200 => return Ok(reply),
+                Ok(reply) if self.lacks_proof(&reply).await => {}
+                Ok(reply) => return Err(self.failure(&reply)),
+                Err(reason) => return Err(unreachable(reason, self.host())),
+            }
+        }
+    }
+
+    fn request(
+        &self,
+        method: http::Method,
+        path: &str,
+        body: &str,
+    ) -> Result<http::Request<SdkBody>, Failure> {
+        let mut request = http::Request::builder()
+            .method(method)
+            .uri(self.endpoint.url.at(path))
             .header(http::header::HOST, self.host())
             .header(http::header::ACCEPT, "application/json")
             .header(http::header::USER_AGENT, concat!("sentinel/", env!("CARGO_PKG_VERSION")));
@@ -151,7 +188,10 @@ impl<'e> Client<'e> {
             request =
                 request.header(proof::HEADER, proof::header(self.endpoint, &self.credentials)?);
         }
-        let request = request.body(String::new()).map_err(|_| {
+        if !body.is_empty() {
+            request = request.header(http::header::CONTENT_TYPE, "application/json");
+        }
+        let request = request.body(body.to_owned()).map_err(|_| {
             Failure::new(Exit::Defect, "the request cannot be built", "report this as a defect")
         })?;
         let scope = Scope { region: &self.endpoint.region, service: &self.endpoint.service };

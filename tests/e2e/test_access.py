@@ -1,12 +1,15 @@
 """Requests for access and approvals, through the local Function URL, on the emulator's DynamoDB, IAM and STS."""
 
 import json
+import os
+import subprocess
 
 import pytest
+from conftest import REPOSITORY
 from local import client
 from local.audit import audit_line
 from local.ports import Ports
-from local.provision import ACCOUNT
+from local.provision import ACCOUNT, REGION
 from local.stack import LocalStack
 
 CATALOGUE = f"""
@@ -119,3 +122,28 @@ def test_security_an_emergency_is_once_a_day_and_leaves_a_trail(approving, send)
     again = alone.replace("fire", "fire again")
     assert body(send("bob", "POST", "/v1/break-glass", again))["Code"] == "EMERGENCY_USED"
     assert body(send("alice", "GET", target))["Code"] == "POLICY_DENY", "the emergency is bob's"
+
+
+def test_the_client_requests_and_decides(approving, tmp_path):
+    """Two people with `sentinel`: one asks, the other decides, and the first gets the session."""
+    subprocess.run(["cargo", "build", "--locked", "--package", "sentinel"], cwd=REPOSITORY, check=True)
+    program = REPOSITORY / os.environ.get("CARGO_TARGET_DIR", "target") / "debug" / "sentinel"
+
+    def sentinel(who, *arguments, code=0):
+        options = ["--url", approving.url, "--region", REGION, "--aws-profile", who]
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        env = {**kept, **approving.aws_files, "HOME": str(tmp_path), "AWS_ENDPOINT_URL_STS": approving.endpoint}
+        done = subprocess.run([program, *arguments, *options], env=env, capture_output=True, text=True, timeout=60)
+        assert done.returncode == code, done.stdout + done.stderr
+        return done
+
+    assert "sentinel request" in sentinel("bob", "explain", "production", code=5).stdout
+    asked = json.loads(sentinel("bob", "request", "production", "--reason", "an outage", "--json").stdout)
+    assert "OWN_REQUEST" in sentinel("bob", "approve", asked["id"], code=5).stderr
+    assert asked["id"] in sentinel("alice", "requests").stdout
+    assert "approved" in sentinel("alice", "approve", asked["id"]).stdout
+    assert "REQUEST_CLOSED" in sentinel("alice", "deny", asked["id"], code=5).stderr
+    issued = json.loads(sentinel("bob", "credentials", "production", "--no-cache").stdout)
+    assert issued["AccessKeyId"].startswith("ASIA")
+    alone = ("break-glass", "database", "--reason", "the database is on fire")
+    assert "This is an alarm." in sentinel("alice", *alone).stdout

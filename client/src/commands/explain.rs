@@ -82,8 +82,7 @@ fn in_words(missing: &str, with_device: bool) -> String {
                 .to_owned()
         }
         "approval" => {
-            "The approval of another person: request access (docs/api.md, Requests for access)."
-                .to_owned()
+            "The approval of another person: `sentinel request PROFILE --reason TEXT`.".to_owned()
         }
         "time" => "Another hour: it would be granted at some other time within a week.".to_owned(),
         other => format!("{}.", quoted(other)),

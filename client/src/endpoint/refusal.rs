@@ -84,6 +84,13 @@ fn advice(code: &str, status: u16) -> (Exit, &'static str) {
             refused("set caller_proof to `auto`, and check the clock with `sentinel doctor`")
         }
         "CALLER_BLOCKED" => refused("ask an operator why you are blocked"),
+        "PERSON_REQUIRED" => refused("sign in as a person: an IAM user, or with Identity Center"),
+        "OWN_REQUEST" => refused("ask another person to decide it"),
+        "REQUEST_CLOSED" | "REQUEST_EXISTS" => {
+            refused("run `sentinel requests`: it shows what became of it")
+        }
+        "APPROVAL_NOT_NEEDED" => refused("ask for the credentials"),
+        "EMERGENCY_USED" => refused("run `sentinel request`, or ask a colleague"),
         "DEVICE_REQUIRED" => refused("add --device auto, or the serial number of your device"),
         "DEVICE_VERIFICATION_FAILED" => {
             refused("ask your device team: your device is not known as managed and compliant")

@@ -269,3 +269,65 @@ fn the_key_ring_holds_the_token_and_the_credentials() {
     assert_eq!(Ran::of(home.command(&["token", "remove"])).code, 0);
     Ran::of(home.command(&["credentials", "development"])).failed(3, &["no client token for main"]);
 }
+
+const REQUEST: &str = r#"{"id":"1f8b0a3c5d7e9f21-0a1b2c3d","profile":"production","state":"pending",
+    "requester":"arn:aws:iam::123456789012:user/alice","reason":"an\u202e outage","ticket":"OPS-1","duration":1800,
+    "created_at":"2026-03-04T10:30:00Z","expires_at":"2026-03-05T10:30:00Z","may":["approve","deny"]}"#;
+
+#[test]
+fn access_is_requested_and_decided() {
+    let (home, stub) = answering(Answer::new(200, REQUEST));
+    let options = ["--reason", "an outage", "--ticket", "OPS-1", "--duration", "1800"];
+    let ran = home.run(&stub.url, &[&["request", "production"], &options[..]].concat());
+    assert_eq!(
+        ran.stdout,
+        "1f8b0a3c5d7e9f21-0a1b2c3d  pending  production  1800 s\n  who      arn:aws:iam::123456789012:user/alice\n  \
+         why      an outage\n  ticket   OPS-1\n  until    2026-03-05T10:30:00Z\n  you may  approve, deny\n"
+    );
+    for what in ["approve", "deny", "withdraw"] {
+        let ran = home.run(&stub.url, &[what, "1f8b0a3c5d7e9f21-0a1b2c3d", "--json"]);
+        assert_eq!(json(&ran)["state"], "pending", "{ran:?}");
+    }
+    let targets: Vec<String> =
+        stub.requests().iter().map(|request| request.target.clone()).collect();
+    let path = |what: &str| format!("/v1/requests/1f8b0a3c5d7e9f21-0a1b2c3d/{what}");
+    assert_eq!(
+        targets,
+        ["/v1/requests".to_owned(), path("approve"), path("deny"), path("withdraw")]
+    );
+    assert_eq!(stub.requests()[0].headers["content-type"], "application/json");
+    let sent: serde_json::Value = serde_json::from_str(&stub.requests()[0].body).unwrap();
+    let wanted = serde_json::json!({ "profile": "production", "reason": "an outage", "ticket": "OPS-1", "duration": 1800 });
+    assert_eq!(sent, wanted);
+    assert_eq!(stub.requests()[1].body, "");
+}
+
+#[test]
+fn requests_are_listed() {
+    let (home, stub) = answering(Answer::new(200, format!(r#"{{"requests":[{REQUEST}]}}"#)));
+    assert!(home.run(&stub.url, &["requests"]).stdout.contains("you may  approve, deny"));
+    let (home, stub) = answering(Answer::new(200, r#"{"requests":[]}"#));
+    assert!(home.run(&stub.url, &["requests"]).stdout.contains("You have no request"));
+}
+
+#[test]
+fn what_changes_something_is_not_sent_twice() {
+    let (home, stub) = answering(Answer::error(503, "SERVICE_UNAVAILABLE", "Try again."));
+    home.run(&stub.url, &["approve", "1f8b0a3c5d7e9f21-0a1b2c3d"])
+        .failed(7, &["SERVICE_UNAVAILABLE"]);
+    assert_eq!(stub.requests().len(), 1);
+    let (home, stub) = answering(Answer::error(403, "OWN_REQUEST", "Another person."));
+    home.run(&stub.url, &["approve", "1f8b0a3c5d7e9f21-0a1b2c3d"])
+        .failed(5, &["OWN_REQUEST", "ask another person"]);
+    home.run(&stub.url, &["approve", "../credentials"]).failed(2, &["is not the id"]);
+}
+
+#[test]
+fn breaking_the_glass_says_until_when() {
+    let body = r#"{"profile":"database","reason":"the database is on fire","began_at":"2026-03-04T10:30:00Z","ends_at":"2026-03-04T14:30:00Z"}"#;
+    let (home, stub) = answering(Answer::new(200, body));
+    let ran =
+        home.run(&stub.url, &["break-glass", "database", "--reason", "the database is on fire"]);
+    assert_eq!(ran.stdout, "database: you have it until 2026-03-04T14:30:00Z. This is an alarm.\n");
+    assert_eq!(stub.requests()[0].target, "/v1/break-glass");
+}

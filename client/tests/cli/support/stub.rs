@@ -15,6 +15,7 @@ pub(crate) struct Received {
     pub(crate) target: String,
     /// Names in lower case.
     pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) body: String,
 }
 
 /// What the stub sends back.
@@ -148,9 +149,10 @@ impl Stub {
     }
 }
 
-/// Reads a request without a body.
+/// Reads a request.
 pub(super) fn read(stream: &mut impl Read) -> Option<Received> {
-    let mut lines = BufReader::new(stream).lines();
+    let mut reader = BufReader::new(stream);
+    let mut lines = reader.by_ref().lines();
     let target = lines.next()?.ok()?.split(' ').nth(1)?.to_owned();
     let mut headers = BTreeMap::new();
     for line in lines {
@@ -158,7 +160,10 @@ pub(super) fn read(stream: &mut impl Read) -> Option<Received> {
         let Some((name, value)) = line.split_once(':') else { break };
         headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
     }
-    Some(Received { target, headers })
+    let length = headers.get("content-length").map_or(Some(0), |length| length.parse().ok())?;
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    Some(Received { target, headers, body: String::from_utf8(body).ok()? })
 }
 
 /// A port on which nothing listens.
