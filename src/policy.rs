@@ -15,8 +15,10 @@ mod catalogue;
 mod cedar_request;
 mod decision;
 mod explanation;
+mod facts;
 mod files;
 mod iam_json;
+mod may;
 mod mentions;
 mod patterns;
 mod references;
@@ -29,16 +31,17 @@ mod temporal;
 pub use bundle::BundleError;
 pub use decision::{Clamp, Decision, Denial, Grant, Refusal, Shadow};
 pub use explanation::{Explanation, Factor};
+pub use facts::{Approved, Facts};
 pub use files::BundleFiles;
 pub use scope::{SessionScope, Unscopable};
 
-use crate::access::{AccessRequest, Approval, EMERGENCY, Emergency};
+use crate::access::{Approval, Emergency};
 use crate::caller::{Caller, NamedSessionRoles};
-use crate::device::Device;
 use crate::request::{ProfileName, RequestId, SessionDuration, VendRequest};
 use bundle::Bundle;
 use catalogue::Profile;
 use cedar_request::{Action, CedarRequest, RequestContext};
+use facts::in_force;
 use rules::{Evaluation, Rules};
 
 use serde::Serialize;
@@ -51,44 +54,6 @@ pub struct BundleOptions {
     pub default_duration: SessionDuration,
     /// Roles whose session names identify people.
     pub named_session_roles: NamedSessionRoles,
-}
-
-/// What is known beside the caller and the request.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Facts<'a> {
-    /// The caller's device, if it is known.
-    pub device: Option<&'a Device>,
-    /// What another person has approved.
-    pub approval: Approved<'a>,
-    /// The emergency that the caller took.
-    pub emergency: Option<&'a Emergency>,
-}
-
-/// What another person has approved for a caller and a profile.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Approved<'a> {
-    /// Nobody can approve anything: there is no grants table.
-    #[default]
-    Off,
-    /// Nothing.
-    Nothing,
-    /// This.
-    Yes(&'a Approval),
-}
-
-impl<'a> Approved<'a> {
-    fn approval(self) -> Option<&'a Approval> {
-        match self {
-            Self::Yes(approval) => Some(approval),
-            Self::Off | Self::Nothing => None,
-        }
-    }
-}
-
-impl<'a> From<Option<&'a Device>> for Facts<'a> {
-    fn from(device: Option<&'a Device>) -> Self {
-        Self { device, approval: Approved::Off, emergency: None }
-    }
 }
 
 /// A loaded bundle, ready to decide.
@@ -204,78 +169,6 @@ impl Policy {
         (decision, self.shadow(&asked))
     }
 
-    /// Whether `caller` may approve or deny a request for access: the names of the permits.
-    ///
-    /// # Errors
-    /// Why not. A profile that does not exist any more is a denial.
-    pub fn may_decide(
-        &self,
-        caller: &Caller,
-        access: &AccessRequest,
-        now: UtcDateTime,
-    ) -> Result<Vec<String>, Denial> {
-        let action = Action::Approve(access);
-        self.may(caller, &access.profile, access.duration, action, now)
-    }
-
-    /// Whether `caller` may take an emergency: the names of the permits.
-    ///
-    /// # Errors
-    /// Why not. A profile whose policies do not read `context.emergency` is a denial: an emergency
-    /// would not open it.
-    pub fn may_break_glass(
-        &self,
-        caller: &Caller,
-        emergency: &Emergency,
-        now: UtcDateTime,
-    ) -> Result<Vec<String>, Denial> {
-        if !self.mentions_emergency(&emergency.profile) {
-            return Err(Denial::of(Refusal::NoPermit));
-        }
-        let seconds = u32::try_from(EMERGENCY.whole_seconds()).ok();
-        let duration = seconds.and_then(SessionDuration::from_seconds);
-        let duration = duration.unwrap_or(SessionDuration::CHAINED_MAX);
-        self.may(caller, &emergency.profile, duration, Action::BreakGlass(emergency), now)
-    }
-
-    /// The emergency in `facts`, if it is in force for this caller and profile.
-    #[must_use]
-    pub fn emergency_in_force<'a>(
-        &self,
-        caller: &Caller,
-        request: &VendRequest,
-        facts: Facts<'a>,
-        now: UtcDateTime,
-    ) -> Option<&'a Emergency> {
-        let profile = self.bundle.catalogue.get(&request.profile)?;
-        in_force(facts.emergency, caller, profile, now)
-    }
-
-    fn may(
-        &self,
-        caller: &Caller,
-        profile: &ProfileName,
-        duration: SessionDuration,
-        action: Action<'_>,
-        now: UtcDateTime,
-    ) -> Result<Vec<String>, Denial> {
-        let profile = self
-            .bundle
-            .catalogue
-            .get(profile)
-            .ok_or_else(|| Denial::of(Refusal::UnknownProfile))?;
-        let (device, approval, emergency) = (None, None, None);
-        let context = RequestContext { duration, device, approval, emergency, action, now };
-        let asked = CedarRequest::new(caller, profile, context)
-            .ok_or_else(|| Denial::of(Refusal::EvaluationFailed))?;
-        let rules = &self.bundle.approving;
-        let evaluation = rules.evaluate(&asked);
-        match evaluation.refusal {
-            None => Ok(evaluation.rules()),
-            Some(refusal) => Err(denial(refusal, &evaluation, rules)),
-        }
-    }
-
     /// The profiles that `caller` could be granted now without a device or an approval, by name.
     ///
     /// Awaits `between` after each evaluation, so that a time limit can end a long list.
@@ -382,17 +275,6 @@ fn denial(refusal: Refusal, evaluation: &Evaluation, all: &Rules) -> Denial {
     };
     let denial = Denial::new(refusal, evaluation.rules(), reasons);
     denial.in_spite_of_permits(evaluation.is_permitted)
-}
-
-/// The emergency, if it is the caller's, for this profile, and leaves time for a session.
-fn in_force<'a>(
-    emergency: Option<&'a Emergency>,
-    caller: &Caller,
-    profile: &Profile,
-    now: UtcDateTime,
-) -> Option<&'a Emergency> {
-    let principal = caller.principal().as_str();
-    emergency.filter(|emergency| emergency.longest_session(principal, &profile.name, now).is_some())
 }
 
 /// What the matching permits allow together.

@@ -8,8 +8,9 @@
 
 use super::cedar_request::{Action, CedarRequest, RequestContext};
 use super::decision::NO_PERMIT;
+use super::facts::in_force;
 use super::temporal::Boundaries;
-use super::{Approved, Clamp, Denial, Facts, Permission, Policy, Profile, Refusal, in_force};
+use super::{Approved, Clamp, Denial, Facts, Permission, Policy, Profile, Refusal};
 use crate::access::{Approval, CLAIM_WINDOW, Reason};
 use crate::caller::Caller;
 use crate::device::Device;

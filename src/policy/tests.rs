@@ -1,6 +1,7 @@
 use super::*;
-use crate::access::{AccessDraft, Change, Reason, Ticket};
+use crate::access::{AccessDraft, AccessRequest, Change, Reason, Ticket};
 use crate::caller::NamedSessionRoles;
+use crate::device::Device;
 use crate::event::IamIdentity;
 use bundle::BundleError;
 use time::Duration;
