@@ -18,9 +18,11 @@
 //! Pure: no clock, no I/O.
 
 mod draft;
+mod emergency;
 mod text;
 
 pub use draft::{AccessDraft, NoBody};
+pub use emergency::{BETWEEN_EMERGENCIES, EMERGENCY, Emergency};
 pub use text::{Reason, Ticket};
 
 use crate::alphabet::is_digits;

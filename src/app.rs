@@ -162,6 +162,9 @@ impl App {
             Route::ListAccess => {
                 Box::pin(self.list_access(request, &caller)).await.map(Reply::AccessList)
             }
+            Route::BreakGlass => {
+                Box::pin(self.break_glass(request, &caller)).await.map(Reply::Emergency)
+            }
             Route::ApproveAccess => self.changed(request, &caller, Change::Approve).await,
             Route::DenyAccess => self.changed(request, &caller, Change::Deny).await,
             Route::WithdrawAccess => self.changed(request, &caller, Change::Withdraw).await,
@@ -180,9 +183,7 @@ impl App {
     /// The route. Without a grants table there are no paths for requests for access.
     fn route(&self, event: &Event<'_>) -> Result<Route, RouteError> {
         match (&self.services.grants, Route::of(event)) {
-            (Grants::Off, _) if event.path().starts_with("/v1/requests") => {
-                Err(RouteError::NotFound)
-            }
+            (Grants::Off, _) if is_about_access(&event.path()) => Err(RouteError::NotFound),
             (_, route) => route,
         }
     }
@@ -249,7 +250,7 @@ impl App {
         let policy = self.services.policies.held();
         let (device, held) = tokio::join!(
             self.services.devices.look_up(asked.device.as_ref(), request.now),
-            self.held(&policy, caller, &asked.profile, request.now)
+            self.held(Held::default(), &policy, caller, &asked.profile, request.now)
         );
         request.record.device(&device);
         Ok(Asked { wanted: asked, device, held: held.map_err(AccessError::from)? })
@@ -264,10 +265,9 @@ impl App {
         asked: &mut Asked,
         now: UtcDateTime,
     ) -> Result<(), Error> {
-        if matches!(asked.held, Held::NotAsked) {
-            let held = self.held(policy, caller, &asked.wanted.profile, now).await;
-            asked.held = held.map_err(AccessError::from)?;
-        }
+        let held = std::mem::take(&mut asked.held);
+        let held = self.held(held, policy, caller, &asked.wanted.profile, now).await;
+        asked.held = held.map_err(AccessError::from)?;
         Ok(())
     }
 
@@ -288,6 +288,12 @@ impl App {
             policy.decide(caller, &known.wanted, known.facts(), &request.request_id, request.now);
         request.record.decision(&decision, shadow);
         request.record.approved(known.held.approved());
+        request.record.emergency(policy.emergency_in_force(
+            caller,
+            &known.wanted,
+            known.facts(),
+            request.now,
+        ));
         let grant = decision.into_grant()?;
         request.record.granted(&grant);
         let issued = self.services.sts.assume_role(&grant).await;
@@ -336,12 +342,17 @@ impl App {
     }
 }
 
+fn is_about_access(path: &str) -> bool {
+    path == "/v1/break-glass" || path.starts_with("/v1/requests")
+}
+
 /// The quota that a request is charged to.
 fn tier(route: Result<Route, RouteError>) -> Tier {
     match route {
         Ok(
             Route::Credentials
             | Route::RequestAccess
+            | Route::BreakGlass
             | Route::ApproveAccess
             | Route::DenyAccess
             | Route::WithdrawAccess,
@@ -360,7 +371,11 @@ struct Asked {
 
 impl Asked {
     fn facts(&self) -> Facts<'_> {
-        Facts { device: self.device.device(), approval: self.held.approved() }
+        Facts {
+            device: self.device.device(),
+            approval: self.held.approved(),
+            emergency: self.held.emergency(),
+        }
     }
 }
 

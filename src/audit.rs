@@ -9,7 +9,7 @@ mod entries;
 mod metrics;
 mod stopwatch;
 
-use crate::access::AccessRequest;
+use crate::access::{AccessRequest, Emergency};
 use crate::caller::Caller;
 use crate::caller_proof::Proven;
 use crate::error::Error;
@@ -21,8 +21,8 @@ use crate::request::{RequestId, VendRequest};
 use crate::services::ServiceReadings;
 use crate::sts::Credentials;
 use entries::{
-    AccessEntry, ApprovalEntry, AskedEntry, CallerEntry, DeviceEntry, GrantedEntry, IssuedEntry,
-    RateLimitEntry, RequestEntry, ShadowEntry,
+    AccessEntry, ApprovalEntry, AskedEntry, CallerEntry, DeviceEntry, EmergencyEntry, GrantedEntry,
+    IssuedEntry, RateLimitEntry, RequestEntry, ShadowEntry,
 };
 use metrics::Metrics;
 use serde::Serialize;
@@ -54,6 +54,7 @@ pub struct AuditRecord {
     rules: Option<Vec<String>>,
     shadow: Option<ShadowEntry>,
     approval: Option<ApprovalEntry>,
+    emergency: Option<EmergencyEntry>,
     access: Option<AccessEntry>,
     #[serde(flatten)]
     granted: Option<GrantedEntry>,
@@ -98,6 +99,7 @@ impl AuditRecord {
             rules: None,
             shadow: None,
             approval: None,
+            emergency: None,
             access: None,
             granted: None,
             issued: None,
@@ -174,6 +176,17 @@ impl AuditRecord {
         if let Approved::Yes(approval) = approved {
             self.approval = Some(ApprovalEntry::of(approval));
         }
+    }
+
+    /// The emergency in force, if there is one.
+    pub fn emergency(&mut self, emergency: Option<&Emergency>) {
+        self.emergency = emergency.map(EmergencyEntry::of);
+    }
+
+    /// The emergency that this request took.
+    pub fn glass_broken(&mut self, emergency: &Emergency) {
+        self.emergency = Some(EmergencyEntry::of(emergency));
+        self.lap("access");
     }
 
     /// A request for access, and what is done with it.

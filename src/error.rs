@@ -220,6 +220,11 @@ fn access_refused(refused: &AccessError) -> Row {
             "REQUEST_EXISTS",
             "You have a request for this profile that is pending or approved.",
         ),
+        AccessError::EmergencyUsed => (
+            409,
+            "EMERGENCY_USED",
+            "You took an emergency less than 24 hours ago. Request access instead.",
+        ),
         AccessError::NotNeeded => {
             (409, "APPROVAL_NOT_NEEDED", "You need no approval: ask for the credentials.")
         }

@@ -7,7 +7,7 @@
 mod item;
 mod table;
 
-use crate::access::{AccessId, AccessRequest, Approval, Change, place_of};
+use crate::access::{AccessId, AccessRequest, Approval, Change, Emergency, place_of};
 use crate::caller::Principal;
 use crate::request::ProfileName;
 use table::Table;
@@ -48,6 +48,9 @@ pub enum AccessError {
     /// The policy grants the profile without an approval.
     #[error("no approval is needed")]
     NotNeeded,
+    /// The principal took an emergency less than a day ago.
+    #[error("the principal took an emergency less than a day ago")]
+    EmergencyUsed,
     /// The caller is not identified as a person.
     #[error("the caller is not identified as a person")]
     NotAPerson,
@@ -126,6 +129,28 @@ impl GrantsTable {
         let principal = principal.as_str();
         let found = self.0.get(&place_of(principal, profile)).await?;
         Ok(found.and_then(|request| request.approval(principal, profile, now)))
+    }
+
+    /// The last emergency of `principal`: one read.
+    ///
+    /// # Errors
+    /// The table gave no answer.
+    pub async fn emergency(
+        &self,
+        principal: &Principal,
+    ) -> Result<Option<Emergency>, GrantsUnavailable> {
+        self.0.emergency(principal.as_str()).await
+    }
+
+    /// Records an emergency, unless the principal took one within the day before.
+    ///
+    /// # Errors
+    /// [`AccessError::EmergencyUsed`] if it did.
+    pub async fn take(&self, emergency: &Emergency) -> Result<(), AccessError> {
+        match self.0.take(emergency).await? {
+            Written::Done => Ok(()),
+            Written::ConditionFailed => Err(AccessError::EmergencyUsed),
+        }
     }
 
     /// Makes a request, unless one of the same principal for the same profile is in force.

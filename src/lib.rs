@@ -105,8 +105,8 @@ pub mod telemetry;
 mod upstream;
 
 pub use access::{
-    AccessDraft, AccessId, AccessRequest, Approval, CLAIM_WINDOW, Change, Closed, NoBody, PENDING,
-    Reason, Requester, State, Ticket, is_person,
+    AccessDraft, AccessId, AccessRequest, Approval, BETWEEN_EMERGENCIES, CLAIM_WINDOW, Change,
+    Closed, EMERGENCY, Emergency, NoBody, PENDING, Reason, Requester, State, Ticket, is_person,
 };
 pub use app::{App, AuditSink, Invocation};
 pub use audit::AuditRecord;
@@ -148,7 +148,7 @@ pub use request::{
     DeviceId, InvalidRequest, ProfileName, RequestId, Route, RouteError, SessionDuration,
     VendRequest,
 };
-pub use response::{AccessView, Health, May, Reply, Response, Vended};
+pub use response::{AccessView, EmergencyView, Health, May, Reply, Response, Vended};
 pub use secret::{CachedSecret, Freshness, FromSecret, SecretError, Served};
 pub use services::{ServiceReadings, Services};
 pub use sts::{Credentials, Sts, StsError};

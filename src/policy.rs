@@ -32,7 +32,7 @@ pub use explanation::{Explanation, Factor};
 pub use files::BundleFiles;
 pub use scope::{SessionScope, Unscopable};
 
-use crate::access::{AccessRequest, Approval};
+use crate::access::{AccessRequest, Approval, EMERGENCY, Emergency};
 use crate::caller::{Caller, NamedSessionRoles};
 use crate::device::Device;
 use crate::request::{ProfileName, RequestId, SessionDuration, VendRequest};
@@ -60,6 +60,8 @@ pub struct Facts<'a> {
     pub device: Option<&'a Device>,
     /// What another person has approved.
     pub approval: Approved<'a>,
+    /// The emergency that the caller took.
+    pub emergency: Option<&'a Emergency>,
 }
 
 /// What another person has approved for a caller and a profile.
@@ -85,7 +87,7 @@ impl<'a> Approved<'a> {
 
 impl<'a> From<Option<&'a Device>> for Facts<'a> {
     fn from(device: Option<&'a Device>) -> Self {
-        Self { device, approval: Approved::Off }
+        Self { device, approval: Approved::Off, emergency: None }
     }
 }
 
@@ -158,6 +160,12 @@ impl Policy {
         self.bundle.mentions.approval.contains(profile)
     }
 
+    /// Whether a policy about `profile` reads `context.emergency`.
+    #[must_use]
+    pub fn mentions_emergency(&self, profile: &ProfileName) -> bool {
+        self.bundle.mentions.emergency.contains(profile)
+    }
+
     /// Decides one request, with `facts`, which may be the caller's device alone. `request_id`
     /// becomes part of the session's name and tags.
     ///
@@ -175,16 +183,19 @@ impl Policy {
         let Some(profile) = self.bundle.catalogue.get(&request.profile) else {
             return denied(Refusal::UnknownProfile);
         };
-        let Facts { device, approval } = facts.into();
-        let approval = approval.approval();
-        let (duration, clamped_by) = self.requested(request, profile, approval);
-        let context = RequestContext { duration, device, approval, action: Action::Vend, now };
+        let facts = facts.into();
+        let (duration, clamped_by) = self.requested(caller, request, profile, &facts, now);
+        let (device, approval) = (facts.device, facts.approval.approval());
+        let emergency = in_force(facts.emergency, caller, profile, now);
+        let action = Action::Vend;
+        let context = RequestContext { duration, device, approval, emergency, action, now };
         let Some(asked) = CedarRequest::new(caller, profile, context) else {
             return denied(Refusal::EvaluationFailed);
         };
         let decision = match self.evaluate(caller, profile, &asked) {
             Ok(permission) => {
                 let clamped = permission.clamp(duration, clamped_by);
+                let permission = permission.marked(approval, emergency);
                 let grant = Grant::new(caller, profile, request_id, clamped, permission);
                 Decision::Allow(Box::new(grant))
             }
@@ -203,14 +214,58 @@ impl Policy {
         access: &AccessRequest,
         now: UtcDateTime,
     ) -> Result<Vec<String>, Denial> {
+        let action = Action::Approve(access);
+        self.may(caller, &access.profile, access.duration, action, now)
+    }
+
+    /// Whether `caller` may take an emergency: the names of the permits.
+    ///
+    /// # Errors
+    /// Why not. A profile whose policies do not read `context.emergency` is a denial: an emergency
+    /// would not open it.
+    pub fn may_break_glass(
+        &self,
+        caller: &Caller,
+        emergency: &Emergency,
+        now: UtcDateTime,
+    ) -> Result<Vec<String>, Denial> {
+        if !self.mentions_emergency(&emergency.profile) {
+            return Err(Denial::of(Refusal::NoPermit));
+        }
+        let seconds = u32::try_from(EMERGENCY.whole_seconds()).ok();
+        let duration = seconds.and_then(SessionDuration::from_seconds);
+        let duration = duration.unwrap_or(SessionDuration::CHAINED_MAX);
+        self.may(caller, &emergency.profile, duration, Action::BreakGlass(emergency), now)
+    }
+
+    /// The emergency in `facts`, if it is in force for this caller and profile.
+    #[must_use]
+    pub fn emergency_in_force<'a>(
+        &self,
+        caller: &Caller,
+        request: &VendRequest,
+        facts: Facts<'a>,
+        now: UtcDateTime,
+    ) -> Option<&'a Emergency> {
+        let profile = self.bundle.catalogue.get(&request.profile)?;
+        in_force(facts.emergency, caller, profile, now)
+    }
+
+    fn may(
+        &self,
+        caller: &Caller,
+        profile: &ProfileName,
+        duration: SessionDuration,
+        action: Action<'_>,
+        now: UtcDateTime,
+    ) -> Result<Vec<String>, Denial> {
         let profile = self
             .bundle
             .catalogue
-            .get(&access.profile)
+            .get(profile)
             .ok_or_else(|| Denial::of(Refusal::UnknownProfile))?;
-        let action = Action::Approve(access);
-        let duration = access.duration;
-        let context = RequestContext { duration, device: None, approval: None, action, now };
+        let (device, approval, emergency) = (None, None, None);
+        let context = RequestContext { duration, device, approval, emergency, action, now };
         let asked = CedarRequest::new(caller, profile, context)
             .ok_or_else(|| Denial::of(Refusal::EvaluationFailed))?;
         let rules = &self.bundle.approving;
@@ -233,8 +288,8 @@ impl Policy {
         let mut grantable = Vec::new();
         for profile in self.bundle.catalogue.values() {
             let duration = clamp(self.default_duration, profile).0;
-            let (device, approval, action) = (None, None, Action::Vend);
-            let context = RequestContext { duration, device, approval, action, now };
+            let (device, approval, emergency, action) = (None, None, None, Action::Vend);
+            let context = RequestContext { duration, device, approval, emergency, action, now };
             if let Ok(permission) = self.permission(caller, profile, context) {
                 let longest = permission.clamp(profile.longest_session(), None).0;
                 grantable.push(ProfileSummary {
@@ -248,20 +303,27 @@ impl Policy {
         grantable
     }
 
-    /// The requested duration within the limits of the profile and the approval, and what shortened
-    /// it.
+    /// The requested duration within the limits of the profile, the approval and the emergency, and
+    /// what shortened it.
     fn requested(
         &self,
+        caller: &Caller,
         request: &VendRequest,
         profile: &Profile,
-        approval: Option<&Approval>,
+        facts: &Facts<'_>,
+        now: UtcDateTime,
     ) -> (SessionDuration, Option<Clamp>) {
-        let (duration, clamped_by) =
-            clamp(request.duration.unwrap_or(self.default_duration), profile);
-        match approval.map(|approval| approval.duration) {
-            Some(approved) if approved < duration => (approved, Some(Clamp::Approval)),
-            _ => (duration, clamped_by),
+        let mut clamped = clamp(request.duration.unwrap_or(self.default_duration), profile);
+        let approved = facts.approval.approval().map(|approval| approval.duration);
+        let left = facts.emergency.and_then(|emergency| {
+            emergency.longest_session(caller.principal().as_str(), &profile.name, now)
+        });
+        for (longest, clamp) in [(approved, Clamp::Approval), (left, Clamp::Emergency)] {
+            if let Some(longest) = longest.filter(|longest| *longest < clamped.0) {
+                clamped = (longest, Some(clamp));
+            }
         }
+        clamped
     }
 
     /// What the matching permits allow, or why the request is denied.
@@ -322,6 +384,17 @@ fn denial(refusal: Refusal, evaluation: &Evaluation, all: &Rules) -> Denial {
     denial.in_spite_of_permits(evaluation.is_permitted)
 }
 
+/// The emergency, if it is the caller's, for this profile, and leaves time for a session.
+fn in_force<'a>(
+    emergency: Option<&'a Emergency>,
+    caller: &Caller,
+    profile: &Profile,
+    now: UtcDateTime,
+) -> Option<&'a Emergency> {
+    let principal = caller.principal().as_str();
+    emergency.filter(|emergency| emergency.longest_session(principal, &profile.name, now).is_some())
+}
+
 /// What the matching permits allow together.
 struct Permission {
     rules: Vec<String>,
@@ -331,6 +404,13 @@ struct Permission {
 }
 
 impl Permission {
+    /// The same, with tags that say what was approved or taken, whether it was needed or not.
+    fn marked(mut self, approval: Option<&Approval>, emergency: Option<&Emergency>) -> Self {
+        let id = approval.and_then(|approval| Some(approval.id?.to_string()));
+        self.scope = self.scope.with_access(id, emergency.map(|emergency| emergency.began_at));
+        self
+    }
+
     fn clamp(
         &self,
         duration: SessionDuration,

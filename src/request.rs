@@ -90,6 +90,8 @@ pub enum Route {
     RequestAccess,
     /// `GET /v1/requests`.
     ListAccess,
+    /// `POST /v1/break-glass`.
+    BreakGlass,
     /// `POST /v1/requests/ID/approve`.
     ApproveAccess,
     /// `POST /v1/requests/ID/deny`.
@@ -109,6 +111,7 @@ impl Route {
             "/v1/health" => (Self::Health, "GET"),
             "/v1/requests" if method == "POST" => (Self::RequestAccess, "POST"),
             "/v1/requests" => (Self::ListAccess, "GET, POST"),
+            "/v1/break-glass" => (Self::BreakGlass, "POST"),
             path => (Self::of_one_request(path).ok_or(RouteError::NotFound)?, "POST"),
         };
         let allowed = allow.split(", ").any(|allowed| allowed == method);
@@ -117,19 +120,6 @@ impl Route {
 }
 
 impl Route {
-    /// Whether the route needs a grants table.
-    #[must_use]
-    pub fn is_about_access(self) -> bool {
-        match self {
-            Self::Credentials | Self::Profiles | Self::Explain | Self::Health => false,
-            Self::RequestAccess
-            | Self::ListAccess
-            | Self::ApproveAccess
-            | Self::DenyAccess
-            | Self::WithdrawAccess => true,
-        }
-    }
-
     /// The route of a path below `/v1/requests/`, whatever the id.
     fn of_one_request(path: &str) -> Option<Self> {
         match path.strip_prefix("/v1/requests/")?.split_once('/')? {

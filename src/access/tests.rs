@@ -3,10 +3,10 @@ use crate::caller::NamedSessionRoles;
 use crate::event::IamIdentity;
 use proptest::prelude::*;
 
-const NOW: UtcDateTime = UtcDateTime::UNIX_EPOCH;
+pub(super) const NOW: UtcDateTime = UtcDateTime::UNIX_EPOCH;
 const PERSON: &str = "arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_Developer_0123456789abcdef/alice@example.com";
 
-fn caller(arn: &str) -> Caller {
+pub(super) fn caller(arn: &str) -> Caller {
     caller_with_id(arn, None)
 }
 
@@ -16,17 +16,21 @@ fn caller_with_id(arn: &str, user_id: Option<&str>) -> Caller {
     Caller::verified(&identity, None, named.of_function_in(Some("123456789012"))).unwrap()
 }
 
-fn profile(name: &str) -> ProfileName {
+pub(super) fn profile(name: &str) -> ProfileName {
     ProfileName::try_from(name.to_owned()).unwrap()
 }
 
-fn request() -> AccessRequest {
-    let draft = AccessDraft {
-        profile: profile("production"),
-        reason: Reason::parse("an outage").unwrap(),
+pub(super) fn draft(name: &str, reason: &str) -> AccessDraft {
+    AccessDraft {
+        profile: profile(name),
+        reason: Reason::parse(reason).unwrap(),
         ticket: None,
         duration: None,
-    };
+    }
+}
+
+fn request() -> AccessRequest {
+    let draft = draft("production", "an outage");
     let id = RequestId::new("0a1b2c3d-4e5f-6789-abcd-ef0123456789");
     AccessRequest::new(&caller(PERSON), draft, SessionDuration::MIN, &id, NOW)
 }

@@ -1,55 +1,118 @@
-//! Requests for access: making them, listing them, deciding them; and what is approved for a vend.
+//! Requests for access and emergencies: making them, listing them, deciding them; and what holds for a
+//! vend.
 //!
 //! Invariants: the policy decides who may request and who may approve. A request that a caller may
 //! neither own nor approve looks like one that does not exist.
 
 use super::{App, InFlight};
-use crate::access::{AccessDraft, AccessId, AccessRequest, Approval, Change, NoBody, is_person};
+use crate::access::{
+    AccessDraft, AccessId, AccessRequest, Approval, Change, Emergency, NoBody, is_person,
+};
 use crate::caller::Caller;
 use crate::error::Error;
+use crate::event::UnreadableInput;
 use crate::grants::{AccessError, Grants, GrantsTable, GrantsUnavailable};
 use crate::policy::{Approved, Explanation, Factor, Facts, Policy, Refusal};
-use crate::request::{ProfileName, RouteError, VendRequest};
-use crate::response::{AccessView, May};
+use crate::request::{InvalidRequest, ProfileName, RouteError, VendRequest};
+use crate::response::{AccessView, EmergencyView, May};
 use time::UtcDateTime;
 
-/// What the grants table holds for a caller and a profile.
-#[derive(Debug, Clone)]
-pub(super) enum Held {
-    /// Nothing was asked: no policy about the profile reads it.
-    NotAsked,
-    /// Nobody can approve anything.
+const SHORT_REASON: UnreadableInput =
+    UnreadableInput::Malformed("The reason for an emergency has at least 20 characters.");
+const FIXED_LENGTH: UnreadableInput =
+    UnreadableInput::Malformed("An emergency lasts four hours: it takes no duration.");
+
+/// What the grants table holds for a caller and a profile. What no policy about the profile reads is
+/// not asked for.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Held {
+    approval: Asked<Approval>,
+    emergency: Asked<Emergency>,
+}
+
+#[derive(Debug, Clone, Default)]
+enum Asked<T> {
+    #[default]
+    Not,
+    /// There is no table.
     Off,
-    /// This approval, or none.
-    Approval(Option<Approval>),
+    Found(Option<T>),
 }
 
 impl Held {
     pub(super) fn approved(&self) -> Approved<'_> {
-        match self {
-            Self::NotAsked | Self::Off => Approved::Off,
-            Self::Approval(None) => Approved::Nothing,
-            Self::Approval(Some(approval)) => Approved::Yes(approval),
+        match &self.approval {
+            Asked::Not | Asked::Off => Approved::Off,
+            Asked::Found(None) => Approved::Nothing,
+            Asked::Found(Some(approval)) => Approved::Yes(approval),
+        }
+    }
+
+    pub(super) fn emergency(&self) -> Option<&Emergency> {
+        match &self.emergency {
+            Asked::Found(Some(emergency)) => Some(emergency),
+            Asked::Not | Asked::Off | Asked::Found(None) => None,
         }
     }
 }
 
 impl App {
-    /// Asks the grants table, if a policy about the profile reads what it holds: one read.
+    /// Asks the grants table for what a policy about the profile reads and `held` does not know: at
+    /// most one read for each, at once.
     pub(super) async fn held(
         &self,
+        mut held: Held,
         policy: &Policy,
         caller: &Caller,
         profile: &ProfileName,
         now: UtcDateTime,
     ) -> Result<Held, GrantsUnavailable> {
-        match &self.services.grants {
-            _ if !policy.mentions_approval(profile) => Ok(Held::NotAsked),
-            Grants::Off => Ok(Held::Off),
-            Grants::Table(table) => {
-                Box::pin(table.approval(caller.principal(), profile, now)).await.map(Held::Approval)
-            }
+        let approval = matches!(held.approval, Asked::Not) && policy.mentions_approval(profile);
+        let emergency = matches!(held.emergency, Asked::Not) && policy.mentions_emergency(profile);
+        if !approval && !emergency {
+            return Ok(held);
         }
+        let Grants::Table(table) = &self.services.grants else {
+            return Ok(Held { approval: Asked::Off, emergency: Asked::Off });
+        };
+        let principal = caller.principal();
+        let approvals = async {
+            Ok(if approval {
+                Some(Asked::Found(table.approval(principal, profile, now).await?))
+            } else {
+                None
+            })
+        };
+        let emergencies = async {
+            Ok(if emergency { Some(Asked::Found(table.emergency(principal).await?)) } else { None })
+        };
+        let found = Box::pin(async { tokio::try_join!(approvals, emergencies) }).await?;
+        held.approval = found.0.unwrap_or(held.approval);
+        held.emergency = found.1.unwrap_or(held.emergency);
+        Ok(held)
+    }
+
+    pub(super) async fn break_glass(
+        &self,
+        request: &mut InFlight<'_>,
+        caller: &Caller,
+    ) -> Result<EmergencyView, Error> {
+        let draft = AccessDraft::parse(&request.event)?;
+        let (table, now) = (self.grants_table()?, request.now);
+        if draft.duration.is_some() {
+            return Err(InvalidRequest::from(FIXED_LENGTH).into());
+        }
+        let emergency =
+            Emergency::new(caller, draft, now).ok_or(InvalidRequest::from(SHORT_REASON))?;
+        if !is_person(caller) {
+            return Err(AccessError::NotAPerson.into());
+        }
+        let policy = self.policy(request).await?;
+        let rules = policy.may_break_glass(caller, &emergency, now)?;
+        request.record.rules(rules);
+        table.take(&emergency).await?;
+        request.record.glass_broken(&emergency);
+        Ok(EmergencyView::new(emergency))
     }
 
     pub(super) async fn request_access(
@@ -66,7 +129,7 @@ impl App {
         let (profile, now) = (draft.profile.clone(), request.now);
         let asked = VendRequest { profile, duration: draft.duration, device: None };
         request.record.asked(&asked);
-        let facts = Facts { device: None, approval: Approved::Nothing };
+        let facts = Facts { approval: Approved::Nothing, ..Facts::default() };
         let explained = policy.explain(caller, &asked, facts, now, tokio::task::yield_now).await;
         would_help(explained)?;
         let duration = draft.duration.unwrap_or(policy.default_duration());

@@ -157,6 +157,7 @@ impl AuditRecord {
         metrics.event("PolicyReloadFailures", readings.policy_reload_failures);
         let would_deny = self.shadow.as_ref().is_some_and(ShadowEntry::would_deny);
         metrics.event("ShadowDenials", u64::from(would_deny));
+        metrics.event("Emergencies", u64::from(self.emergency.is_some()));
         metrics
     }
 

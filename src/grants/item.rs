@@ -13,9 +13,12 @@
 //! | `DecidedBy` | S | a principal |
 //! | `TTL` | N | when DynamoDB may delete the item |
 //!
-//! Invariant: an item that is not exactly so is no request.
+//! An emergency has `EMERGENCY#` and a digest of the principal as `PK`, `emergency` as `Kind`,
+//! `taken` as `State` (for those whom the stream tells), and `Requester`, `Profile`, `Reason`, `Ticket`, `CreatedAt`, `ExpiresAt` and `TTL`.
+//!
+//! Invariant: an item that is not exactly so is neither.
 
-use crate::access::{AccessId, AccessRequest, Reason, Requester, State, Ticket, moment};
+use crate::access::{AccessId, AccessRequest, Emergency, Reason, Requester, State, Ticket, moment};
 use crate::request::{ProfileName, SessionDuration};
 use aws_sdk_dynamodb::types::AttributeValue;
 use std::collections::HashMap;
@@ -23,8 +26,10 @@ use time::UtcDateTime;
 
 pub(super) type Item = HashMap<String, AttributeValue>;
 
-/// The partition of the index.
+/// The partition of requests in the index.
 pub(super) const KIND: &str = "request";
+/// That of emergencies.
+const EMERGENCY: &str = "emergency";
 
 pub(super) fn text(value: impl Into<String>) -> AttributeValue {
     AttributeValue::S(value.into())
@@ -51,6 +56,35 @@ pub(super) fn attributes(request: &AccessRequest) -> Vec<(&'static str, Attribut
     attributes
 }
 
+/// The attributes of an emergency, without its key and its `TTL`.
+pub(super) fn of_emergency(emergency: &Emergency) -> Vec<(&'static str, AttributeValue)> {
+    let ticket = emergency.ticket.as_ref().map(|ticket| ("Ticket", text(ticket.as_str())));
+    let mut attributes = vec![
+        ("Kind", text(EMERGENCY)),
+        ("State", text("taken")),
+        ("Requester", AttributeValue::M(requester(&emergency.requester))),
+        ("Profile", text(emergency.profile.as_str())),
+        ("Reason", text(emergency.reason.as_str())),
+        ("CreatedAt", seconds(emergency.began_at)),
+        ("ExpiresAt", seconds(emergency.ends_at)),
+    ];
+    attributes.extend(ticket);
+    attributes
+}
+
+/// The emergency in an item.
+pub(super) fn read_emergency(item: &Item) -> Option<Emergency> {
+    (string(item, "Kind")? == EMERGENCY).then_some(())?;
+    Some(Emergency {
+        requester: read_requester(item)?,
+        profile: ProfileName::try_from(string(item, "Profile")?).ok()?,
+        reason: Reason::parse(&string(item, "Reason")?)?,
+        ticket: optional(item, "Ticket", |text| Ticket::parse(&text)).ok()?,
+        began_at: moment(number(item, "CreatedAt")?)?,
+        ends_at: moment(number(item, "ExpiresAt")?)?,
+    })
+}
+
 fn requester(requester: &Requester) -> Item {
     let known = [
         ("Arn", Some(&requester.arn)),
@@ -66,18 +100,9 @@ fn requester(requester: &Requester) -> Item {
 
 /// The request in an item.
 pub(super) fn read(item: &Item) -> Option<AccessRequest> {
-    let requester = item.get("Requester")?.as_m().ok()?;
     Some(AccessRequest {
         id: AccessId::parse(&string(item, "Id")?)?,
-        requester: Requester {
-            arn: string(requester, "Arn")?,
-            account: string(requester, "Account")?,
-            name: string(requester, "Name")?,
-            kind: string(requester, "Kind")?,
-            session_name: optional(requester, "SessionName", Some).ok()?,
-            org: optional(requester, "Org", Some).ok()?,
-            unique_id: optional(requester, "UniqueId", Some).ok()?,
-        },
+        requester: read_requester(item)?,
         profile: ProfileName::try_from(string(item, "Profile")?).ok()?,
         reason: Reason::parse(&string(item, "Reason")?)?,
         ticket: optional(item, "Ticket", |text| Ticket::parse(&text)).ok()?,
@@ -93,6 +118,19 @@ pub(super) fn read(item: &Item) -> Option<AccessRequest> {
             Some(_) => Some(moment(number(item, "DecidedAt")?)?),
             None => None,
         },
+    })
+}
+
+fn read_requester(item: &Item) -> Option<Requester> {
+    let requester = item.get("Requester")?.as_m().ok()?;
+    Some(Requester {
+        arn: string(requester, "Arn")?,
+        account: string(requester, "Account")?,
+        name: string(requester, "Name")?,
+        kind: string(requester, "Kind")?,
+        session_name: optional(requester, "SessionName", Some).ok()?,
+        org: optional(requester, "Org", Some).ok()?,
+        unique_id: optional(requester, "UniqueId", Some).ok()?,
     })
 }
 

@@ -2,7 +2,8 @@
 
 use super::item::{self, Item, KIND, seconds, text};
 use super::{GrantsUnavailable, Written};
-use crate::access::{AccessRequest, State};
+use crate::access::{AccessRequest, BETWEEN_EMERGENCIES, Emergency, State};
+use crate::digest::short_digest;
 use crate::upstream::{CallError, MALFORMED, limited};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
@@ -25,6 +26,9 @@ const REPLACEABLE: &str =
 /// A decision changes exactly the request that was read, once, before it expires.
 const OPEN: &str = "#Id = :Id AND #State = :pending AND #ExpiresAt > :now";
 
+/// One emergency of a principal within a day. The same one again is a retry.
+const REPEATABLE: &str = "attribute_not_exists(PK) OR #CreatedAt <= :day_ago";
+
 #[derive(Debug)]
 pub(super) struct Table {
     client: Client,
@@ -42,10 +46,41 @@ impl Table {
         &self,
         place: &str,
     ) -> Result<Option<AccessRequest>, GrantsUnavailable> {
+        self.item(place.to_owned()).await?.as_ref().map(request).transpose()
+    }
+
+    /// The item with this key, as it is now.
+    async fn item(&self, key: String) -> Result<Option<Item>, GrantsUnavailable> {
         let get = self.client.get_item().table_name(&self.name).consistent_read(true);
-        let output =
-            Box::pin(get.key("PK", text(place)).send()).await.map_err(|error| failed(&error))?;
-        output.item.as_ref().map(request).transpose()
+        let output = Box::pin(get.key("PK", text(key)).send()).await;
+        Ok(output.map_err(|error| failed(&error))?.item)
+    }
+
+    /// The last emergency of a principal.
+    pub(super) async fn emergency(
+        &self,
+        principal: &str,
+    ) -> Result<Option<Emergency>, GrantsUnavailable> {
+        let item = self.item(emergency_key(principal)).await?;
+        let read = |item: &Item| item::read_emergency(item).ok_or_else(malformed);
+        item.as_ref().map(read).transpose()
+    }
+
+    pub(super) async fn take(&self, emergency: &Emergency) -> Result<Written, GrantsUnavailable> {
+        let day_ago = emergency.began_at - BETWEEN_EMERGENCIES;
+        let mut update = self
+            .update(emergency_key(&emergency.requester.arn), emergency.ends_at)
+            .condition_expression(REPEATABLE)
+            .expression_attribute_values(":day_ago", seconds(day_ago));
+        let mut assigned = vec!["#TTL = :TTL".to_owned()];
+        for (name, value) in item::of_emergency(emergency) {
+            assigned.push(format!("#{name} = :{name}"));
+            update = set(update, name, value);
+        }
+        let removed = if emergency.ticket.is_none() { " REMOVE Ticket" } else { "" };
+        let expression = format!("SET {}{removed}", assigned.join(", "));
+        let answer = Box::pin(update.update_expression(expression).send()).await;
+        written(answer, |item| item::read_emergency(item).as_ref() == Some(emergency))
     }
 
     pub(super) async fn create(
@@ -54,7 +89,7 @@ impl Table {
         now: UtcDateTime,
     ) -> Result<Written, GrantsUnavailable> {
         let mut update = self
-            .update(request)
+            .update(request.id.place(), request.expires_at)
             .condition_expression(REPLACEABLE)
             .expression_attribute_values(":now", seconds(now))
             .expression_attribute_values(":denied", text(State::Denied.name()))
@@ -67,7 +102,8 @@ impl Table {
         let mut removed = vec!["DecidedBy", "DecidedAt"];
         removed.extend(request.ticket.is_none().then_some("Ticket"));
         let expression = format!("SET {} REMOVE {}", assigned.join(", "), removed.join(", "));
-        written(Box::pin(update.update_expression(expression).send()).await, request)
+        let answer = Box::pin(update.update_expression(expression).send()).await;
+        written(answer, |item| item::read(item).as_ref() == Some(request))
     }
 
     /// Writes the state, the decision and the end of `changed`.
@@ -78,7 +114,7 @@ impl Table {
     ) -> Result<Written, GrantsUnavailable> {
         let by = changed.decided_by.clone().unwrap_or_default();
         let update = self
-            .update(changed)
+            .update(changed.id.place(), changed.expires_at)
             .update_expression("SET #State = :State, #ExpiresAt = :ExpiresAt, #DecidedBy = :DecidedBy, #DecidedAt = :DecidedAt, #TTL = :TTL")
             .condition_expression(OPEN)
             .expression_attribute_values(":now", seconds(now))
@@ -89,7 +125,8 @@ impl Table {
         let update = set(update, "ExpiresAt", seconds(changed.expires_at));
         let update = set(update, "DecidedBy", text(by));
         let update = set(update, "DecidedAt", seconds(changed.decided_at.unwrap_or(now)));
-        written(Box::pin(update.send()).await, changed)
+        let answer = Box::pin(update.send()).await;
+        written(answer, |item| item::read(item).as_ref() == Some(changed))
     }
 
     pub(super) async fn newest(&self) -> Result<Vec<AccessRequest>, GrantsUnavailable> {
@@ -106,15 +143,19 @@ impl Table {
         output.items().iter().map(request).collect()
     }
 
-    /// An update of the request's item.
-    fn update(&self, request: &AccessRequest) -> UpdateItemFluentBuilder {
+    /// An update of the item with this key, which expires at `end`.
+    fn update(&self, key: String, end: UtcDateTime) -> UpdateItemFluentBuilder {
         let update = self
             .client
             .update_item()
             .table_name(&self.name)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        set(update.key("PK", text(request.id.place())), "TTL", seconds(request.expires_at + KEPT))
+        set(update.key("PK", text(key)), "TTL", seconds(end + KEPT))
     }
+}
+
+fn emergency_key(principal: &str) -> String {
+    format!("EMERGENCY#{}", short_digest(principal))
 }
 
 fn set(
@@ -128,25 +169,29 @@ fn set(
 }
 
 fn request(item: &Item) -> Result<AccessRequest, GrantsUnavailable> {
-    item::read(item).ok_or_else(|| GrantsUnavailable::OutOfReach(MALFORMED.to_owned()))
+    item::read(item).ok_or_else(malformed)
 }
 
-/// The result of a write of `wanted`. If the answer to a first attempt was lost, the condition of the
-/// second one fails on the very item that the first one wrote.
+/// The result of a write. If the answer to a first attempt was lost, the condition of the second one
+/// fails on the very item that the first one wrote.
 fn written<T>(
     answer: Result<T, SdkError<UpdateItemError>>,
-    wanted: &AccessRequest,
+    is_it: impl FnOnce(&Item) -> bool,
 ) -> Result<Written, GrantsUnavailable> {
     match answer {
         Ok(_) => Ok(Written::Done),
         Err(error) => match error.as_service_error() {
             Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
-                let is_there = failed.item().and_then(item::read).as_ref() == Some(wanted);
+                let is_there = failed.item().is_some_and(is_it);
                 Ok(if is_there { Written::Done } else { Written::ConditionFailed })
             }
             _ => Err(failed(&error)),
         },
     }
+}
+
+fn malformed() -> GrantsUnavailable {
+    GrantsUnavailable::OutOfReach(MALFORMED.to_owned())
 }
 
 fn failed<E: ProvideErrorMetadata>(error: &SdkError<E>) -> GrantsUnavailable {

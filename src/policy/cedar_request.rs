@@ -6,7 +6,7 @@
 //! access, which another person has read and approved, or is about to.
 
 use super::catalogue::Profile;
-use crate::access::{AccessRequest, Approval, Requester};
+use crate::access::{AccessRequest, Approval, Emergency, Requester};
 use crate::caller::Caller;
 use crate::device::Device;
 use crate::request::SessionDuration;
@@ -45,6 +45,8 @@ pub(super) struct RequestContext<'a> {
     pub(super) device: Option<&'a Device>,
     /// The approval in force, if there is one.
     pub(super) approval: Option<&'a Approval>,
+    /// The emergency that the caller took, if it leaves time for a session.
+    pub(super) emergency: Option<&'a Emergency>,
     pub(super) action: Action<'a>,
     pub(super) now: UtcDateTime,
 }
@@ -56,6 +58,8 @@ pub(super) enum Action<'a> {
     Vend,
     /// Approve or deny this request for access.
     Approve(&'a AccessRequest),
+    /// Take this emergency.
+    BreakGlass(&'a Emergency),
 }
 
 impl Action<'_> {
@@ -63,6 +67,7 @@ impl Action<'_> {
         match self {
             Self::Vend => "vend",
             Self::Approve(_) => "approve",
+            Self::BreakGlass(_) => "break-glass",
         }
     }
 }
@@ -140,7 +145,7 @@ fn context_attributes(
     caller: &Caller,
     context: RequestContext<'_>,
 ) -> Option<Vec<(String, RestrictedExpression)>> {
-    let RequestContext { duration, device, approval, action, now } = context;
+    let RequestContext { duration, device, approval, emergency, action, now } = context;
     // If Cedar rejects a value, fail; never decide as if none was given.
     let device = match device {
         Some(device) => Some(device_record(device)?),
@@ -150,13 +155,18 @@ fn context_attributes(
         Some(approval) => Some(approval_record(approval)?),
         None => None,
     };
-    let access = match action {
-        Action::Vend => None,
-        Action::Approve(access) => Some(access),
-    };
-    let requester = match access {
-        Some(access) => Some(requester_record(&access.requester)?),
+    let emergency = match emergency {
+        Some(emergency) => Some(emergency_record(emergency)?),
         None => None,
+    };
+    let (requester, reason, ticket) = match action {
+        Action::Vend => (None, None, None),
+        Action::Approve(access) => (
+            Some(requester_record(&access.requester)?),
+            Some(&access.reason),
+            access.ticket.as_ref(),
+        ),
+        Action::BreakGlass(emergency) => (None, Some(&emergency.reason), emergency.ticket.as_ref()),
     };
     let source_ip = match caller.source_ip() {
         Some(ip) => Some(extension(&IP, ip.to_string())?),
@@ -173,8 +183,9 @@ fn context_attributes(
         ("device", device),
         ("approval", approval),
         ("requester", requester),
-        ("reason", access.map(|access| text(access.reason.as_str()))),
-        ("ticket", access.and_then(|access| Some(text(access.ticket.as_ref()?.as_str())))),
+        ("emergency", emergency),
+        ("reason", reason.map(|reason| text(reason.as_str()))),
+        ("ticket", ticket.map(|ticket| text(ticket.as_str()))),
     ];
     Some(named(present).collect())
 }
@@ -187,6 +198,16 @@ fn approval_record(approval: &Approval) -> Option<RestrictedExpression> {
         ("duration", Some(RestrictedExpression::new_long(approval.duration.seconds().into()))),
         ("approved_at", Some(datetime(approval.approved_at)?)),
         ("expires_at", Some(datetime(approval.expires_at)?)),
+    ];
+    RestrictedExpression::new_record(named(present)).ok()
+}
+
+fn emergency_record(emergency: &Emergency) -> Option<RestrictedExpression> {
+    let present = [
+        ("reason", Some(text(emergency.reason.as_str()))),
+        ("ticket", emergency.ticket.as_ref().map(|ticket| text(ticket.as_str()))),
+        ("began_at", Some(datetime(emergency.began_at)?)),
+        ("ends_at", Some(datetime(emergency.ends_at)?)),
     ];
     RestrictedExpression::new_record(named(present)).ok()
 }

@@ -74,6 +74,8 @@ pub enum Clamp {
     Policy,
     /// The duration that was approved.
     Approval,
+    /// The end of an emergency.
+    Emergency,
     /// STS: a role session that assumes another role gets an hour at most.
     RoleChaining,
 }
@@ -86,6 +88,7 @@ impl Clamp {
             Self::Profile => "profile",
             Self::Policy => "policy",
             Self::Approval => "approval",
+            Self::Emergency => "emergency",
             Self::RoleChaining => "role-chaining",
         }
     }

@@ -9,7 +9,7 @@
 use super::cedar_request::{Action, CedarRequest, RequestContext};
 use super::decision::NO_PERMIT;
 use super::temporal::Boundaries;
-use super::{Approved, Clamp, Denial, Facts, Permission, Policy, Profile, Refusal};
+use super::{Approved, Clamp, Denial, Facts, Permission, Policy, Profile, Refusal, in_force};
 use crate::access::{Approval, CLAIM_WINDOW, Reason};
 use crate::caller::Caller;
 use crate::device::Device;
@@ -95,7 +95,7 @@ impl Policy {
             return denied;
         };
         let facts = facts.into();
-        let (duration, clamped_by) = self.requested(request, profile, facts.approval.approval());
+        let (duration, clamped_by) = self.requested(caller, request, profile, &facts, now);
         let mut dry_run =
             DryRun { policy: self, caller, profile, duration, facts, permitted: None };
         match dry_run.evaluate(&[], now) {
@@ -191,6 +191,7 @@ impl DryRun<'_> {
             duration: self.duration,
             device: compliant.as_ref().or(self.facts.device),
             approval: approved.as_ref().or(self.facts.approval.approval()),
+            emergency: in_force(self.facts.emergency, self.caller, self.profile, now),
             action: Action::Vend,
             now,
         };
@@ -206,8 +207,9 @@ impl DryRun<'_> {
     /// The times at which the policies that can apply to this request change their answers.
     async fn boundaries(&self, now: UtcDateTime, between: &impl AsyncFn()) -> Boundaries {
         let mut boundaries = Boundaries::default();
-        let (duration, device, approval, action) = (self.duration, None, None, Action::Vend);
-        let context = RequestContext { duration, device, approval, action, now };
+        let (device, approval, emergency, action) = (None, None, None, Action::Vend);
+        let duration = self.duration;
+        let context = RequestContext { duration, device, approval, emergency, action, now };
         if let Some(request) = CedarRequest::new(self.caller, self.profile, context) {
             for policy in self.policy.bundle.rules.applicable(&request) {
                 boundaries.add(policy);

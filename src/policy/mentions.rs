@@ -11,6 +11,8 @@ use std::collections::BTreeSet;
 pub(super) struct Mentions {
     /// `context.approval`.
     pub(super) approval: BTreeSet<ProfileName>,
+    /// `context.emergency`.
+    pub(super) emergency: BTreeSet<ProfileName>,
 }
 
 impl Mentions {
@@ -23,7 +25,7 @@ impl Mentions {
                 .filter(|profile| reading.iter().any(|policy| can_apply(policy, profile)));
             read.map(|profile| profile.name.clone()).collect()
         };
-        Self { approval: profiles("approval") }
+        Self { approval: profiles("approval"), emergency: profiles("emergency") }
     }
 }
 

@@ -17,6 +17,8 @@ use crate::caller::{Caller, managed_policy_owner, role_owner};
 use crate::request::{ProfileName, RequestId};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use time::UtcDateTime;
+use time::format_description::well_known::Rfc3339;
 
 /// The greatest length of all session policies together.
 const LONGEST_POLICY: usize = 2_048;
@@ -25,6 +27,11 @@ const MOST_TAGS: usize = 50;
 /// The tags of every session.
 const PROFILE_TAG: &str = "SentinelProfile";
 const REQUEST_TAG: &str = "SentinelRequestId";
+/// The tag of a session that was approved: the request's id.
+const APPROVAL_TAG: &str = "SentinelApproval";
+/// The tag of a session in an emergency: when it began.
+const EMERGENCY_TAG: &str = "SentinelEmergency";
+const OWN_TAGS: [&str; 4] = [PROFILE_TAG, REQUEST_TAG, APPROVAL_TAG, EMERGENCY_TAG];
 
 /// The scope of a profile's sessions, as the catalogue has it.
 pub(super) struct ScopeSettings {
@@ -87,6 +94,19 @@ pub enum Unscopable {
 }
 
 impl SessionScope {
+    /// The same scope, with the tags of an approval and an emergency.
+    pub(super) fn with_access(
+        mut self,
+        approval: Option<String>,
+        emergency: Option<UtcDateTime>,
+    ) -> Self {
+        let began = emergency.and_then(|began_at| began_at.format(&Rfc3339).ok());
+        let tags = [(APPROVAL_TAG, approval), (EMERGENCY_TAG, began)];
+        self.tags
+            .extend(tags.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))));
+        self
+    }
+
     /// The same scope, with the tags of every session in front.
     pub(super) fn marked(mut self, profile: &ProfileName, id: &RequestId) -> Self {
         let own = [(PROFILE_TAG, profile.as_str()), (REQUEST_TAG, id.as_str())];
@@ -198,9 +218,9 @@ fn missing(attribute: Attribute) -> Unscopable {
 /// any script, this function ASCII only.
 fn tag_keys(tags: &BTreeMap<String, String>) -> Vec<String> {
     let mut problems = Vec::new();
-    let mut seen = vec![PROFILE_TAG.to_ascii_lowercase(), REQUEST_TAG.to_ascii_lowercase()];
+    let mut seen: Vec<String> = OWN_TAGS.iter().map(|tag| tag.to_ascii_lowercase()).collect();
     if tags.len() + seen.len() > MOST_TAGS {
-        problems.push("there are more than 48 tags".to_owned());
+        problems.push("there are more than 46 tags".to_owned());
     }
     for key in tags.keys() {
         let folded = key.to_ascii_lowercase();
@@ -218,7 +238,8 @@ fn tag_keys(tags: &BTreeMap<String, String>) -> Vec<String> {
 }
 
 fn transitive_tags(keys: &[String], tags: &BTreeMap<String, String>) -> Vec<String> {
-    let known = |key: &String| tags.contains_key(key) || key == PROFILE_TAG || key == REQUEST_TAG;
+    let known =
+        |key: &String| tags.contains_key(key) || [PROFILE_TAG, REQUEST_TAG].contains(&key.as_str());
     let unknown = keys
         .iter()
         .filter(|key| !known(key))

@@ -14,21 +14,21 @@ fn person(name: &str) -> String {
     format!("{PEOPLE}/{name}@example.com")
 }
 
-fn alice() -> String {
+pub(crate) fn alice() -> String {
     person("alice")
 }
 
-fn operator() -> String {
+pub(crate) fn operator() -> String {
     person("op-olga")
 }
 
-async fn api(dynamo: &Dynamo) -> Api {
+pub(crate) async fn api(dynamo: &Dynamo) -> Api {
     let bundle = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/api/access_bundle");
     let variables = [("SENTINEL_GRANTS_TABLE", GRANTS), ("SENTINEL_POLICY_DIR", bundle)];
     Api::with_table(dynamo, &variables).await
 }
 
-fn send(by: &str, method: &str, target: &str) -> Call {
+pub(crate) fn send(by: &str, method: &str, target: &str) -> Call {
     Call::by(by).target(method, target)
 }
 
@@ -44,7 +44,7 @@ fn change(by: &str, id: &str, what: &str) -> Call {
     send(by, "POST", &format!("/v1/requests/{id}/{what}"))
 }
 
-fn vend(by: &str, profile: &str) -> Call {
+pub(crate) fn vend(by: &str, profile: &str) -> Call {
     send(by, "GET", &format!("/v1/credentials?profile={profile}"))
 }
 
@@ -60,7 +60,7 @@ async fn listed(api: &Api, by: &str) -> Vec<Value> {
     answer.body()["requests"].as_array().unwrap().clone()
 }
 
-fn code(answer: &Answer) -> String {
+pub(crate) fn code(answer: &Answer) -> String {
     answer.body()["Code"].as_str().unwrap_or("OK").to_owned()
 }
 
@@ -397,7 +397,7 @@ async fn security_a_race_of_requests_makes_one() {
 }
 
 /// As many instances of the function, on the same tables.
-async fn instances(dynamo: &Dynamo, count: usize) -> Vec<Api> {
+pub(crate) async fn instances(dynamo: &Dynamo, count: usize) -> Vec<Api> {
     join_all((0..count).map(|_| api(dynamo))).await
 }
 

@@ -13,6 +13,10 @@ CATALOGUE = f"""
 [production]
 role_arn = "arn:aws:iam::{ACCOUNT}:role/vended-production"
 description = "Somebody else has to approve"
+
+[database]
+role_arn = "arn:aws:iam::{ACCOUNT}:role/vended-customer-data"
+description = "In an emergency"
 """
 RULES = """
 @id("with-approval")
@@ -21,6 +25,13 @@ when { context has approval };
 
 @id("everybody-approves")
 permit (principal, action == Sentinel::Action::"approve", resource == Sentinel::Profile::"production");
+
+@id("everybody-breaks-glass")
+permit (principal, action == Sentinel::Action::"break-glass", resource == Sentinel::Profile::"database");
+
+@id("in-an-emergency")
+permit (principal, action == Sentinel::Action::"vend", resource == Sentinel::Profile::"database")
+when { context has emergency };
 """
 VEND = "/v1/credentials?profile=production"
 ASK = json.dumps({"profile": "production", "reason": "an outage", "ticket": "OPS-4711", "duration": 1200})
@@ -87,3 +98,24 @@ def test_a_request_can_be_taken_back(send):
     assert body(send("alice", "POST", f"/v1/requests/{request['id']}/withdraw"))["Code"] == "NOT_FOUND"
     assert body(send("bob", "POST", f"/v1/requests/{request['id']}/withdraw"))["state"] == "withdrawn"
     assert body(send("alice", "POST", f"/v1/requests/{request['id']}/approve"))["Code"] == "REQUEST_CLOSED"
+
+
+def test_security_an_emergency_is_once_a_day_and_leaves_a_trail(approving, send):
+    """
+    THREAT: somebody takes access alone, in silence or every day.
+    PREVENTION: once in 24 hours; the audit line, a metric and the session's tag say so.
+    """
+    alone = json.dumps({"profile": "database", "reason": "the database is on fire"})
+    target = "/v1/credentials?profile=database"
+    assert body(send("bob", "GET", target))["Code"] == "POLICY_DENY"
+    taken = send("bob", "POST", "/v1/break-glass", alone)
+    assert taken.status_code == 200, taken.text
+    audit = audit_line(approving.function_log, taken.headers["x-request-id"])
+    assert (audit["Emergencies"], audit["emergency"]["reason"]) == (1, "the database is on fire")
+    vended = send("bob", "GET", target)
+    assert vended.status_code == 200, vended.text
+    audit = audit_line(approving.function_log, vended.headers["x-request-id"])
+    assert audit["tags"]["SentinelEmergency"] == body(taken)["began_at"]
+    again = alone.replace("fire", "fire again")
+    assert body(send("bob", "POST", "/v1/break-glass", again))["Code"] == "EMERGENCY_USED"
+    assert body(send("alice", "GET", target))["Code"] == "POLICY_DENY", "the emergency is bob's"

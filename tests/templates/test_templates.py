@@ -63,6 +63,7 @@ METRICS = {
         "SecretAge",
         "SecretRefreshFailures",
         "ShadowDenials",
+        "Emergencies",
         "PolicyAge",
         "PolicyReloadFailures",
     ]
@@ -83,6 +84,7 @@ STATUSES = {
     "REQUEST_CLOSED": 409,
     "REQUEST_EXISTS": 409,
     "APPROVAL_NOT_NEEDED": 409,
+    "EMERGENCY_USED": 409,
     "DEVICE_REQUIRED": 403,
     "DEVICE_VERIFICATION_FAILED": 403,
     "POLICY_DENY": 403,
@@ -294,6 +296,7 @@ def test_security_nobody_is_let_in_by_the_function_itself():
         "AWS::Logs::LogGroup",
         "AWS::Logs::MetricFilter",
         "AWS::Logs::QueryDefinition",
+        "AWS::Pipes::Pipe",
     }
     # This test would see what SAM adds.
     public = template("template.yaml", FunctionUrlConfig={"AuthType": "NONE"})
@@ -621,6 +624,30 @@ def test_security_approvals_are_kept(path):
     assert table["TimeToLiveSpecification"] == {"AttributeName": "TTL", "Enabled": True}
     (index,) = table["GlobalSecondaryIndexes"]
     assert (index["IndexName"], index["Projection"]) == ("ByTime", {"ProjectionType": "ALL"})
+
+
+PIPE = {"Approvals": "on", "ApprovalTopicArn": "arn:aws:sns:eu-central-1:123456789012:approvals"}
+
+
+def test_security_people_are_told_of_approvals_without_the_requesters_words():
+    """THREAT: the message about a request carries what its requester wrote, to people who may not read it; or its sender may do more
+    than send.
+    PREVENTION: a fixed text with four attributes that the function chose; a role that reads one stream and publishes to one topic."""
+    for without in [{"Approvals": "off"}, {"ApprovalTopicArn": ""}]:
+        assert "ApprovalPipe" not in deployed("template.yaml", **(PIPE | without))["Resources"]
+    resources = deployed("template.yaml", **PIPE)["Resources"]
+    pipe, role = resources["ApprovalPipe"]["Properties"], resources["ApprovalPipeRole"]["Properties"]
+    assert set(re.findall(r"<\$\.dynamodb\.NewImage\.([\w.]+)>", json.dumps(pipe["TargetParameters"]))) == {
+        "Kind.S", "Requester.M.Arn.S", "Profile.S", "State.S"
+    }
+    (pattern,) = pipe["SourceParameters"]["FilterCriteria"]["Filters"]
+    assert json.loads(pattern["Pattern"]) == {"eventName": ["INSERT", "MODIFY"]}
+    assert resources["GrantsTable"]["Properties"]["StreamSpecification"] == {"StreamViewType": "NEW_IMAGE"}
+    (policy,) = role["Policies"]
+    granted = {s["Sid"]: s["Action"] for s in policy["PolicyDocument"]["Statement"]}
+    assert granted["TellPeople"] == "sns:Publish" and all(action.startswith("dynamodb:") for action in granted["ReadTheStream"])
+    (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Principal"] == {"Service": "pipes.amazonaws.com"} and trust["Condition"]["StringEquals"].keys() == {"aws:SourceAccount"}
 
 
 def test_security_limits_hold_across_instances():
@@ -1053,6 +1080,7 @@ def test_alarms_are_there_for_each_kind_of_trouble():
         "RefusalsAlarm": {"Requests"},
         "LatencyAlarm": {"Latency"},
         "BreakerAlarm": {"BreakerOpen"},
+        "EmergencyAlarm": {"Emergencies"},
         "LimiterDegradedAlarm": {"LimiterDegraded"},
         "SecretRefreshAlarm": {"SecretRefreshFailures"},
     }

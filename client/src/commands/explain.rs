@@ -81,6 +81,10 @@ fn in_words(missing: &str, with_device: bool) -> String {
             "Your own device: managed, compliant and recently seen. Name it with --device auto."
                 .to_owned()
         }
+        "approval" => {
+            "The approval of another person: request access (docs/api.md, Requests for access)."
+                .to_owned()
+        }
         "time" => "Another hour: it would be granted at some other time within a week.".to_owned(),
         other => format!("{}.", quoted(other)),
     }

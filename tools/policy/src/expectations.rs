@@ -13,6 +13,8 @@
 //! source_ip = "198.51.100.7"                  # optional, and so are org, unique_id and duration
 //! device = { owner = "ann@example.com", last_seen = 2026-03-02T11:00:00Z }
 //! approval = { by = "arn:aws:iam::123456789012:user/bob", reason = "an outage" }   # optional
+//! emergency = { reason = "the database is on fire" }   # optional: what the caller took
+//! breaks_glass = { reason = "…" }                      # instead of credentials
 //! approves = { requester = "arn:aws:iam::123456789012:user/bob", reason = "…" }    # instead of credentials
 //! expect = "allow"                            # or "deny"
 //! rules = ["operators-may-operate"]           # optional: exactly these decide
@@ -24,8 +26,8 @@
 
 use sentinel_tvm::{
     AccessDraft, AccessRequest, Approval, Approved, BundleError, BundleOptions, CLAIM_WINDOW,
-    Caller, Decision, Device, Facts, Grant, IamIdentity, NamedSessionRoles, Policy, ProfileName,
-    Reason, RequestId, SessionDuration, Ticket, VendRequest, is_person,
+    Caller, Decision, Device, Emergency, Facts, Grant, IamIdentity, NamedSessionRoles, Policy,
+    ProfileName, Reason, RequestId, SessionDuration, Ticket, VendRequest, is_person,
 };
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -62,6 +64,8 @@ struct Expectation {
     device: Option<DeviceToml>,
     approval: Option<ApprovalToml>,
     approves: Option<ApprovesToml>,
+    emergency: Option<EmergencyToml>,
+    breaks_glass: Option<EmergencyToml>,
     expect: Outcome,
     rules: Option<Vec<String>>,
     reason: Option<String>,
@@ -110,6 +114,15 @@ struct ApprovesToml {
     ticket: Option<String>,
 }
 
+/// An emergency that the caller took, or takes.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EmergencyToml {
+    reason: String,
+    ticket: Option<String>,
+    began_at: Option<toml::value::Datetime>,
+}
+
 /// The result of an expectation.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Check {
@@ -149,9 +162,11 @@ impl Expectations {
         let roles = self.roles();
         self.tests.iter().map(move |test| {
             let account = self.account.as_deref();
-            let result = match &test.approves {
-                Some(asked) => test.compare_approval(asked, policy, &roles, account),
-                None => {
+            let result = match (&test.approves, &test.breaks_glass) {
+                (Some(_), Some(_)) => Err("both approves and breaks_glass".to_owned()),
+                (Some(asked), None) => test.compare_approval(asked, policy, &roles, account),
+                (None, Some(taken)) => test.compare_emergency(taken, policy, &roles, account),
+                (None, None) => {
                     test.decide(policy, &roles, account).and_then(|decision| test.compare(decision))
                 }
             };
@@ -178,7 +193,7 @@ impl Expectation {
     fn without_effect(&self) -> Option<String> {
         let (set, other) = match self.expect {
             Outcome::Allow => (vec![("reason", self.reason.is_some())], "deny"),
-            Outcome::Deny if self.approves.is_some() => {
+            Outcome::Deny if self.approves.is_some() || self.breaks_glass.is_some() => {
                 (vec![("rules", self.rules.is_some()), ("reason", self.reason.is_some())], "allow")
             }
             Outcome::Deny => (
@@ -208,8 +223,43 @@ impl Expectation {
         let approval =
             self.approval.as_ref().map(|given| given.approval(duration, now)).transpose()?;
         let approval = approval.as_ref().map_or(Approved::Nothing, Approved::Yes);
-        let facts = Facts { device: device.as_ref(), approval };
-        Ok(policy.decide(&self.caller(roles, account)?, &request, facts, &id, now).0)
+        let caller = self.caller(roles, account)?;
+        let emergency = match &self.emergency {
+            Some(taken) => Some(taken.emergency(&caller, &request.profile, now)?),
+            None => None,
+        };
+        let facts = Facts { device: device.as_ref(), approval, emergency: emergency.as_ref() };
+        Ok(policy.decide(&caller, &request, facts, &id, now).0)
+    }
+
+    /// The difference between what is expected and whether the caller may take an emergency.
+    fn compare_emergency(
+        &self,
+        taken: &EmergencyToml,
+        policy: &Policy,
+        roles: &NamedSessionRoles,
+        account: Option<&str>,
+    ) -> Result<(), String> {
+        let now = self.now.as_ref().map_or(Ok(MONDAY_NOON), moment)?;
+        let caller = self.caller(roles, account)?;
+        let emergency = taken.emergency(&caller, &self.profile()?, now)?;
+        match (policy.may_break_glass(&caller, &emergency, now), self.expect) {
+            (Ok(permits), Outcome::Allow) if is_person(&caller) => {
+                self.compare_permits("may break the glass", &permits)
+            }
+            (Ok(_), Outcome::Allow) => Err("may not break the glass: only people do".to_owned()),
+            (Err(denial), Outcome::Allow) => Err(format!("may not break the glass: {denial}")),
+            (Ok(permits), Outcome::Deny) if is_person(&caller) => {
+                Err(format!("should not break the glass, but may by {}", listed(&permits)))
+            }
+            (_, Outcome::Deny) => Ok(()),
+        }
+    }
+
+    fn compare_permits(&self, what: &str, permits: &[String]) -> Result<(), String> {
+        same(self.rules.as_deref(), permits, |expected| {
+            format!("{what}, but by {} instead of {}", listed(permits), listed(expected))
+        })
     }
 
     /// The difference between what is expected and whether the caller may decide a request.
@@ -236,13 +286,7 @@ impl Expectation {
         let people = is_person(&approver) && is_person(&requester);
         match (by_rules, self.expect) {
             (Ok(permits), Outcome::Allow) if people && !access.requester.may_be(&approver) => {
-                same(self.rules.as_deref(), &*permits, |expected| {
-                    format!(
-                        "may approve, but by {} instead of {}",
-                        listed(&permits),
-                        listed(expected)
-                    )
-                })
+                self.compare_permits("may approve", &permits)
             }
             (Ok(_), Outcome::Allow) => {
                 Err("may not approve: only people do, and never for themselves".to_owned())
@@ -349,6 +393,25 @@ fn reason(text: &str) -> Result<Reason, String> {
 
 fn ticket(text: &str) -> Result<Ticket, String> {
     Ticket::parse(text).ok_or_else(|| "ticket is not a word of at most 64 characters".to_owned())
+}
+
+impl EmergencyToml {
+    fn emergency(
+        &self,
+        caller: &Caller,
+        profile: &ProfileName,
+        now: UtcDateTime,
+    ) -> Result<Emergency, String> {
+        let draft = AccessDraft {
+            profile: profile.clone(),
+            reason: reason(&self.reason)?,
+            ticket: self.ticket.as_deref().map(ticket).transpose()?,
+            duration: None,
+        };
+        let began_at = self.began_at.as_ref().map_or(Ok(now), moment)?;
+        Emergency::new(caller, draft, began_at)
+            .ok_or_else(|| "reason is shorter than 20 characters".to_owned())
+    }
 }
 
 impl ApprovalToml {
