@@ -461,6 +461,16 @@ fn only_profiles_whose_policies_can_read_an_approval_mention_it() {
     assert_eq!(mentions(&reading("resource in Sentinel::ProfileGroup::\"g\"")), [true, false]);
     let shadow = format!("@mode(\"shadow\") {}", reading("resource == Sentinel::Profile::\"one\""));
     assert_eq!(mentions(&shadow), [true, false], "policies in shadow mode, too");
+
+    let vend = |condition: &str| {
+        format!(
+            "permit (principal, action == Sentinel::Action::\"vend\", resource) when {{ {condition} }};"
+        )
+    };
+    let escaped = r#"context has "\u{61}pproval" && context["\u{61}pproval"].by == "a""#;
+    assert_eq!(mentions(&vend(escaped)), [true, true], "the word with an escape");
+    assert_eq!(mentions(&vend("context == context")), [true, true], "context as a whole");
+    assert_eq!(mentions(&vend("context\n.duration > 1")), [false, false], "context in pieces");
 }
 
 /// Policies of version 1 of the schema: every attribute that they could read is where it was.

@@ -77,3 +77,13 @@ async fn security_no_secret_is_logged_at_any_level() {
     };
     assert_eq!(lines.iter().filter(failed).count(), 1, "{lines:?}");
 }
+
+/// aws-lc's own collector of entropy would take most of a cold start. `.cargo/config.toml` leaves it
+/// out, and each of its functions has `jent_` in its name.
+#[test]
+fn the_program_does_not_collect_entropy_from_jitter() {
+    let program = std::fs::read(env!("CARGO_BIN_EXE_sentinel-tvm")).unwrap();
+    let has = |name: &[u8]| program.windows(name.len()).any(|bytes| bytes == name);
+    assert!(has(b"_RAND_bytes"), "the names of aws-lc's functions are there");
+    assert!(!has(b"jent_"), "see .cargo/config.toml");
+}
