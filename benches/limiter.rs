@@ -3,7 +3,8 @@
 //!
 //! - the local store beside the `governor` crate, which keeps the same kind of number in a map
 //!   without a bound;
-//! - the shared store beside a bare `UpdateItem` on the same embedded DynamoDB, over HTTP.
+//! - the shared store beside a bare `UpdateItem` on the same embedded DynamoDB, over HTTP;
+//! - the shared store with a limit for the day beside the same without.
 //!
 //! `make bench` runs it. Times differ between machines and moments; the ratios are what to look at.
 
@@ -36,7 +37,7 @@ fn main() {
     shared(&runtime);
 }
 
-/// A quota that nobody exhausts, so that every request takes the whole way.
+/// Quotas that nobody exhausts, so that every request takes the whole way.
 fn limits() -> Limits {
     let plenty = NonZeroU32::new(1_000_000).unwrap();
     let limit = Limit::Quota(Quota::new(plenty, NonZeroU32::MIN, plenty));
@@ -44,6 +45,7 @@ fn limits() -> Limits {
         vend: limit,
         explain: limit,
         read: limit,
+        vend_day: Limit::Off,
         memory_max_keys: NonZeroUsize::new(50_000).unwrap(),
     }
 }
@@ -97,24 +99,28 @@ fn local(runtime: &Runtime) {
 fn shared(runtime: &Runtime) {
     let config = runtime.block_on(emulator());
     let principal = principals().remove(0);
-    let breaker =
-        BreakerSettings { failure_threshold: 5, reset_seconds: 30, half_open_requests: 3 };
+    let breaker = BreakerSettings {
+        failure_threshold: 5,
+        reset_seconds: 30,
+        max_reset_seconds: 120,
+        half_open_requests: 3,
+    };
     let settings = SharedSettings {
         timeout: Duration::from_secs(10),
         failure_mode: FailureMode::Closed,
         breaker,
     };
-    let limiter = RateLimiter::shared(
-        limits(),
-        DynamoTable::new(&config, "limits", settings.timeout),
-        settings,
-    );
-    let mut now = midnight();
-    let ours = || {
-        now += time::Duration::microseconds(10);
-        let admission = runtime.block_on(limiter.admit(Tier::Vend, &principal, now));
-        assert_eq!((admission.decided_by, admission.writes), (DecidedBy::Table, 1));
+    let one_decision = |limits, principal: Principal| {
+        let table = DynamoTable::new(&config, "limits", settings.timeout);
+        let limiter = RateLimiter::shared(limits, table, settings);
+        let mut now = midnight();
+        move || {
+            now += time::Duration::microseconds(10);
+            let admission = runtime.block_on(limiter.admit(Tier::Vend, &principal, now));
+            assert_eq!((admission.decided_by, admission.writes), (DecidedBy::Table, 1));
+        }
     };
+    let ours = one_decision(limits(), principal);
     let client = aws_sdk_dynamodb::Client::new(&config);
     let theirs = || {
         let update = client
@@ -128,6 +134,17 @@ fn shared(runtime: &Runtime) {
     };
     let _ =
         pair("shared store, over HTTP", 500, ("one decision", ours), ("a bare UpdateItem", theirs));
+    let mut callers = principals().into_iter().skip(1);
+    let mut next = || callers.next().unwrap();
+    let with_day = Limits { vend_day: a_million_a_day(), ..limits() };
+    let two = one_decision(with_day, next());
+    let one = one_decision(limits(), next());
+    let _ = pair("a limit for the day", 500, ("two windows", two), ("one window", one));
+}
+
+fn a_million_a_day() -> Limit {
+    let whole = |number| NonZeroU32::new(number).unwrap();
+    Limit::Quota(Quota::new(whole(1_000_000), whole(86_400), whole(1_000_000)))
 }
 
 /// An embedded DynamoDB with one table.

@@ -3,8 +3,8 @@
     show_limits.py URL [--region REGION] [--most 500]
 
 Signs with the AWS credentials of the environment (AWS_PROFILE and so on). Vends nothing: the requests for credentials name no
-profile. So their 400 is what this script wants. It counts like any other request. The exit status is 1 if a tier does not hold
-its limit.
+profile. So their 400 is what this script wants. It counts like any other request. While a tier is exhausted, the others and
+health must reply. The exit status is 1 if a tier does not hold its limit, or does not reply.
 """
 
 import argparse
@@ -24,8 +24,11 @@ import account
 # Each tier: what is sent, why, and the reply of a request that is within the quota.
 TIERS = {
     "vend": ("/v1/credentials", "Without a profile nothing is vended, but the request counts.", "400 MISSING_PROFILE"),
-    "read": ("/v1/health", "", "200"),
+    "read": ("/v1/profiles", "", "200"),
 }
+HEALTH = "/v1/health"
+# What must still reply while a tier is exhausted.
+MEANWHILE = {"vend": ["/v1/profiles", HEALTH], "read": [HEALTH]}
 REFUSED = "429 RATE_LIMITED"
 # The longest Retry-After that this script waits for, in seconds.
 PATIENCE = 30
@@ -47,6 +50,7 @@ def main():
 
     try:
         held = [check(tier, ask, arguments.most) for tier in TIERS]
+        held.append(health(ask))
     except HTTPClientError as error:
         sys.exit(f"{arguments.url} cannot be reached: {error}")
     sys.exit(0 if all(held) else 1)
@@ -69,8 +73,34 @@ def check(tier, ask, most):
     path, why, ordinary = TIERS[tier]
     print(bold(f"{tier}: GET {path}") + (f"  {why}" if why else ""))
     row("sent", "expected", "seen")
+    return verdict(lambda: exceed(tier, lambda: ask(path), lambda: others(tier, ask), ordinary, most))
+
+
+def health(ask):
+    """The same for health, which no other tier exhausts: it replies, and names the quota of each path."""
+    print(bold(f"health: GET {HEALTH}") + "  Each instance counts it alone.")
+    row("sent", "expected", "seen")
+
+    def healthy():
+        response = ask(HEALTH)
+        if response.status_code == 403:
+            field(response, "RateLimit", "")
+        state = json.loads(response.text) if response.status_code == 200 else {}
+        well = state.get("storage", {}).get("healthy")
+        seen = outcome(response) + (", storage healthy" if well else ", storage not healthy" if state else "")
+        row("1 request, as all others", "200, storage healthy", seen)
+        for path, tier in sorted(state.get("rate_limit", {}).get("paths", {}).items()):
+            print(f"  {path} is charged to {tier}")
+        if not well:
+            raise Refuted("health does not reply, or the table of the limits does not")
+
+    return verdict(healthy)
+
+
+def verdict(test):
+    """Prints whether a test holds."""
     try:
-        exceed(tier, lambda: ask(path), ordinary, most)
+        test()
     except Refuted as refuted:
         print(red(f"  FAIL  {refuted}\n"))
         return False
@@ -78,15 +108,25 @@ def check(tier, ask, most):
     return True
 
 
-def exceed(tier, ask, ordinary, most):
-    """Sends requests until one is refused, waits for Retry-After, and sends one more."""
+def others(tier, ask):
+    """What is not charged to an exhausted tier still replies."""
+    for path in MEANWHILE[tier]:
+        response = ask(path)
+        row(f"meanwhile {path}", "200", outcome(response))
+        if response.status_code != 200:
+            raise Refuted(f"{path} does not reply while {tier} is exhausted")
+
+
+def exceed(tier, ask, ask_others, ordinary, most):
+    """Sends requests until one is refused, asks the others, waits for Retry-After, and sends one more."""
     seen, announced, remaining = Counter(), None, None
     for _ in range(most):
         response = ask()
         if response.status_code == 429:
             break
-        policy = field(response, "RateLimit-Policy", rf'"{tier}";q=(\d+);w=(\d+)')
-        remaining = int(field(response, "RateLimit", rf'"{tier}";r=(\d+);t=\d+')[1])
+        policy = field(response, "RateLimit-Policy", rf'"{tier}";q=\d+;w=\d+(, "{tier}-day";q=\d+;w=86400)?')
+        left = field(response, "RateLimit", rf'"{tier}";r=(\d+);t=\d+(?:, "{tier}-day";r=(\d+);t=\d+)?')
+        remaining = min(int(window) for window in left.groups() if window)
         announced = remaining + 1 if announced is None else announced
         seen[outcome(response)] += 1
     else:
@@ -101,6 +141,7 @@ def exceed(tier, ask, ordinary, most):
         raise Refuted(f"refused although {remaining} requests were left")
     if outcome(response) != REFUSED:
         raise Refuted(f"the 429 says {response.text}")
+    ask_others()
     wait = int(field(response, "Retry-After", r"([1-9]\d*)")[1])
     if wait > PATIENCE:
         row(f"nothing: {wait} s are too long to wait", ordinary, "not tried")

@@ -5,6 +5,7 @@
 //! refused request reaches no later stage.
 
 mod access;
+mod tier;
 
 use crate::access::Change;
 use crate::audit::AuditRecord;
@@ -144,7 +145,7 @@ impl App {
         self.max_request_age.check(&request.event, request.now)?;
         self.services.policies.renew(request.now);
         let route = self.route(&request.event);
-        self.admit_proven(request, &caller, tier(route)).await?;
+        self.admit_proven(request, &caller, tier::of(route)).await?;
         self.check_client_token(request).await?;
         match route? {
             Route::Credentials => self.vend(request, &caller).await.map(Reply::Credentials),
@@ -332,34 +333,19 @@ impl App {
 
     /// The function's state. Looks for a newer policy first, as a vend would.
     async fn health(&self, now: UtcDateTime) -> Health {
-        let Services { limiter, policies, caller_proof, .. } = &self.services;
+        let Services { limiter, policies, caller_proof, grants, .. } = &self.services;
         let _ = policies.current(now).await;
         Health {
             limiter: limiter.health(),
             policy: policies.health(now),
             caller_proof: caller_proof.mode(),
+            paths: tier::paths(grants),
         }
     }
 }
 
 fn is_about_access(path: &str) -> bool {
     path == "/v1/break-glass" || path.starts_with("/v1/requests")
-}
-
-/// The quota that a request is charged to.
-fn tier(route: Result<Route, RouteError>) -> Tier {
-    match route {
-        Ok(
-            Route::Credentials
-            | Route::RequestAccess
-            | Route::BreakGlass
-            | Route::ApproveAccess
-            | Route::DenyAccess
-            | Route::WithdrawAccess,
-        ) => Tier::Vend,
-        Ok(Route::Explain | Route::ListAccess) => Tier::Explain,
-        Ok(Route::Profiles | Route::Health) | Err(_) => Tier::Read,
-    }
 }
 
 /// A request for credentials, and what was looked up for it.

@@ -141,8 +141,8 @@ pub use policy_store::{
 pub use rate_limit::{
     Admission, Backend, Blocks, BreakerSettings, BreakerState, Charge, Charged, DecidedBy,
     Degraded, DynamoTable, FailureMode, Form, Limit, LimiterHealth, Limits, Outcome, Quota,
-    QuotaStatus, RateLimitSettings, RateLimiter, RetryAfter, SharedSettings, StoreError,
-    StoreSettings, Table, Tier, Usage,
+    QuotaStatus, RateLimitSettings, RateLimiter, RetryAfter, SharedSettings, Step, StoreError,
+    StoreSettings, Table, Tier, Usage, WindowStatus, Windows,
 };
 pub use request::{
     DeviceId, InvalidRequest, ProfileName, RequestId, Route, RouteError, SessionDuration,

@@ -19,20 +19,23 @@ mod dynamodb;
 mod gcra;
 mod local;
 mod table;
+mod windows;
 
+pub(crate) use admission::DAY;
 pub use admission::{
     Admission, Backend, Blocks, DecidedBy, Degraded, FailureMode, Limit, LimiterHealth, Limits,
-    Outcome, QuotaStatus, RetryAfter, Tier,
+    Outcome, QuotaStatus, RetryAfter, Tier, WindowStatus,
 };
 pub use breaker::{BreakerSettings, BreakerState};
 pub use dynamodb::DynamoTable;
 pub use gcra::Quota;
 pub use local::Usage;
-pub use table::{Charge, Charged, Form, StoreError, Table};
+pub use table::{Charge, Charged, Form, Step, StoreError, Table};
+pub use windows::Windows;
 
 use crate::caller::Principal;
 use breaker::Breaker;
-use local::{Known, LocalStore};
+use local::{BYTES_PER_KEY, Known, LocalStore};
 use std::time::Duration;
 use table::{Request, TableDecision};
 use time::UtcDateTime;
@@ -91,21 +94,22 @@ struct Shared<T> {
 struct Counted<'a> {
     key: &'a str,
     tier: Tier,
-    quota: Quota,
+    quotas: Windows<Quota>,
     now: u64,
 }
 
 impl Counted<'_> {
-    fn admitted(&self, tat: u64) -> Outcome {
-        Outcome::Admitted(QuotaStatus::of(self.tier, self.quota, tat, self.now))
+    fn status(&self, tats: Windows<u64>) -> QuotaStatus {
+        QuotaStatus::of(self.tier, self.quotas, tats, self.now)
     }
 
-    fn throttled(&self, tat: u64) -> Outcome {
-        let wait = tat.saturating_sub(self.quota.latest(self.now));
-        Outcome::Throttled(
-            QuotaStatus::of(self.tier, self.quota, tat, self.now),
-            RetryAfter::of(wait),
-        )
+    fn admitted(&self, tats: Windows<u64>) -> Outcome {
+        Outcome::Admitted(self.status(tats))
+    }
+
+    fn throttled(&self, tats: Windows<u64>) -> Outcome {
+        let wait = self.quotas.over(tats, self.now);
+        Outcome::Throttled(self.status(tats), RetryAfter::of(wait))
     }
 
     /// A block without an end is reported with the last second that RFC 3339 can write.
@@ -119,17 +123,28 @@ impl Counted<'_> {
 impl RateLimiter {
     /// The limiter that `settings` ask for, its table (if any) in the region, at the endpoint and
     /// with the credentials of `aws`.
-    #[must_use]
-    pub fn new(settings: &RateLimitSettings, aws: &aws_config::SdkConfig) -> Self {
+    ///
+    /// # Errors
+    /// The problem, if no request could ever reach the table. A table that is only out of reach is
+    /// none: the failure mode decides until it answers.
+    pub fn new(
+        settings: &RateLimitSettings,
+        aws: &aws_config::SdkConfig,
+    ) -> Result<Self, &'static str> {
         announce(settings);
         match &settings.store {
-            StoreSettings::Memory => Self::in_memory(settings.limits),
+            StoreSettings::Memory => Ok(Self::in_memory(settings.limits)),
+            StoreSettings::Dynamodb(..) if aws.region().is_none() => Err(NO_REGION),
             StoreSettings::Dynamodb(name, shared) => {
-                Self::shared(settings.limits, DynamoTable::new(aws, name, shared.timeout), *shared)
+                let table = DynamoTable::new(aws, name, shared.timeout);
+                Ok(Self::shared(settings.limits, table, *shared))
             }
         }
     }
 }
+
+const NO_REGION: &str =
+    "AWS_REGION is not set: the table in SENTINEL_RATE_LIMIT_TABLE is in a Region";
 
 impl<T: Table> RateLimiter<T> {
     /// A limiter that counts in this process only.
@@ -157,6 +172,7 @@ impl<T: Table> RateLimiter<T> {
             Store::Shared(Shared { breaker, settings, .. }) => Backend::Shared {
                 breaker: breaker.state(),
                 transitions: breaker.transitions(),
+                healthy: breaker.is_healthy(),
                 failure_mode: settings.failure_mode,
             },
         };
@@ -164,20 +180,21 @@ impl<T: Table> RateLimiter<T> {
     }
 
     /// Opens a connection to the table with a write whose condition never holds. So a wrong name or
-    /// a missing permission shows before the first request. A failure is only logged.
+    /// a missing permission shows before the first request. A failure is logged, and counts for the
+    /// breaker.
     pub(crate) async fn warm(&self, now: UtcDateTime) {
         if let Store::Shared(shared) = &self.store {
-            let no_charge =
-                Charge { form: Form::Ahead, now: micros(now), step: 0, latest: 0, expires: 0 };
-            if let Err(error) = shared.table.charge("RL#warm", &no_charge).await {
-                log(&error);
-            }
+            let never = Step { form: Form::Ahead, growth: 0, latest: 0 };
+            let steps = Windows { short: never, day: None };
+            let no_charge = Charge { now: micros(now), steps, expires: 0 };
+            let answer = shared.table.charge("RL#warm", &no_charge).await;
+            shared.report(answer.as_ref().err(), no_charge.now);
         }
     }
 
     /// Charges one request of `principal` to `tier` at `now`.
     pub async fn admit(&self, tier: Tier, principal: &Principal, now: UtcDateTime) -> Admission {
-        let Limit::Quota(quota) = self.limits.of(tier) else {
+        let Some(quotas) = self.limits.quotas(tier) else {
             return Admission {
                 outcome: Outcome::Uncounted,
                 decided_by: DecidedBy::Off,
@@ -185,19 +202,21 @@ impl<T: Table> RateLimiter<T> {
             };
         };
         let key = format!("RL#{}#{principal}", tier.name());
-        let request = Counted { key: &key, tier, quota, now: micros(now) };
+        let request = Counted { key: &key, tier, quotas, now: micros(now) };
         match &self.store {
-            Store::Memory => Admission {
+            Store::Shared(shared) if tier != Tier::Health => {
+                self.admit_by_table(shared, &request).await
+            }
+            Store::Memory | Store::Shared(_) => Admission {
                 outcome: self.admit_here(&request),
                 decided_by: DecidedBy::Memory,
                 writes: 0,
             },
-            Store::Shared(shared) => self.admit_by_table(shared, &request).await,
         }
     }
 
     async fn admit_by_table(&self, shared: &Shared<T>, request: &Counted<'_>) -> Admission {
-        let (known, owed) = match self.local.consult(request.key, &request.quota, request.now) {
+        let (known, owed) = match self.local.consult(request.key, request.quotas, request.now) {
             Known::Blocked { until } => {
                 return Admission {
                     outcome: Counted::blocked(until),
@@ -205,9 +224,9 @@ impl<T: Table> RateLimiter<T> {
                     writes: 0,
                 };
             }
-            Known::Refused { tat } => {
+            Known::Refused { tats } => {
                 return Admission {
-                    outcome: request.throttled(tat),
+                    outcome: request.throttled(tats),
                     decided_by: DecidedBy::Mirror,
                     writes: 0,
                 };
@@ -216,12 +235,12 @@ impl<T: Table> RateLimiter<T> {
         };
         let mut writes = 0;
         let (outcome, decided_by) = match shared.decide(request, known, owed, &mut writes).await {
-            Ok(TableDecision::Admitted(tat)) => {
-                self.local.learn(request.key, tat, request.now);
-                (request.admitted(tat), DecidedBy::Table)
+            Ok(TableDecision::Admitted(tats)) => {
+                self.local.learn(request.key, tats, request.now);
+                (request.admitted(tats), DecidedBy::Table)
             }
-            Ok(TableDecision::Refused(tat)) => {
-                self.local.learn(request.key, tat, request.now);
+            Ok(TableDecision::Refused(tats)) => {
+                self.local.learn(request.key, tats, request.now);
                 (
                     request.throttled(self.local.give_back(request.key, owed, request.now)),
                     DecidedBy::Table,
@@ -254,9 +273,9 @@ impl<T: Table> RateLimiter<T> {
     }
 
     fn admit_here(&self, request: &Counted<'_>) -> Outcome {
-        match self.local.admit(request.key, &request.quota, request.now) {
-            Ok(tat) => request.admitted(tat),
-            Err(wait) => request.throttled(request.quota.latest(request.now) + wait),
+        match self.local.admit(request.key, request.quotas, request.now) {
+            Ok(tats) => request.admitted(tats),
+            Err(tats) => request.throttled(tats),
         }
     }
 }
@@ -266,15 +285,15 @@ impl<T: Table> Shared<T> {
     async fn decide(
         &self,
         request: &Counted<'_>,
-        known: u64,
-        owed: u64,
+        known: Windows<u64>,
+        owed: Windows<u64>,
         writes: &mut u32,
     ) -> Result<TableDecision, Degraded> {
         if !self.breaker.permits(request.now) {
             return Err(Degraded::BreakerOpen);
         }
         let asked =
-            Request { key: request.key, quota: &request.quota, now: request.now, known, owed };
+            Request { key: request.key, quotas: request.quotas, now: request.now, known, owed };
         let answer =
             tokio::time::timeout(self.settings.timeout, asked.decide(&self.table, writes)).await;
         let answer = answer.unwrap_or_else(|_| Err(StoreError::Unreachable("time-out".to_owned())));
@@ -300,20 +319,23 @@ impl<T: Table> Shared<T> {
 }
 
 fn announce(settings: &RateLimitSettings) {
+    let on = |tier, quota: Quota| {
+        let (requests, burst) = (quota.requests(), quota.burst());
+        let window_seconds = quota.window_seconds();
+        tracing::info!(tier, requests, window_seconds, burst, "rate limiting is on");
+    };
     for tier in Tier::ALL {
         match settings.limits.of(tier) {
             Limit::Off => tracing::warn!(tier = tier.name(), "rate limiting is off"),
-            Limit::Quota(quota) => {
-                let (requests, burst) = (quota.requests(), quota.burst());
-                let window_seconds = quota.window_seconds();
-                let tier = tier.name();
-                tracing::info!(tier, requests, window_seconds, burst, "rate limiting is on");
-            }
+            Limit::Quota(quota) => on(tier.name(), quota),
         }
+    }
+    if let Limit::Quota(quota) = settings.limits.vend_day {
+        on(DAY, quota);
     }
     match &settings.store {
         StoreSettings::Memory => tracing::warn!(
-            "rate limits are counted in memory: each instance counts by itself, so they do not hold across instances"
+            "rate limits are counted in memory: each instance counts by itself, so they do not hold across instances; set SENTINEL_RATE_LIMIT_TABLE to share them"
         ),
         StoreSettings::Dynamodb(table, shared) => tracing::info!(
             table,
@@ -321,6 +343,20 @@ fn announce(settings: &RateLimitSettings) {
             timeout_ms = shared.timeout.as_millis(),
             "rate limits are counted in DynamoDB"
         ),
+    }
+    announce_memory(settings.limits.memory_max_keys.get());
+}
+
+/// Lambda's memory is small, so a large bound should be a choice.
+fn announce_memory(max_keys: usize) {
+    const MANY: usize = 100_000;
+    if max_keys > MANY {
+        let megabytes = (max_keys * BYTES_PER_KEY).div_ceil(1_000_000);
+        tracing::warn!(
+            max_keys,
+            megabytes,
+            "SENTINEL_RATE_LIMIT_MEMORY_MAX_KEYS is above 100000: the limiter's local store may need this much memory"
+        );
     }
 }
 

@@ -11,7 +11,8 @@ use crate::error::Error;
 use crate::policy::{Clamp, Explanation, ProfileSummary};
 use crate::policy_store::PolicyHealth;
 use crate::rate_limit::{
-    Backend, BreakerState, FailureMode, Limit, LimiterHealth, Outcome, QuotaStatus, Tier,
+    Backend, BreakerState, DAY, FailureMode, Limit, LimiterHealth, Outcome, QuotaStatus, Tier,
+    WindowStatus,
 };
 use crate::request::{ProfileName, RequestId, RouteError, SessionDuration};
 use crate::sts::Credentials;
@@ -145,6 +146,8 @@ pub struct Health {
     pub policy: PolicyHealth,
     /// Whether callers must prove their identity.
     pub caller_proof: CallerProofMode,
+    /// The tier that each path is charged to.
+    pub paths: BTreeMap<&'static str, Tier>,
 }
 
 /// A reply in the form of Lambda proxy integrations.
@@ -258,20 +261,23 @@ impl Health {
     }
 
     fn body(&self) -> serde_json::Value {
-        let limit = |tier| match self.limiter.limits.of(tier) {
+        let limits = self.limiter.limits;
+        let shown = |limit| match limit {
             Limit::Off => json!("off"),
             Limit::Quota(quota) => {
                 json!({ "requests": quota.requests(), "window": quota.window_seconds(), "burst": quota.burst() })
             }
         };
-        let (backend, breaker) = match self.limiter.backend {
-            Backend::Memory => ("memory", json!("none")),
-            Backend::Shared { breaker, .. } => ("dynamodb", json!(breaker)),
+        let limit = |tier| shown(limits.of(tier));
+        let (backend, breaker, healthy) = match self.limiter.backend {
+            Backend::Memory => ("memory", json!("none"), true),
+            Backend::Shared { breaker, healthy, .. } => ("dynamodb", json!(breaker), healthy),
         };
         let usage = self.limiter.usage;
         json!({
             "status": self.status(),
             "version": env!("CARGO_PKG_VERSION"),
+            "storage": { "healthy": healthy },
             "rate_limit": {
                 "backend": backend,
                 "breaker": breaker,
@@ -279,6 +285,9 @@ impl Health {
                 "vend": limit(Tier::Vend),
                 "explain": limit(Tier::Explain),
                 "read": limit(Tier::Read),
+                "health": limit(Tier::Health),
+                "vend_day": shown(limits.vend_day),
+                "paths": self.paths,
                 "local_store": { "keys": usage.keys, "max_keys": usage.max_keys, "evictions": usage.evictions },
             },
             "policy": self.policy,
@@ -301,15 +310,22 @@ fn quota_headers(quota: &Outcome) -> Vec<(&'static str, String)> {
     let (Outcome::Admitted(standing) | Outcome::Throttled(standing, _)) = quota else {
         return Vec::new();
     };
-    let QuotaStatus { tier, quota, remaining, reset_seconds } = standing;
-    let tier = tier.name();
-    vec![
-        (
-            "RateLimit-Policy",
-            format!("\"{tier}\";q={};w={}", quota.requests(), quota.window_seconds()),
-        ),
-        ("RateLimit", format!("\"{tier}\";r={remaining};t={reset_seconds}")),
-    ]
+    let QuotaStatus { tier, windows } = standing;
+    let (mut policy, mut state) = window_headers(tier.name(), &windows.short);
+    if let Some(day) = &windows.day {
+        let (day_policy, day_state) = window_headers(DAY, day);
+        policy += &format!(", {day_policy}");
+        state += &format!(", {day_state}");
+    }
+    vec![("RateLimit-Policy", policy), ("RateLimit", state)]
+}
+
+fn window_headers(name: &str, status: &WindowStatus) -> (String, String) {
+    let WindowStatus { quota, remaining, reset_seconds } = status;
+    (
+        format!("\"{name}\";q={};w={}", quota.requests(), quota.window_seconds()),
+        format!("\"{name}\";r={remaining};t={reset_seconds}"),
+    )
 }
 
 fn outcome_headers(outcome: &Result<Reply, Error>) -> Vec<(&'static str, String)> {

@@ -37,9 +37,9 @@ pub struct Services {
     pub sts: Sts,
 }
 
-/// The services but the policy, which may turn out to be unusable.
+/// The services but the policy. Some may turn out to be unusable.
 struct Clients {
-    limiter: RateLimiter,
+    limiter: Result<RateLimiter, &'static str>,
     caller_proof: CallerProof,
     client_tokens: ClientTokenCheck,
     devices: Result<DeviceCheck, &'static str>,
@@ -91,6 +91,11 @@ impl Clients {
     /// Opens all connections at once. Logs each failure; the request that needs the service tries
     /// again.
     async fn warm(&self, now: UtcDateTime) {
+        let limiter = async {
+            if let Ok(limiter) = &self.limiter {
+                limiter.warm(now).await;
+            }
+        };
         let devices = async {
             if let Ok(devices) = &self.devices {
                 devices.warm(now).await;
@@ -98,7 +103,7 @@ impl Clients {
         };
         let all = async {
             tokio::join!(
-                self.limiter.warm(now),
+                limiter,
                 self.sts.warm(),
                 devices,
                 self.client_tokens.warm(now),
@@ -112,8 +117,8 @@ impl Clients {
 
     fn with(self, policies: Result<PolicyStore, ReloadError>) -> Result<Services, ConfigError> {
         let Self { limiter, caller_proof, client_tokens, devices, grants, sts } = self;
-        match (policies, devices) {
-            (Ok(policies), Ok(devices)) => Ok(Services {
+        match (policies, limiter, devices) {
+            (Ok(policies), Ok(limiter), Ok(devices)) => Ok(Services {
                 policies,
                 limiter,
                 caller_proof,
@@ -122,9 +127,9 @@ impl Clients {
                 grants,
                 sts,
             }),
-            (policies, devices) => {
+            (policies, limiter, devices) => {
                 let mut problems = policies.err().map(lines).unwrap_or_default();
-                problems.extend(devices.err().map(str::to_owned));
+                problems.extend(limiter.err().into_iter().chain(devices.err()).map(str::to_owned));
                 Err(ConfigError(problems))
             }
         }

@@ -76,6 +76,7 @@ pub(super) struct RateLimitEntry {
     writes: u32,
     tier: Option<Tier>,
     remaining: Option<u32>,
+    day_remaining: Option<u32>,
     retry_after: Option<u64>,
     blocked_until: Option<String>,
 }
@@ -117,7 +118,8 @@ impl RateLimitEntry {
             degraded,
             writes: admission.writes,
             tier: standing.map(|standing| standing.tier),
-            remaining: standing.map(|standing| standing.remaining),
+            remaining: standing.map(|standing| standing.windows.short.remaining),
+            day_remaining: standing.and_then(|standing| Some(standing.windows.day?.remaining)),
             retry_after,
             blocked_until,
         }

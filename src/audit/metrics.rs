@@ -171,6 +171,7 @@ impl AuditRecord {
             metrics.count("BreakerOpen", u64::from(open));
         }
         metrics.event("BreakerTransitions", readings.breaker_transitions);
+        metrics.count("StoreKeys", readings.store_keys);
         metrics.event("StoreEvictions", readings.store_evictions);
     }
 }

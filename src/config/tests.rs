@@ -107,8 +107,12 @@ fn a_table_makes_the_store_shared() {
         let table = ("SENTINEL_RATE_LIMIT_TABLE", "sentinel-rate-limit");
         read(&[&[table], extra].concat()).unwrap().rate_limit.store
     };
-    let breaker =
-        BreakerSettings { failure_threshold: 5, reset_seconds: 30, half_open_requests: 3 };
+    let breaker = BreakerSettings {
+        failure_threshold: 5,
+        reset_seconds: 30,
+        max_reset_seconds: 120,
+        half_open_requests: 3,
+    };
     let defaults = SharedSettings {
         timeout: Duration::from_millis(500),
         failure_mode: FailureMode::Memory,
@@ -120,15 +124,53 @@ fn a_table_makes_the_store_shared() {
         ("SENTINEL_RATE_LIMIT_FAILURE_MODE", "closed"),
         ("SENTINEL_BREAKER_FAILURE_THRESHOLD", "1"),
         ("SENTINEL_BREAKER_RESET_SECONDS", "2"),
+        ("SENTINEL_BREAKER_MAX_RESET_SECONDS", "8"),
         ("SENTINEL_BREAKER_HALF_OPEN_REQUESTS", "4"),
     ]);
-    let breaker = BreakerSettings { failure_threshold: 1, reset_seconds: 2, half_open_requests: 4 };
+    let breaker = BreakerSettings {
+        failure_threshold: 1,
+        reset_seconds: 2,
+        max_reset_seconds: 8,
+        half_open_requests: 4,
+    };
     let settings = SharedSettings {
         timeout: Duration::from_millis(200),
         failure_mode: FailureMode::Closed,
         breaker,
     };
     assert_eq!(set, StoreSettings::Dynamodb("sentinel-rate-limit".to_owned(), settings));
+}
+
+#[test]
+fn the_breakers_longest_wait_is_never_below_its_first() {
+    let longest = |variables: &[(&str, &str)]| {
+        let table = ("SENTINEL_RATE_LIMIT_TABLE", "sentinel-rate-limit");
+        read(&[&[table], variables].concat()).map(|config| match config.rate_limit.store {
+            StoreSettings::Dynamodb(_, shared) => shared.breaker.max_reset_seconds,
+            StoreSettings::Memory => panic!("there is a table"),
+        })
+    };
+    assert_eq!(longest(&[("SENTINEL_BREAKER_RESET_SECONDS", "600")]), Ok(600));
+    let below = [("SENTINEL_BREAKER_MAX_RESET_SECONDS", "29")];
+    let problem = "SENTINEL_BREAKER_MAX_RESET_SECONDS is below SENTINEL_BREAKER_RESET_SECONDS";
+    assert_eq!(longest(&below).unwrap_err(), [problem]);
+}
+
+#[test]
+fn the_day_has_a_limit_only_beside_one_of_the_short_window() {
+    let day = |variables: &[(&str, &str)]| {
+        read(variables).map(|config| config.rate_limit.limits.vend_day)
+    };
+    let whole = |number| std::num::NonZeroU32::new(number).unwrap();
+    const DAY: &str = "SENTINEL_RATE_LIMIT_DAY_REQUESTS";
+    assert_eq!(day(&[]), Ok(Limit::Off));
+    assert_eq!(day(&[(DAY, "0")]), Ok(Limit::Off));
+    let limit = Limit::Quota(Quota::new(whole(500), whole(86_400), whole(500)));
+    assert_eq!(day(&[(DAY, "500")]), Ok(limit));
+    let alone = [(DAY, "500"), ("SENTINEL_RATE_LIMIT_REQUESTS", "0")];
+    let problem = format!("{DAY} needs SENTINEL_RATE_LIMIT_REQUESTS above 0");
+    assert_eq!(day(&alone).unwrap_err(), [problem]);
+    assert!(day(&[(DAY, "1000001")]).is_err());
 }
 
 /// A function with this device management, and what is wrong with it.

@@ -4,8 +4,9 @@ use super::breaker::BreakerState;
 use super::gcra::Quota;
 use super::local::Usage;
 use super::table::StoreError;
+use super::windows::Windows;
 use serde::Serialize;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use time::UtcDateTime;
 
 /// A class of requests. Each tier has its own quota and budgets.
@@ -16,13 +17,16 @@ pub enum Tier {
     Vend,
     /// Dry runs: each evaluates the policy many times, and may ask the device management.
     Explain,
-    /// All other requests: profiles, health, paths that do not exist.
+    /// All other requests: profiles, paths that do not exist.
     Read,
+    /// The function's state. Each instance counts by itself, so that it stays readable while the
+    /// table is out of reach or another tier is exhausted.
+    Health,
 }
 
 impl Tier {
     /// Every tier.
-    pub const ALL: [Self; 3] = [Self::Vend, Self::Explain, Self::Read];
+    pub const ALL: [Self; 4] = [Self::Vend, Self::Explain, Self::Read, Self::Health];
 
     /// The tier's name in keys, headers and logs.
     #[must_use]
@@ -31,9 +35,13 @@ impl Tier {
             Self::Vend => "vend",
             Self::Explain => "explain",
             Self::Read => "read",
+            Self::Health => "health",
         }
     }
 }
+
+/// The name of the day's window of [`Tier::Vend`] in headers and logs.
+pub(crate) const DAY: &str = "vend-day";
 
 /// Whether a tier is limited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +61,8 @@ pub struct Limits {
     pub explain: Limit,
     /// The limit of [`Tier::Read`].
     pub read: Limit,
+    /// The limit of [`Tier::Vend`] for a day. It holds only beside a limit of the short window.
+    pub vend_day: Limit,
     /// How many budgets (a principal and a tier) the local store remembers.
     pub memory_max_keys: NonZeroUsize,
 }
@@ -65,9 +75,27 @@ impl Limits {
             Tier::Vend => self.vend,
             Tier::Explain => self.explain,
             Tier::Read => self.read,
+            Tier::Health => Limit::Quota(HEALTH),
+        }
+    }
+
+    /// The quotas of all windows of one tier; `None` if it is not limited.
+    pub(super) fn quotas(&self, tier: Tier) -> Option<Windows<Quota>> {
+        let day = match (tier, self.vend_day) {
+            (Tier::Vend, Limit::Quota(day)) => Some(day),
+            _ => None,
+        };
+        match self.of(tier) {
+            Limit::Quota(short) => Some(Windows { short, day }),
+            Limit::Off => None,
         }
     }
 }
+
+/// The limit of [`Tier::Health`]: one request a second in each instance. It is there to keep a loop
+/// from filling the log, not to protect anything else.
+const HEALTH: Quota = Quota::new(SIXTY, SIXTY, SIXTY);
+const SIXTY: NonZeroU32 = NonZeroU32::MIN.saturating_add(59);
 
 /// Who decides while the shared table is out of reach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,27 +185,34 @@ impl Degraded {
     }
 }
 
-/// The state of a principal's quota after a decision.
+/// The state of a principal's budget after a decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QuotaStatus {
     /// The tier that was charged.
     pub tier: Tier,
-    /// The tier's quota.
+    /// Each of its windows.
+    pub windows: Windows<WindowStatus>,
+}
+
+/// The state of one window of a budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WindowStatus {
+    /// The quota of the window.
     pub quota: Quota,
-    /// Requests that would be admitted right now.
+    /// Requests that this window would admit right now.
     pub remaining: u32,
     /// Whole seconds, rounded up, until the full burst is available again.
     pub reset_seconds: u64,
 }
 
 impl QuotaStatus {
-    pub(super) fn of(tier: Tier, quota: Quota, tat: u64, now: u64) -> Self {
-        Self {
-            tier,
+    pub(super) fn of(tier: Tier, quotas: Windows<Quota>, tats: Windows<u64>, now: u64) -> Self {
+        let status = |(quota, tat): (Quota, u64)| WindowStatus {
             quota,
             remaining: quota.remaining(tat, now),
             reset_seconds: whole_seconds(tat.saturating_sub(now)),
-        }
+        };
+        Self { tier, windows: quotas.zip(tats).map(status) }
     }
 }
 
@@ -247,6 +282,8 @@ pub enum Backend {
         breaker: BreakerState,
         /// Changes of that state since the start.
         transitions: u64,
+        /// Whether the table answered the last request that asked it; also before the first one.
+        healthy: bool,
         /// Who decides while the table is out of reach.
         failure_mode: FailureMode,
     },

@@ -3,10 +3,12 @@
 //! | state | requests | changes to |
 //! |---|---|---|
 //! | closed | reach the store | open, after `failure_threshold` failures in a row |
-//! | open | do not reach the store | half-open, after `reset_seconds` |
+//! | open | do not reach the store | half-open, after its wait |
 //! | half-open | at most `half_open_requests` probes reach the store | closed if that many succeed; open at the first failure |
 //!
-//! Probes that never report are replaced after another `reset_seconds`.
+//! The wait is `reset_seconds` at first. It doubles each time that a probe fails, up to
+//! `max_reset_seconds`; closing sets it back. Probes that never report are replaced after another
+//! `reset_seconds`.
 //!
 //! Invariant: the time is the `now` of the current request, so a process that was frozen for an
 //! hour decides correctly at its next request. Every transition is logged and counted once.
@@ -22,8 +24,10 @@ use time::Duration;
 pub struct BreakerSettings {
     /// Failures in a row that open it.
     pub failure_threshold: u32,
-    /// Seconds that it stays open.
+    /// Seconds that it stays open at first.
     pub reset_seconds: u32,
+    /// The most seconds that it stays open, however often its probes have failed.
+    pub max_reset_seconds: u32,
     /// Probes that must succeed to close it.
     pub half_open_requests: u32,
 }
@@ -49,22 +53,38 @@ pub(super) struct Breaker {
 #[derive(Debug, Clone, Copy)]
 struct Inner {
     state: State,
+    /// How often it has opened since it was last closed.
+    openings: u32,
     transitions: u64,
 }
 
 /// Times in microseconds since the Unix epoch.
 #[derive(Debug, Clone, Copy)]
 enum State {
-    Closed { failures: u32 },
-    Open { since: u64 },
-    HalfOpen { since: u64, probes: u32, successes: u32 },
+    Closed {
+        failures: u32,
+    },
+    /// Until `wait` seconds after `since`.
+    Open {
+        since: u64,
+        wait: u32,
+    },
+    HalfOpen {
+        since: u64,
+        probes: u32,
+        successes: u32,
+    },
 }
 
 impl Breaker {
     pub(super) fn new(settings: BreakerSettings) -> Self {
         Self {
             settings,
-            inner: Mutex::new(Inner { state: State::Closed { failures: 0 }, transitions: 0 }),
+            inner: Mutex::new(Inner {
+                state: State::Closed { failures: 0 },
+                openings: 0,
+                transitions: 0,
+            }),
         }
     }
 
@@ -74,13 +94,13 @@ impl Breaker {
         let mut inner = lock(&self.inner);
         match inner.state {
             State::Closed { .. } => true,
-            State::Open { since } if !self.is_over(since, now) => false,
+            State::Open { since, wait } if !is_over(wait, since, now) => false,
             State::Open { .. } => {
                 inner.transition_to(State::HalfOpen { since: now, probes: 1, successes: 0 });
                 true
             }
             State::HalfOpen { since, probes, successes } => {
-                let stale = self.is_over(since, now);
+                let stale = is_over(self.wait(1), since, now);
                 let permitted = stale || probes < self.settings.half_open_requests;
                 if permitted {
                     let (since, probes) =
@@ -117,7 +137,9 @@ impl Breaker {
                 inner.state = State::Closed { failures: failures + 1 };
             }
             State::Closed { .. } | State::HalfOpen { .. } => {
-                inner.transition_to(State::Open { since: now });
+                inner.openings = inner.openings.saturating_add(1);
+                let wait = self.wait(inner.openings);
+                inner.transition_to(State::Open { since: now, wait });
             }
             State::Open { .. } => {}
         }
@@ -131,9 +153,20 @@ impl Breaker {
         lock(&self.inner).transitions
     }
 
-    fn is_over(&self, since: u64, now: u64) -> bool {
-        age_micros(since, now) >= Duration::seconds(self.settings.reset_seconds.into())
+    /// Whether the store answered the last request that asked it; also before the first one.
+    pub(super) fn is_healthy(&self) -> bool {
+        matches!(lock(&self.inner).state, State::Closed { failures: 0 })
     }
+
+    /// The wait, in seconds, after so many openings in a row.
+    fn wait(&self, openings: u32) -> u32 {
+        let doubled = 2_u32.saturating_pow(openings.saturating_sub(1));
+        self.settings.reset_seconds.saturating_mul(doubled).min(self.settings.max_reset_seconds)
+    }
+}
+
+fn is_over(seconds: u32, since: u64, now: u64) -> bool {
+    age_micros(since, now) >= Duration::seconds(seconds.into())
 }
 
 impl Inner {
@@ -141,16 +174,18 @@ impl Inner {
         let (from, to) = (self.state.name(), next.name());
         self.state = next;
         self.transitions += 1;
-        match to {
-            BreakerState::Open => tracing::warn!(
+        match next {
+            State::Open { wait, .. } => tracing::warn!(
                 ?from,
                 ?to,
+                wait_seconds = wait,
                 "the limiter's breaker opens: DynamoDB is not asked for a while"
             ),
-            BreakerState::HalfOpen => {
+            State::HalfOpen { .. } => {
                 tracing::info!(?from, ?to, "the limiter's breaker probes DynamoDB");
             }
-            BreakerState::Closed => {
+            State::Closed { .. } => {
+                self.openings = 0;
                 tracing::info!(?from, ?to, "the limiter's breaker closes: DynamoDB decides again");
             }
         }
@@ -177,6 +212,7 @@ mod tests {
         Breaker::new(BreakerSettings {
             failure_threshold: 5,
             reset_seconds: 30,
+            max_reset_seconds: 100,
             half_open_requests: 3,
         })
     }
@@ -227,14 +263,46 @@ mod tests {
     }
 
     #[test]
-    fn one_failed_probe_opens_it_again_for_the_whole_time() {
+    fn each_failed_probe_doubles_the_wait_up_to_its_bound_and_closing_sets_it_back() {
         let breaker = opened_at(0);
-        assert!(breaker.permits(30 * SECOND) && breaker.permits(30 * SECOND));
+        let mut now = 30 * SECOND;
+        for wait in [60, 100, 100, 100] {
+            assert!(breaker.permits(now) && breaker.permits(now));
+            breaker.succeeded();
+            breaker.failed(now);
+            assert_eq!(breaker.state(), BreakerState::Open);
+            assert!(!breaker.permits(now + wait * SECOND - 1), "{wait}");
+            now += wait * SECOND;
+        }
+        for _ in 0..3 {
+            assert!(breaker.permits(now));
+            breaker.succeeded();
+        }
+        assert_eq!(breaker.state(), BreakerState::Closed);
+        for _ in 0..5 {
+            breaker.failed(now);
+        }
+        assert!(!breaker.permits(now + 30 * SECOND - 1));
+        assert!(breaker.permits(now + 30 * SECOND), "the first wait again");
+    }
+
+    #[test]
+    fn a_number_of_openings_that_does_not_fit_keeps_the_longest_wait() {
+        assert_eq!(
+            [0, 1, 2, 33, u32::MAX].map(|openings| breaker().wait(openings)),
+            [30, 30, 60, 100, 100]
+        );
+    }
+
+    #[test]
+    fn it_is_healthy_until_a_request_fails_and_again_when_one_succeeds() {
+        let breaker = breaker();
+        assert!(breaker.is_healthy());
+        breaker.failed(0);
+        assert!(!breaker.is_healthy() && breaker.state() == BreakerState::Closed);
         breaker.succeeded();
-        breaker.failed(31 * SECOND);
-        assert_eq!(breaker.state(), BreakerState::Open);
-        assert!(!breaker.permits(61 * SECOND - 1));
-        assert!(breaker.permits(61 * SECOND));
+        assert!(breaker.is_healthy());
+        assert!(!opened_at(0).is_healthy());
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub struct Quota {
 impl Quota {
     /// A quota of `requests` per `window_seconds`, of which at most `burst` may come at once.
     #[must_use]
-    pub fn new(requests: NonZeroU32, window_seconds: NonZeroU32, burst: NonZeroU32) -> Self {
+    pub const fn new(requests: NonZeroU32, window_seconds: NonZeroU32, burst: NonZeroU32) -> Self {
         Self { requests, window_seconds, burst }
     }
 

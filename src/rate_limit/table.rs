@@ -6,7 +6,10 @@
 //! - *ahead* (TAT > now): add a step, if `now < TAT <= latest`;
 //! - *idle* (no item, or TAT <= now): set it to `now + step`, if there is no item or `TAT <= now`.
 //!
-//! Both forms also demand that the principal is not blocked: an operator's `Blocked` in the same item
+//! If the day has a limit, the item holds a second TAT. The same write then changes both, each in its
+//! own form, if both conditions hold. So no request is charged to one window and refused by the other.
+//!
+//! Every form also demands that the principal is not blocked: an operator's `Blocked` in the same item
 //! refuses the principal until the time it holds. So the write that would charge a blocked principal
 //! is the one that refuses it, in every instance.
 //!
@@ -20,7 +23,8 @@
 //! because the principal is idle, *idle* is next. If *idle* fails because another instance charged
 //! the principal in between, the TAT stays past `now`, and the second *ahead* either succeeds or
 //! shows that the principal is over its quota. A decision that starts with *idle* needs one write
-//! less. (DynamoDB's TTL deletes only items that have been idle for an hour. A race with it ends in
+//! less. With two windows, the second *idle* may become *ahead* one write later than the first: four
+//! writes are then enough. (DynamoDB's TTL deletes only items that have been idle for an hour. A race with it ends in
 //! [`StoreError::Contended`], and the local store decides.)
 //!
 //! # Clocks
@@ -30,6 +34,7 @@
 //! would: once, not per window. Lambda's clocks differ by milliseconds.
 
 use super::gcra::Quota;
+use super::windows::Windows;
 
 /// How long an idle item stays, in seconds, so that no slow clock still needs a deleted item.
 const GRACE_SECONDS: u64 = 3_600;
@@ -57,26 +62,45 @@ pub enum Form {
 /// One conditional write. Times are microseconds since the Unix epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Charge {
-    /// The condition.
-    pub form: Form,
     /// The request's time.
     pub now: u64,
-    /// The growth of the TAT: one interval, and the requests owed from an outage.
-    pub step: u64,
-    /// The latest TAT that still admits the request.
-    pub latest: u64,
+    /// What changes in each window. All conditions must hold, or nothing changes.
+    pub steps: Windows<Step>,
     /// When DynamoDB may delete the item, in seconds since the Unix epoch: at least an hour after
     /// it is idle.
     pub expires: u64,
 }
 
-/// The result of a write.
+/// One window's part of a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Step {
+    /// The condition.
+    pub form: Form,
+    /// The growth of the TAT: one interval, and the requests owed from an outage.
+    pub growth: u64,
+    /// The latest TAT that still admits the request.
+    pub latest: u64,
+}
+
+impl Step {
+    /// The new TAT if the condition holds for `tat`.
+    #[must_use]
+    pub fn applied(&self, tat: u64, now: u64) -> Option<u64> {
+        match self.form {
+            Form::Ahead if now < tat && tat <= self.latest => Some(tat + self.growth),
+            Form::Idle if tat <= now => Some(now + self.growth),
+            Form::Ahead | Form::Idle => None,
+        }
+    }
+}
+
+/// The result of a write. It has the day's TAT if the charge had the day's step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Charged {
-    /// The condition held; the new TAT.
-    Done(u64),
-    /// The condition failed; the TAT in the table, 0 if there is none.
-    ConditionFailed(u64),
+    /// The conditions held; the new TATs.
+    Done(Windows<u64>),
+    /// A condition failed; the TATs in the table, 0 for one that is not there.
+    ConditionFailed(Windows<u64>),
     /// The condition failed, because the principal is blocked until this time.
     Blocked(u64),
 }
@@ -87,7 +111,7 @@ pub enum StoreError {
     /// The table throttles this key: a flood, not an outage.
     #[error("throttled: {0}")]
     Throttled(String),
-    /// Three writes met three different states of the item.
+    /// Each write met another state of the item.
     #[error("contended")]
     Contended,
     /// The table refuses every request: permissions, name or schema.
@@ -101,10 +125,10 @@ pub enum StoreError {
 /// The table's decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TableDecision {
-    /// Charged; the new TAT.
-    Admitted(u64),
-    /// Over the quota; the TAT in the table.
-    Refused(u64),
+    /// Charged; the new TATs.
+    Admitted(Windows<u64>),
+    /// Over the quota of a window; the TATs in the table.
+    Refused(Windows<u64>),
     /// Blocked until this time.
     Blocked(u64),
 }
@@ -113,12 +137,12 @@ pub(super) enum TableDecision {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Request<'a> {
     pub(super) key: &'a str,
-    pub(super) quota: &'a Quota,
+    pub(super) quotas: Windows<Quota>,
     pub(super) now: u64,
-    /// The TAT last seen, 0 for none. It suggests the first form to try.
-    pub(super) known: u64,
+    /// The TATs last seen, 0 for none. They suggest the first forms to try.
+    pub(super) known: Windows<u64>,
     /// The time owed to the table.
-    pub(super) owed: u64,
+    pub(super) owed: Windows<u64>,
 }
 
 impl Request<'_> {
@@ -129,35 +153,36 @@ impl Request<'_> {
         table: &T,
         writes: &mut u32,
     ) -> Result<TableDecision, StoreError> {
-        let mut form = self.form_for(self.known);
-        for _ in 0..3 {
+        let mut known = self.known;
+        for _ in 0..self.most_writes() {
             *writes += 1;
-            let charge = self.charge(form);
-            let tat = match table.charge(self.key, &charge).await? {
-                Charged::Done(tat) => return Ok(TableDecision::Admitted(tat)),
+            let charge = self.charge(known);
+            known = match table.charge(self.key, &charge).await? {
+                Charged::Done(tats) => return Ok(TableDecision::Admitted(tats)),
                 Charged::Blocked(until) => return Ok(TableDecision::Blocked(until)),
-                Charged::ConditionFailed(tat) => tat,
+                Charged::ConditionFailed(tats) => tats,
             };
-            if tat > charge.latest {
-                return Ok(TableDecision::Refused(tat));
+            if charge.steps.zip(known).iter().any(|(step, tat)| tat > step.latest) {
+                return Ok(TableDecision::Refused(known));
             }
-            form = self.form_for(tat);
         }
         Err(StoreError::Contended)
     }
 
-    fn form_for(&self, tat: u64) -> Form {
-        if tat > self.now { Form::Ahead } else { Form::Idle }
+    fn most_writes(&self) -> u32 {
+        if self.quotas.day.is_some() { 4 } else { 3 }
     }
 
-    fn charge(&self, form: Form) -> Charge {
-        let latest = self.quota.latest(self.now);
+    fn charge(&self, known: Windows<u64>) -> Charge {
+        let step = |((quota, tat), owed): ((Quota, u64), u64)| Step {
+            form: if tat > self.now { Form::Ahead } else { Form::Idle },
+            growth: quota.interval() + owed,
+            latest: quota.latest(self.now).saturating_sub(owed),
+        };
         Charge {
-            form,
             now: self.now,
-            step: self.quota.interval() + self.owed,
-            latest: latest.saturating_sub(self.owed),
-            expires: (latest + self.quota.interval()).div_ceil(1_000_000) + GRACE_SECONDS,
+            steps: self.quotas.zip(known).zip(self.owed).map(step),
+            expires: self.quotas.idle_from(self.now) + GRACE_SECONDS,
         }
     }
 }

@@ -12,6 +12,8 @@ pub struct ServiceReadings {
     pub breaker_open: Option<bool>,
     /// Changes of the breaker's state.
     pub breaker_transitions: u64,
+    /// Budgets that the local store remembers.
+    pub store_keys: u64,
     /// Budgets that the local store forgot because it was full.
     pub store_evictions: u64,
     /// The age of the oldest cached secret, in seconds; `None` if none is cached.
@@ -49,6 +51,7 @@ impl Services {
         ServiceReadings {
             breaker_open,
             breaker_transitions: growth(&reported.breaker_transitions, transitions),
+            store_keys: u64::try_from(health.usage.keys).unwrap_or(u64::MAX),
             store_evictions: growth(&reported.store_evictions, health.usage.evictions),
             secret_age: secrets().filter_map(|(age, _)| age).max(),
             secret_refresh_failures: growth(&reported.secret_refresh_failures, failures),

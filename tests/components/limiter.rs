@@ -1,6 +1,7 @@
 //! The limiter with its table: an embedded DynamoDB, real requests, and faults on purpose.
 
 mod blocks;
+mod day;
 mod faults;
 mod recovery;
 mod security;
@@ -25,6 +26,7 @@ fn quota(requests: u32) -> Quota {
 fn limits(vend: Quota) -> Limits {
     Limits {
         vend: Limit::Quota(vend),
+        vend_day: Limit::Off,
         explain: Limit::Off,
         read: Limit::Quota(quota(2)),
         memory_max_keys: NonZeroUsize::new(1_000).unwrap(),
@@ -35,7 +37,12 @@ fn limits(vend: Quota) -> Limits {
 const SETTINGS: SharedSettings = SharedSettings {
     timeout: Duration::from_mins(1),
     failure_mode: FailureMode::Memory,
-    breaker: BreakerSettings { failure_threshold: 5, reset_seconds: 30, half_open_requests: 3 },
+    breaker: BreakerSettings {
+        failure_threshold: 5,
+        reset_seconds: 30,
+        max_reset_seconds: 120,
+        half_open_requests: 3,
+    },
 };
 
 async fn limiter(uri: &str, vend: Quota, settings: SharedSettings) -> RateLimiter {

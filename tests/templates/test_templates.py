@@ -59,6 +59,7 @@ METRICS = {
         "LocalRefusals",
         "BreakerOpen",
         "BreakerTransitions",
+        "StoreKeys",
         "StoreEvictions",
         "SecretAge",
         "SecretRefreshFailures",

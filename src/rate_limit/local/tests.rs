@@ -10,19 +10,23 @@ fn store(max_keys: usize) -> LocalStore {
 }
 
 /// One request a second, `burst` at once.
-fn quota(burst: u32) -> Quota {
-    Quota::new(NonZeroU32::MIN, NonZeroU32::MIN, NonZeroU32::new(burst).unwrap())
+fn quota(burst: u32) -> Windows<Quota> {
+    short(Quota::new(NonZeroU32::MIN, NonZeroU32::MIN, NonZeroU32::new(burst).unwrap()))
 }
 
-fn owed(store: &LocalStore, quota: &Quota, now: u64) -> u64 {
+fn short<T>(short: T) -> Windows<T> {
+    Windows { short, day: None }
+}
+
+fn owed(store: &LocalStore, quota: Windows<Quota>, now: u64) -> u64 {
     match store.consult("a", quota, now) {
-        Known::Open { owed, .. } => owed,
+        Known::Open { owed, .. } => owed.short,
         Known::Refused { .. } | Known::Blocked { .. } => panic!("refused"),
     }
 }
 
 fn is_blocked(store: &LocalStore, now: u64) -> bool {
-    matches!(store.consult("a", &quota(3), now), Known::Blocked { .. })
+    matches!(store.consult("a", quota(3), now), Known::Blocked { .. })
 }
 
 #[test]
@@ -45,7 +49,7 @@ fn a_block_is_remembered_for_half_a_minute_and_known_until_its_end() {
 fn a_table_that_reports_no_block_lifts_it() {
     let store = store(10);
     store.learn_block("a", u64::MAX, NOW);
-    store.learn("a", NOW + SECOND, NOW);
+    store.learn("a", short(NOW + SECOND), NOW);
     assert!(!is_blocked(&store, NOW));
     assert_eq!(store.block("a", NOW), None);
 }
@@ -53,59 +57,56 @@ fn a_table_that_reports_no_block_lifts_it() {
 #[test]
 fn keys_do_not_share_a_budget() {
     let (store, quota) = (store(10), quota(1));
-    assert!(store.admit("a", &quota, NOW).is_ok());
-    assert!(store.admit("b", &quota, NOW).is_ok());
-    assert_eq!(store.admit("a", &quota, NOW), Err(SECOND));
+    assert!(store.admit("a", quota, NOW).is_ok());
+    assert!(store.admit("b", quota, NOW).is_ok());
+    assert_eq!(store.admit("a", quota, NOW), Err(short(NOW + SECOND)));
 }
 
 #[test]
 fn the_bound_holds_and_the_quietest_key_is_forgotten_first() {
     let (store, quota) = (store(2), quota(1));
     for key in ["a", "b"] {
-        assert!(store.admit(key, &quota, NOW).is_ok());
+        assert!(store.admit(key, quota, NOW).is_ok());
     }
-    assert!(store.admit("a", &quota, NOW).is_err(), "a refusal counts as use");
-    assert!(store.admit("c", &quota, NOW).is_ok());
+    assert!(store.admit("a", quota, NOW).is_err(), "a refusal counts as use");
+    assert!(store.admit("c", quota, NOW).is_ok());
     assert_eq!(store.usage(), Usage { keys: 2, max_keys: 2, evictions: 1 });
-    assert!(store.admit("a", &quota, NOW).is_err(), "a was used after b");
-    assert!(store.admit("b", &quota, NOW).is_ok(), "b was forgotten");
+    assert!(store.admit("a", quota, NOW).is_err(), "a was used after b");
+    assert!(store.admit("b", quota, NOW).is_ok(), "b was forgotten");
 }
 
 #[test]
 fn a_tat_seen_in_the_table_refuses_without_the_table() {
     let (store, quota) = (store(10), quota(3));
-    store.learn("a", NOW + 2 * SECOND, NOW);
+    store.learn("a", short(NOW + 2 * SECOND), NOW);
     assert!(
-        matches!(store.consult("a", &quota, NOW), Known::Open { table, owed: 0 } if table == NOW + 2 * SECOND)
+        matches!(store.consult("a", quota, NOW), Known::Open { table, owed } if table.short == NOW + 2 * SECOND && owed.short == 0)
     );
-    store.learn("a", NOW + 3 * SECOND, NOW);
+    store.learn("a", short(NOW + 3 * SECOND), NOW);
     assert!(
-        matches!(store.consult("a", &quota, NOW), Known::Refused { tat } if tat == NOW + 3 * SECOND)
+        matches!(store.consult("a", quota, NOW), Known::Refused { tats } if tats.short == NOW + 3 * SECOND)
     );
-    store.learn("a", NOW, NOW);
-    assert!(
-        matches!(store.consult("a", &quota, NOW), Known::Refused { .. }),
-        "a TAT never shrinks"
-    );
+    store.learn("a", short(NOW), NOW);
+    assert!(matches!(store.consult("a", quota, NOW), Known::Refused { .. }), "a TAT never shrinks");
 }
 
 #[test]
 fn what_was_admitted_here_is_owed_once_and_drains_last() {
     let (store, quota) = (store(10), quota(10));
-    store.learn("a", NOW + SECOND, NOW);
+    store.learn("a", short(NOW + SECOND), NOW);
     for _ in 0..3 {
-        assert!(store.admit("a", &quota, NOW).is_ok());
+        assert!(store.admit("a", quota, NOW).is_ok());
     }
-    assert_eq!(owed(&store, &quota, NOW), 3 * SECOND);
-    assert_eq!(owed(&store, &quota, NOW), 0, "it was handed out");
-    store.give_back("a", 3 * SECOND, NOW);
+    assert_eq!(owed(&store, quota, NOW), 3 * SECOND);
+    assert_eq!(owed(&store, quota, NOW), 0, "it was handed out");
+    store.give_back("a", short(3 * SECOND), NOW);
     assert_eq!(
-        owed(&store, &quota, NOW + 2 * SECOND),
+        owed(&store, quota, NOW + 2 * SECOND),
         2 * SECOND,
         "the table's second drained first, then one owed"
     );
-    store.give_back("a", 2 * SECOND, NOW + 2 * SECOND);
-    assert_eq!(owed(&store, &quota, NOW + 100 * SECOND), 0, "an idle principal owes nothing");
+    store.give_back("a", short(2 * SECOND), NOW + 2 * SECOND);
+    assert_eq!(owed(&store, quota, NOW + 100 * SECOND), 0, "an idle principal owes nothing");
 }
 
 proptest! {
@@ -115,29 +116,29 @@ proptest! {
     ) {
         let (touched, untouched, quota) = (store(10), store(10), quota(burst));
         for store in [&touched, &untouched] {
-            store.learn("a", NOW + table * SECOND, NOW);
+            store.learn("a", short(NOW + table * SECOND), NOW);
             for _ in 0..admitted {
-                let _ = store.admit("a", &quota, NOW);
+                let _ = store.admit("a", quota, NOW);
             }
         }
         let now = NOW + later * SECOND;
-        if let Known::Open { owed, .. } = touched.consult("a", &quota, now) {
+        if let Known::Open { owed, .. } = touched.consult("a", quota, now) {
             touched.give_back("a", owed, now);
         }
-        prop_assert_eq!(touched.admit("a", &quota, now), untouched.admit("a", &quota, now));
+        prop_assert_eq!(touched.admit("a", quota, now), untouched.admit("a", quota, now));
     }
 }
 
 #[test]
 fn what_is_owed_by_a_request_running_beside_is_kept() {
     let (store, quota) = (store(10), quota(10));
-    let _ = store.consult("a", &quota, NOW);
+    let _ = store.consult("a", quota, NOW);
     for _ in 0..5 {
-        assert!(store.admit("a", &quota, NOW).is_ok());
+        assert!(store.admit("a", quota, NOW).is_ok());
     }
-    store.learn("a", NOW + SECOND, NOW);
+    store.learn("a", short(NOW + SECOND), NOW);
     assert_eq!(
-        owed(&store, &quota, NOW),
+        owed(&store, quota, NOW),
         5 * SECOND,
         "the one that the table admitted does not pay for the five"
     );
@@ -146,9 +147,94 @@ fn what_is_owed_by_a_request_running_beside_is_kept() {
 #[test]
 fn no_tat_in_the_table_makes_the_arithmetic_overflow() {
     let (store, quota) = (store(10), quota(10));
-    assert!(store.admit("a", &quota, NOW).is_ok());
-    let owed = owed(&store, &quota, NOW);
-    store.learn("a", u64::MAX - 1, NOW);
-    assert_eq!(store.give_back("a", owed, NOW), u64::MAX);
-    assert!(store.admit("a", &quota, NOW).is_err());
+    assert!(store.admit("a", quota, NOW).is_ok());
+    let owed = owed(&store, quota, NOW);
+    store.learn("a", short(u64::MAX - 1), NOW);
+    assert_eq!(store.give_back("a", short(owed), NOW), short(u64::MAX));
+    assert!(store.admit("a", quota, NOW).is_err());
+}
+
+/// Five at once and one a second; in a day 20, all at once if the short window lets them.
+fn two_windows() -> Windows<Quota> {
+    let whole = |number| NonZeroU32::new(number).unwrap();
+    let day = Quota::new(whole(20), whole(86_400), whole(20));
+    Windows { day: Some(day), ..quota(5) }
+}
+
+#[test]
+fn each_window_refuses_and_a_refusal_charges_neither() {
+    let (store, quotas) = (store(10), two_windows());
+    let mut admitted = 0;
+    for second in 0..60 {
+        for _ in 0..5 {
+            admitted += u32::from(store.admit("a", quotas, NOW + second * SECOND).is_ok());
+        }
+    }
+    assert_eq!(admitted, 20, "five at once, one a second, and no more in the day");
+    let refused = store.admit("a", quotas, NOW + 60 * SECOND).unwrap_err();
+    assert_eq!(refused.day, Some(NOW + 20 * 4_320 * SECOND));
+    assert!(refused.short < NOW + 60 * SECOND, "the short window has drained");
+    assert!(store.admit("a", quotas, NOW + 4_320 * SECOND).is_ok(), "a twentieth of a day later");
+}
+
+#[test]
+fn what_is_owed_is_owed_to_both_windows() {
+    let (store, quotas) = (store(10), two_windows());
+    for _ in 0..3 {
+        assert!(store.admit("a", quotas, NOW).is_ok());
+    }
+    let Known::Open { owed, .. } = store.consult("a", quotas, NOW + 2 * SECOND) else {
+        panic!("refused");
+    };
+    assert_eq!(owed, Windows { short: SECOND, day: Some((3 * 4_320 - 2) * SECOND) });
+    store.give_back("a", owed, NOW + 2 * SECOND);
+    let admitted = store.admit("a", quotas, NOW + 2 * SECOND).unwrap();
+    assert_eq!(admitted, Windows { short: NOW + 4 * SECOND, day: Some(NOW + 4 * 4_320 * SECOND) });
+}
+
+#[test]
+fn entries_that_are_idle_make_room_without_a_loss() {
+    let (store, quota) = (store(100), quota(1));
+    for index in 0..50 {
+        assert!(store.admit(&format!("first-{index}"), quota, NOW).is_ok());
+    }
+    for index in 0..50 {
+        assert!(store.admit(&format!("second-{index}"), quota, NOW + SECOND + IDLE - 1).is_ok());
+    }
+    assert_eq!(store.usage().keys, 100, "not idle for a minute yet");
+    for index in 0..50 {
+        assert!(store.admit(&format!("third-{index}"), quota, NOW + SECOND + IDLE).is_ok());
+    }
+    assert_eq!(store.usage(), Usage { keys: 100, max_keys: 100, evictions: 0 });
+}
+
+#[test]
+fn an_entry_with_a_block_is_never_idle() {
+    let (store, quota) = (store(10), quota(1));
+    store.learn_block("blocked", u64::MAX, NOW);
+    for index in 0..9 {
+        let later = NOW + 600 * SECOND * (index + 1);
+        assert!(store.admit(&format!("caller-{index}"), quota, later).is_ok());
+    }
+    assert_eq!(store.block("blocked", NOW + 6_000 * SECOND), Some(u64::MAX));
+    assert_eq!(store.usage().evictions, 0);
+}
+
+#[test]
+fn the_warning_comes_each_time_the_store_passes_four_fifths() {
+    let (store, quota) = (store(10), quota(1));
+    let warned = || lock(&store.inner).warned;
+    let fill = |turn: u64, callers: u64| {
+        for caller in 0..callers {
+            let _ = store.admit(&format!("{turn}-{caller}"), quota, NOW + turn * 600 * SECOND);
+        }
+    };
+    fill(0, 7);
+    assert!(!warned());
+    fill(0, 8);
+    assert!(warned());
+    fill(1, 2);
+    assert!(!warned(), "those of the first turn are idle and gone");
+    fill(1, 9);
+    assert!(warned());
 }

@@ -39,6 +39,74 @@ fn a_start_with_bad_settings_names_every_problem_once_and_exits() {
     }
 }
 
+/// THREAT: a limiter that can never reach its table starts all the same, and nobody notices that each
+/// instance counts alone.
+/// PREVENTION: what cannot be made stops the start.
+#[test]
+fn security_a_limiter_that_cannot_be_made_stops_the_start() {
+    let bundle = bundle().to_string_lossy().into_owned();
+    let started = |variables: &[(&str, &str)]| {
+        let common = [
+            ("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:1"),
+            ("SENTINEL_POLICY_DIR", bundle.as_str()),
+            ("AWS_EC2_METADATA_DISABLED", "true"),
+            ("AWS_ACCESS_KEY_ID", "AKIDOFTHEFUNCTION"),
+            ("AWS_SECRET_ACCESS_KEY", "CANARY-own-secret-key"),
+        ];
+        let output = program(&[&common, variables].concat()).output().unwrap();
+        assert!(!output.status.success());
+        let lines = json_lines(&String::from_utf8(output.stdout).unwrap());
+        lines.last().unwrap()["problems"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(
+        started(&[("SENTINEL_RATE_LIMIT_TABLE", "limits")]),
+        "AWS_REGION is not set: the table in SENTINEL_RATE_LIMIT_TABLE is in a Region"
+    );
+    assert_eq!(
+        started(&[("SENTINEL_RATE_LIMIT_TABLE", "no/table"), ("AWS_REGION", "eu-central-1")]),
+        "SENTINEL_RATE_LIMIT_TABLE is not a table's name (3 to 255 of A-Z a-z 0-9 _ . -) or ARN"
+    );
+}
+
+#[tokio::test]
+async fn a_table_out_of_reach_does_not_stop_the_start_and_health_says_so() {
+    let mut instance = Instance::start(&[
+        ("AWS_ENDPOINT_URL", "http://127.0.0.1:1"),
+        ("SENTINEL_POLICY_DIR", &bundle().to_string_lossy()),
+        ("SENTINEL_RATE_LIMIT_TABLE", "limits"),
+    ])
+    .await;
+    let health = instance.invoke(Call::get("/v1/health")).await;
+    let body: Value = serde_json::from_str(health["body"].as_str().unwrap()).unwrap();
+    assert_eq!(body["storage"]["healthy"], false, "the start has tried");
+    assert_eq!(body["rate_limit"]["breaker"], "closed", "one failure does not open it");
+}
+
+#[tokio::test]
+async fn a_start_names_the_variable_that_shares_the_limits_and_the_memory_of_a_large_bound() {
+    let warned = async |max_keys: &str| {
+        let mut instance = Instance::start(&[
+            ("AWS_ENDPOINT_URL", "http://127.0.0.1:1"),
+            ("SENTINEL_POLICY_DIR", &bundle().to_string_lossy()),
+            ("SENTINEL_RATE_LIMIT_MEMORY_MAX_KEYS", max_keys),
+        ])
+        .await;
+        instance.invoke(Call::get("/v1/health")).await;
+        let [output, _] = instance.end();
+        let warns = |line: &Value| line["level"] == "WARN";
+        json_lines(&output).into_iter().filter(warns).collect::<Vec<_>>()
+    };
+    let with = |lines: &[Value], text: &str| {
+        let said = |line: &&Value| line["message"].as_str().unwrap().contains(text);
+        lines.iter().find(said).cloned()
+    };
+    let at_the_mark = warned("100000").await;
+    assert!(with(&at_the_mark, "SENTINEL_RATE_LIMIT_TABLE").is_some(), "{at_the_mark:?}");
+    assert_eq!(with(&at_the_mark, "SENTINEL_RATE_LIMIT_MEMORY_MAX_KEYS"), None);
+    let above = with(&warned("1000000").await, "SENTINEL_RATE_LIMIT_MEMORY_MAX_KEYS").unwrap();
+    assert_eq!((&above["max_keys"], &above["megabytes"]), (&1_000_000.into(), &300.into()));
+}
+
 /// THREAT: a verbose log level makes the HTTP and SDK crates write requests and replies, and with
 /// them credentials, to the log.
 /// PREVENTION: the level is this crate's alone; libraries log warnings and errors only.

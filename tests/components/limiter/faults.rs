@@ -170,9 +170,9 @@ async fn the_breaker_probes_after_its_reset_time_and_closes_when_the_table_answe
     admit(&limiter, "alice", after(30.0)).await;
     assert_eq!(breaker(&limiter), (BreakerState::Open, 3), "the probe failed");
     dynamo.set(Front::Pass);
-    assert_eq!(degraded(&admit(&limiter, "alice", after(59.9)).await), &Degraded::BreakerOpen);
+    assert_eq!(degraded(&admit(&limiter, "alice", after(89.9)).await), &Degraded::BreakerOpen);
     for _ in 0..3 {
-        assert_eq!(admit(&limiter, "alice", after(60.0)).await.decided_by, DecidedBy::Table);
+        assert_eq!(admit(&limiter, "alice", after(90.0)).await.decided_by, DecidedBy::Table);
     }
     assert_eq!(breaker(&limiter), (BreakerState::Closed, 5));
 }

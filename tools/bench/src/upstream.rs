@@ -53,10 +53,12 @@ pub(crate) struct Upstreams {
 #[derive(Default)]
 struct State {
     counts: Mutex<Counts>,
-    /// The TAT of each key.
-    table: Mutex<HashMap<String, u64>>,
+    table: Mutex<HashMap<String, Tats>>,
     delay_micros: AtomicU64,
 }
+
+/// An item's TATs, by attribute.
+type Tats = BTreeMap<&'static str, u64>;
 
 const SERVICES: [&str; 4] = ["dynamodb", "sts", "secretsmanager", "mdm"];
 
@@ -157,7 +159,7 @@ const UNKNOWN: &str = "an unknown operation";
 fn json_service(
     headers: &HeaderMap,
     body: &[u8],
-    table: &Mutex<HashMap<String, u64>>,
+    table: &Mutex<HashMap<String, Tats>>,
 ) -> (&'static str, &'static str, String) {
     let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok());
     let (operation, reply) = match target.and_then(|target| target.rsplit('.').next()) {
@@ -172,35 +174,59 @@ fn failed(code: &str) -> Value {
     json!({ "__type": format!("com.amazonaws.dynamodb.v20120810#{code}") })
 }
 
-/// Holds the conditions that the programs use: a TAT between two bounds, or none at all or below one.
-fn update_item(body: &[u8], table: &Mutex<HashMap<String, u64>>) -> Value {
+/// The attributes of the short window and the day, and the prefix of their values' names.
+const WINDOWS: [(&str, &str); 2] = [("TAT", ":"), ("DayTAT", ":day_")];
+
+/// Holds the conditions that the programs use, for each attribute that they name: a TAT between two
+/// bounds, or none at all or below one. All must hold.
+fn update_item(body: &[u8], table: &Mutex<HashMap<String, Tats>>) -> Value {
     let request: Value = serde_json::from_slice(body).unwrap_or_default();
     let number = |name: &str| -> Option<u64> {
         request["ExpressionAttributeValues"][name]["N"].as_str()?.parse().ok()
     };
     let key = request["Key"]["PK"]["S"].as_str().unwrap_or_default();
-    let mut table = lock(table);
-    let (tat, now) = (table.get(key).copied(), number(":now").unwrap_or(0));
-    let latest = number(":latest").unwrap_or(now);
     let condition = request["ConditionExpression"].as_str().unwrap_or_default();
-    let or_none = ["attribute_not_exists(PK) OR ", "(attribute_not_exists(TAT) OR "];
-    let holds = if or_none.iter().any(|or_none| condition.starts_with(or_none)) {
-        tat.is_none_or(|tat| tat <= latest)
-    } else {
-        tat.is_some_and(|tat| now < tat && tat <= latest)
-    };
-    let changed =
-        holds.then(|| number(":tat").unwrap_or(tat.unwrap_or(0) + number(":step").unwrap_or(0)));
-    let item = |tat: u64| json!({ "TAT": { "N": tat.to_string() }, "TTL": { "N": "1772620200" } });
+    let now = number(":now").unwrap_or(0);
+    let mut table = lock(table);
+    let held = table.entry(key.to_owned()).or_default();
+    let changed = WINDOWS.into_iter().filter(|(attribute, _)| names(condition, attribute)).map(
+        |(attribute, prefix)| {
+            let value = |name: &str| number(&format!("{prefix}{name}"));
+            let tat = held.get(attribute).copied();
+            let latest = value("latest").unwrap_or(now);
+            let or_none = [
+                "attribute_not_exists(PK) OR ".to_owned(),
+                format!("(attribute_not_exists({attribute}) OR "),
+            ];
+            let holds = if or_none.iter().any(|or_none| condition.contains(or_none)) {
+                tat.is_none_or(|tat| tat <= latest)
+            } else {
+                tat.is_some_and(|tat| now < tat && tat <= latest)
+            };
+            let next = || value("tat").unwrap_or(tat.unwrap_or(0) + value("step").unwrap_or(0));
+            holds.then(|| (attribute, next()))
+        },
+    );
+    let changed: Option<Tats> = changed.collect();
     if let Some(changed) = changed {
-        table.insert(key.to_owned(), changed);
-        return json!({ "Attributes": item(changed) });
+        held.extend(changed);
+        return json!({ "Attributes": item(held) });
     }
     let mut refused = failed("ConditionalCheckFailedException");
-    if let Some(tat) = tat {
-        refused["Item"] = item(tat);
+    if !held.is_empty() {
+        refused["Item"] = item(held);
     }
     refused
+}
+
+/// Whether an expression has this attribute, and not only one whose name ends so.
+fn names(condition: &str, attribute: &str) -> bool {
+    condition.split(|letter: char| !letter.is_ascii_alphanumeric()).any(|word| word == attribute)
+}
+
+fn item(tats: &Tats) -> Value {
+    let attributes = tats.iter().map(|(name, tat)| (*name, *tat)).chain([("TTL", 1_772_620_200)]);
+    attributes.map(|(name, value)| (name.to_owned(), json!({ "N": value.to_string() }))).collect()
 }
 
 fn secret() -> Value {
