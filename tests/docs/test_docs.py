@@ -505,7 +505,7 @@ OPERATOR = re.compile(
     r"(String(Not)?(Equals(IgnoreCase)?|Like)|Arn(Not)?(Equals|Like)|(Not)?IpAddress|Bool|Null|Date(LessThan|GreaterThan)(Equals)?)"
     r"(IfExists)?"
 )
-SERVICES = set("cloudformation cloudtrail cloudwatch dynamodb ec2 iam kms lambda logs secretsmanager ssm sts".split())
+SERVICES = set("cloudformation cloudtrail cloudwatch codedeploy dynamodb ec2 iam kms lambda logs secretsmanager ssm sts".split())
 ARN = re.compile(r"arn:aws:(%s):([a-z]{2}-[a-z]+-\d)?:(\d{12}|\*)?:[A-Za-z0-9:/_.*-]+" % "|".join(sorted(SERVICES)))
 
 

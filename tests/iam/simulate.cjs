@@ -7,7 +7,7 @@ const readline = require('node:readline')
 const { runSimulation } = require('@cloud-copilot/iam-simulate')
 
 function decisive(statements) {
-  return (statements ?? []).map((analysis) => `${analysis.policyId}#${analysis.statement.sid() ?? ''}`)
+  return (statements ?? []).map((analysis) => `${analysis.policyId ?? 'resource policy'}#${analysis.statement.sid() ?? ''}`)
 }
 
 function outcome(response) {

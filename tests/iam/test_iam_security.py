@@ -92,6 +92,7 @@ def differs_by_source(row):
     by_source = {
         d.function_role, world.without_denies, world.with_anything_attached, world.callers, d.protected_trust, d.function_trust,
     }
+    by_source |= {world.RESOURCES["the table"].policy, world.RESOURCES["the grants"].policy}
     return principal.policies in by_source or resource.policy in by_source
 
 
@@ -184,12 +185,14 @@ def test_security_each_command_of_the_playbooks_is_evaluated(command):
 
 
 def test_security_a_way_in_that_is_not_the_functions_is_told_to_a_person():
-    """THREAT: the break-glass role is assumed, and nobody looks.
-    PREVENTION: the same template makes an alarm on it, whose topic cannot be left out."""
+    """THREAT: the break-glass role is assumed, or somebody tries, and nobody looks.
+    PREVENTION: the same template makes an alarm on both, whose topic cannot be left out. The event of a refused call names the
+    role in its errorMessage only."""
     assert "Default" not in d.template("deploy/break-glass.yaml")["Parameters"]["AlarmTopicArn"]
     counting, alarm = (d.properties("deploy/break-glass.yaml", f"BreakGlass{kind}") for kind in ("Filter", "Alarm"))
     arn = world.RESOURCES["the break-glass role"].arn
-    assert f'($.eventName = "AssumeRole") && ($.requestParameters.roleArn = "{arn}")' in counting["FilterPattern"]
+    role = f'(($.requestParameters.roleArn = "{arn}") || ($.errorMessage = "*{arn}*"))'
+    assert counting["FilterPattern"] == f'{{ ($.eventSource = "sts.amazonaws.com") && ($.eventName = "AssumeRole") && {role} }}'
     (made,) = counting["MetricTransformations"]
     assert (made["MetricNamespace"], made["MetricName"], made["MetricValue"]) == (alarm["Namespace"], alarm["MetricName"], "1")
     assert (alarm["Statistic"], alarm["ComparisonOperator"], alarm["Threshold"]) == ("Sum", "GreaterThanThreshold", 0)
@@ -201,6 +204,8 @@ def policies_under_test():
     for source in d.SOURCES:
         yield from d.function_role(source).items()
         yield from world.callers(source).items()
+        for table in ("the table", "the grants"):
+            yield f"{table} of {source}", world.RESOURCES[table].policy(source)
     yield from world.PRINCIPALS["a gradual shift"].policies(d.TEMPLATES[0]).items()
     for path in sorted((d.ROOT / "deploy/examples").glob("*/*.json")):
         name = str(path.relative_to(d.ROOT / "deploy/examples").with_suffix(""))
@@ -217,7 +222,9 @@ def test_security_each_statement_decides_a_row(name, policy):
         for outcome in found
         for statement in [*outcome.get("allows", []), *outcome.get("denies", [])]
     }
-    missing = [s["Sid"] for s in policy["Statement"] if f"{name}#{s['Sid']}" not in decided]
+    # The simulator has no name for the policy of a resource.
+    known = "resource policy" if name.startswith("the ") else name
+    missing = [s["Sid"] for s in policy["Statement"] if f"{known}#{s['Sid']}" not in decided]
     assert not missing, f"no row of the table for {missing}"
 
 
@@ -232,5 +239,6 @@ def test_security_the_fence_is_the_same_however_the_role_is_made(source):
         return [s for policy in policies for s in policy["Statement"] if s["Effect"] == "Deny" and s["Sid"] != "OnlyLambdaConnects"]
 
     assert len(fence(source)) == 2
-    for made in (fence, d.function_trust, d.callers, d.protected_trust):
+    tables = [d.table_policy("rate_limit"), d.table_policy("grants")]
+    for made in (fence, d.function_trust, d.callers, d.protected_trust, *tables):
         assert made(source) == made(d.TEMPLATES[0]), made.__name__

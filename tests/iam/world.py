@@ -232,6 +232,9 @@ SECRET_THAT_NAMES_IT = {
 }
 TAGGED = {"iam:ResourceTag/SentinelProtected": "true"}
 IDENTITY_PROVIDER = {"Federated": f"arn:aws:iam::{d.ACCOUNT}:saml-provider/directory"}
+TABLES = f"arn:aws:dynamodb:{d.REGION}:{d.ACCOUNT}:table"
+CODEDEPLOY = f"arn:aws:codedeploy:{d.REGION}:{d.ACCOUNT}"
+APPLICATION = "sentinel-tvm-ServerlessDeploymentApplication-EXAMPLE"
 
 RESOURCES = {
     "a protected role": role("vended-development", d.protected_trust),
@@ -263,13 +266,19 @@ RESOURCES = {
     "its alarm": Resource(d.alarm("FailuresAlarm")),
     "another alarm": Resource(d.alarm("FailuresAlarm").replace("sentinel-tvm", "orders")),
     "the shift's role": role("sentinel-tvm-ShiftRole-EXAMPLE", lambda _source: d.shift_role("AssumeRolePolicyDocument")),
+    "its application of CodeDeploy": Resource(f"{CODEDEPLOY}:application:{APPLICATION}"),
+    "its deployment group": Resource(f"{CODEDEPLOY}:deploymentgroup:{APPLICATION}/sentinel-tvm-FunctionDeploymentGroup-EXAMPLE"),
+    "another deployment group": Resource(f"{CODEDEPLOY}:deploymentgroup:orders/production"),
     "another function": Resource(ANOTHER_FUNCTION),
     "any event source": Resource("*", account=d.ACCOUNT),
     "the trail of the account": Resource("*", account=d.ACCOUNT),
     "the table": Resource(d.TABLE_ARN),
     "the grants": Resource(d.GRANTS_ARN),
     "the index of the grants": Resource(f"{d.GRANTS_ARN}/index/ByTime"),
-    "another table": Resource(f"arn:aws:dynamodb:{d.REGION}:{d.ACCOUNT}:table/orders"),
+    "the table of Terraform": Resource(f"{TABLES}/sentinel-tvm-rate-limit"),
+    "the grants of Terraform": Resource(f"{TABLES}/sentinel-tvm-grants"),
+    "the index of the grants of Terraform": Resource(f"{TABLES}/sentinel-tvm-grants/index/ByTime"),
+    "another table": Resource(f"{TABLES}/orders"),
     "the log": Resource(f"{d.LOG_GROUP_ARN}:log-stream:2026/03/04/[$LATEST]0a1b"),
     # So AWS names a whole group in its own refusals.
     "the log group": Resource(f"{d.LOG_GROUP_ARN}:log-stream:"),

@@ -2,9 +2,11 @@
 
 import json
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 REQUIREMENTS = ROOT / "requirements"
@@ -45,6 +47,18 @@ def test_security_no_file_of_requirements_is_left_out():
     assert installs and all("--require-hashes" in line for line in installs)
     (audit,) = [line for line in makefile.splitlines() if "pip-audit" in line]
     assert "for file in requirements/*.txt" in audit and "--strict" in audit and "--require-hashes" in audit
+
+
+def test_security_each_lock_file_gets_updates():
+    """THREAT: a lock file that nobody updates keeps a package with a known weakness.
+    PREVENTION: each lock file of the tree is in a directory that the updates name."""
+    updates = yaml.safe_load((ROOT / ".github/dependabot.yml").read_text(encoding="utf-8"))["updates"]
+    watched = {(u["package-ecosystem"], place) for u in updates for place in u.get("directories", [u.get("directory")])}
+    locks = {"Cargo.lock": "cargo", "package-lock.json": "npm"}
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True).stdout.splitlines()
+    found = {(locks[path.name], "/" + str(path.parent).strip(".")) for path in map(Path, tracked) if path.name in locks}
+    assert len(found) >= 4 and found <= watched, found - watched
+    assert ("pip", "/requirements") in watched
 
 
 def test_security_each_npm_package_has_its_hash():
