@@ -2,15 +2,16 @@
 //! it.
 //!
 //! ```text
-//! pending --approve--> approved     approved until the end of the claim window
-//!         --deny-----> denied
-//!         --withdraw-> withdrawn
-//!         --24 hours-> expired
+//! pending            --approve-->  approved     until the end of the claim window
+//! pending, approved  --deny----->  denied
+//! pending, approved  --withdraw->  withdrawn
+//! pending, approved  --time----->  expired
 //! ```
 //!
 //! Invariants:
-//! - A request changes once, from `pending`, before it expires. The grants table holds this with
-//!   conditional writes; [`AccessRequest::change`] is the same rule, for one that has been read.
+//! - A request is approved at most once, from `pending`. Until it expires, pending or approved, it
+//!   can be denied or withdrawn, which ends it. The grants table holds this with conditional writes;
+//!   [`AccessRequest::change`] is the same rule, for one that has been read.
 //! - Nobody decides a request of their own, and only people request and decide: IAM users, and
 //!   sessions whose names identify people. Anybody who may assume a role could otherwise approve as
 //!   the role what they request as themselves, because the event does not say who assumed it.
@@ -187,14 +188,14 @@ impl State {
     }
 }
 
-/// What can happen to a pending request.
+/// What can happen to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
     /// Another person approves it.
     Approve,
-    /// Another person refuses it.
+    /// Another person refuses it, or takes an approval back.
     Deny,
-    /// The requester takes it back.
+    /// The requester takes it back, approved or not.
     Withdraw,
 }
 
@@ -218,9 +219,18 @@ impl Change {
             Self::Withdraw => State::Withdrawn,
         }
     }
+
+    /// The states that it can change.
+    #[must_use]
+    pub fn starts_from(self) -> &'static [State] {
+        match self {
+            Self::Approve => &[State::Pending],
+            Self::Deny | Self::Withdraw => &[State::Pending, State::Approved],
+        }
+    }
 }
 
-/// The request is not pending any more, or has expired.
+/// The request does not permit this change any more, or has expired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the request is not open any more")]
 pub struct Closed;
@@ -278,10 +288,10 @@ impl AccessRequest {
         }
     }
 
-    /// Whether it can still be decided at `now`.
+    /// Whether `change` is still possible at `now`.
     #[must_use]
-    pub fn is_open(&self, now: UtcDateTime) -> bool {
-        self.state == State::Pending && now < self.expires_at
+    pub fn permits(&self, change: Change, now: UtcDateTime) -> bool {
+        change.starts_from().contains(&self.state) && now < self.expires_at
     }
 
     /// Whether it stands in the way of a new request for the same profile.
@@ -293,9 +303,9 @@ impl AccessRequest {
     /// The request after `change` by `by`.
     ///
     /// # Errors
-    /// [`Closed`] unless it is open.
+    /// [`Closed`] unless it permits the change.
     pub fn change(self, change: Change, by: &str, now: UtcDateTime) -> Result<Self, Closed> {
-        if !self.is_open(now) {
+        if !self.permits(change, now) {
             return Err(Closed);
         }
         let decided_at = whole(now);

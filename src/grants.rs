@@ -39,7 +39,7 @@ pub enum AccessError {
     /// There is no such request, or none that this caller may know of.
     #[error("no such request for access")]
     Unknown,
-    /// It is not pending any more, or has expired.
+    /// It does not permit this change any more, or has expired.
     #[error("the request for access is not open any more")]
     Closed,
     /// A request for this profile is pending or approved.
@@ -171,7 +171,7 @@ impl GrantsTable {
     /// Changes `request`, which has been read, if it still is as it was. Returns the new state.
     ///
     /// # Errors
-    /// [`AccessError::Closed`] if it is not pending any more, or has expired.
+    /// [`AccessError::Closed`] if it does not permit the change any more, or has expired.
     pub async fn change(
         &self,
         request: AccessRequest,
@@ -180,7 +180,7 @@ impl GrantsTable {
         now: UtcDateTime,
     ) -> Result<AccessRequest, AccessError> {
         let changed = request.change(change, by.as_str(), now).map_err(|_| AccessError::Closed)?;
-        match self.0.decide(&changed, now).await? {
+        match self.0.decide(&changed, change, now).await? {
             Written::Done => Ok(changed),
             Written::ConditionFailed => Err(AccessError::Closed),
         }

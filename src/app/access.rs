@@ -139,7 +139,7 @@ impl App {
         Ok(AccessView::new(access, vec![May::Withdraw], now))
     }
 
-    /// The caller's own requests, and the pending ones that the caller may decide.
+    /// The caller's own requests, and those in force that the caller may decide.
     pub(super) async fn list_access(
         &self,
         request: &mut InFlight<'_>,
@@ -150,13 +150,17 @@ impl App {
         let (now, mut views) = (request.now, Vec::new());
         for access in table.newest().await.map_err(AccessError::from)? {
             let is_own = access.requester.arn == caller.principal().as_str();
-            let may = match access.is_open(now) {
-                true if is_own => vec![May::Withdraw],
-                true if another_person_may_decide(&policy, caller, &access, now).is_ok() => {
-                    vec![May::Approve, May::Deny]
-                }
-                _ => Vec::new(),
+            let candidates: &[_] = if !access.is_in_force(now) {
+                &[]
+            } else if is_own {
+                &[(Change::Withdraw, May::Withdraw)]
+            } else if another_person_may_decide(&policy, caller, &access, now).is_ok() {
+                &[(Change::Approve, May::Approve), (Change::Deny, May::Deny)]
+            } else {
+                &[]
             };
+            let possible = candidates.iter().filter(|(change, _)| access.permits(*change, now));
+            let may: Vec<_> = possible.map(|(_, may)| *may).collect();
             if is_own || !may.is_empty() {
                 views.push(AccessView::new(access, may, now));
             }

@@ -1,0 +1,60 @@
+//! Approvals after the decision: taken back, denied before, and for whom they count; part of
+//! `cargo test security`.
+
+use crate::access::{
+    alice, api, asked, change, code, for_production, listed, operator, person, send, vend,
+};
+use crate::support::Dynamo;
+use serde_json::json;
+
+/// THREAT: somebody approved by mistake, or under an attacker's control, and the approval opens
+/// the profile for eight hours.
+/// PREVENTION: whoever may decide a request may also deny it after its approval. The next vend is
+/// refused.
+#[tokio::test]
+async fn security_a_denial_takes_an_approval_back() {
+    let dynamo = Dynamo::start().await;
+    let mut api = api(&dynamo).await;
+    let id = asked(&api, &alice(), &for_production()).await;
+    assert_eq!(api.send(change(&operator(), &id, "approve")).await.status(), 200);
+    assert_eq!(api.send(vend(&alice(), "production")).await.status(), 200);
+    let colleague = person("op-pete");
+    let [seen] = &listed(&api, &colleague).await[..] else { panic!("one request") };
+    assert_eq!((&seen["state"], &seen["may"]), (&json!("approved"), &json!(["deny"])));
+    assert_eq!(code(&api.send(change(&person("bob"), &id, "deny")).await), "NOT_FOUND");
+    assert_eq!(code(&api.send(change(&alice(), &id, "deny")).await), "OWN_REQUEST");
+    assert_eq!(api.send(vend(&alice(), "production")).await.status(), 200, "still approved");
+
+    api.wait(60);
+    let denied = api.send(change(&colleague, &id, "deny")).await;
+    assert_eq!(denied.status(), 200, "{}", denied.audit);
+    assert_eq!((&denied.body()["state"], &denied.body()["may"]), (&json!("denied"), &json!([])));
+    assert_eq!(denied.body()["decided_by"], colleague);
+    assert_eq!(denied.audit["access"]["state"], "denied");
+    assert_eq!(code(&api.send(vend(&alice(), "production")).await), "POLICY_DENY");
+    for (by, what) in [(operator(), "approve"), (operator(), "deny"), (alice(), "withdraw")] {
+        let again = api.send(change(&by, &id, what)).await;
+        assert_eq!(code(&again), "REQUEST_CLOSED", "{what}: a denial is the end");
+    }
+}
+
+/// THREAT: a requester whose session is stolen cannot give an approval up.
+/// PREVENTION: the requester may withdraw an approved request.
+#[tokio::test]
+async fn security_a_requester_gives_an_approval_up() {
+    let dynamo = Dynamo::start().await;
+    let mut api = api(&dynamo).await;
+    let id = asked(&api, &alice(), &for_production()).await;
+    assert_eq!(api.send(change(&operator(), &id, "approve")).await.status(), 200);
+    let [seen] = &listed(&api, &alice()).await[..] else { panic!("one request") };
+    assert_eq!(seen["may"], json!(["withdraw"]));
+    assert_eq!(api.send(change(&alice(), &id, "withdraw")).await.body()["state"], "withdrawn");
+    assert_eq!(code(&api.send(vend(&alice(), "production")).await), "POLICY_DENY");
+
+    api.request_id.replace_range(..8, "00000000");
+    let id = asked(&api, &alice(), &for_production()).await;
+    assert_eq!(api.send(change(&operator(), &id, "approve")).await.status(), 200);
+    api.wait(8 * 3_600);
+    let late = api.send(change(&alice(), &id, "withdraw")).await;
+    assert_eq!(code(&late), "REQUEST_CLOSED", "it has expired");
+}
