@@ -131,15 +131,18 @@ impl Requester {
         }
     }
 
-    /// Whether `caller` could be the same person. Names compare without case, across permission sets
-    /// and accounts: rather a refusal too many.
+    /// Whether `caller` could be the same person. Names compare without case and up to the first `@`,
+    /// across permission sets, kinds of callers and accounts: rather a refusal too many.
     #[must_use]
     pub fn may_be(&self, caller: &Caller) -> bool {
         let same = |one: &str, other: &str| one.to_lowercase() == other.to_lowercase();
+        let local = |name: &'_ str| name.split('@').next().unwrap_or(name).to_lowercase();
         let same_user = caller.kind() == CallerKind::User
             && caller.unique_id().is_some()
             && caller.unique_id() == self.unique_id.as_deref();
-        same(&self.arn, caller.principal().as_str()) || same(&self.name, caller.name()) || same_user
+        same(&self.arn, caller.principal().as_str())
+            || local(&self.name) == local(caller.name())
+            || same_user
     }
 }
 

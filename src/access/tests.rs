@@ -54,7 +54,7 @@ fn an_id_has_one_spelling() {
 }
 
 /// THREAT: a requester approves alone what needs two people: in another case, with another
-/// permission set, with another session name, or as another user of the same unique id.
+/// permission set or domain, as an IAM user, or as another user of the same unique id.
 /// PREVENTION: whoever could be the same person is taken for it.
 #[test]
 fn security_whoever_could_be_the_requester_is_not_another_person() {
@@ -66,6 +66,9 @@ fn security_whoever_could_be_the_requester_is_not_another_person() {
         PERSON.replace("example.com", "EXAMPLE.COM"),
         format!("{sso}_Operator_0123456789abcdef/alice@example.com"),
         format!("{sso}_Operator_0123456789abcdef/ALICE@example.com"),
+        format!("{sso}_Operator_0123456789abcdef/alice@example.org"),
+        format!("{sso}_Operator_0123456789abcdef/Alice"),
+        "arn:aws:iam::210987654321:user/staff/alice".to_owned(),
     ] {
         assert!(alice.may_be(&caller(&same)), "{same}");
     }

@@ -1,9 +1,7 @@
 //! Approvals after the decision: taken back, denied before, and for whom they count; part of
 //! `cargo test security`.
 
-use crate::access::{
-    alice, api, asked, change, code, for_production, listed, operator, person, send, vend,
-};
+use crate::access::{alice, api, asked, change, code, for_production, listed, operator, person, send, vend};
 use crate::support::Dynamo;
 use serde_json::json;
 
@@ -57,4 +55,27 @@ async fn security_a_requester_gives_an_approval_up() {
     api.wait(8 * 3_600);
     let late = api.send(change(&alice(), &id, "withdraw")).await;
     assert_eq!(code(&late), "REQUEST_CLOSED", "it has expired");
+}
+
+/// THREAT: a person with two ways in requests with one and approves with the other: as an IAM user
+/// of the same name, or through a role whose session names have no domain.
+/// PREVENTION: names compare by the part before the `@`.
+#[tokio::test]
+async fn security_a_name_without_its_domain_is_the_same_person() {
+    let dynamo = Dynamo::start().await;
+    let api = api(&dynamo).await;
+    let user = "arn:aws:iam::123456789012:user/staff/Op-Alice";
+    for (requester, approver) in [
+        (person("op-alice"), user.replace("Op-A", "op-a")),
+        (person("op-alice"), person("op-alice").replace("@example.com", "")),
+        (person("op-alice"), person("op-alice").replace("example.com", "example.org")),
+        (user.replace("Op-A", "op-a"), person("op-alice")),
+    ] {
+        let id = match listed(&api, &requester).await.first() {
+            Some(pending) => pending["id"].as_str().unwrap().to_owned(),
+            None => asked(&api, &requester, &for_production()).await,
+        };
+        let answer = api.send(change(&approver, &id, "approve")).await;
+        assert_eq!(code(&answer), "OWN_REQUEST", "{requester} {approver}");
+    }
 }
