@@ -146,6 +146,19 @@ impl Requester {
     }
 }
 
+impl Requester {
+    /// Whether `caller` is this principal. IAM may give the name of a deleted user to a new one: for
+    /// users the unique id has to be the same, too, if the requester's is known.
+    /// Source: "IAM identifiers" in the IAM user guide, section "Unique identifiers".
+    #[must_use]
+    pub fn is(&self, caller: &Caller) -> bool {
+        let is_other_user = caller.kind() == CallerKind::User
+            && self.unique_id.is_some()
+            && self.unique_id.as_deref() != caller.unique_id();
+        self.arn == caller.principal().as_str() && !is_other_user
+    }
+}
+
 /// Whether the identity of `caller` is that of a person: an IAM user, or a session whose name
 /// identifies one.
 #[must_use]
@@ -328,11 +341,11 @@ impl AccessRequest {
     #[must_use]
     pub fn approval(
         &self,
-        principal: &str,
+        caller: &Caller,
         profile: &ProfileName,
         now: UtcDateTime,
     ) -> Option<Approval> {
-        let is_for_it = self.requester.arn == principal && self.profile == *profile;
+        let is_for_it = self.requester.is(caller) && self.profile == *profile;
         if self.state != State::Approved || now >= self.expires_at || !is_for_it {
             return None;
         }

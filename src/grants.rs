@@ -8,7 +8,7 @@ mod item;
 mod table;
 
 use crate::access::{AccessId, AccessRequest, Approval, Change, Emergency, place_of};
-use crate::caller::Principal;
+use crate::caller::{Caller, Principal};
 use crate::request::ProfileName;
 use table::Table;
 use time::UtcDateTime;
@@ -116,19 +116,18 @@ impl GrantsTable {
         found.filter(|request| request.id == id).ok_or(AccessError::Unknown)
     }
 
-    /// The approval in force for `principal` and `profile`: one read.
+    /// The approval in force for `caller` and `profile`: one read.
     ///
     /// # Errors
     /// The table gave no answer.
     pub async fn approval(
         &self,
-        principal: &Principal,
+        caller: &Caller,
         profile: &ProfileName,
         now: UtcDateTime,
     ) -> Result<Option<Approval>, GrantsUnavailable> {
-        let principal = principal.as_str();
-        let found = self.0.get(&place_of(principal, profile)).await?;
-        Ok(found.and_then(|request| request.approval(principal, profile, now)))
+        let found = self.0.get(&place_of(caller.principal().as_str(), profile)).await?;
+        Ok(found.and_then(|request| request.approval(caller, profile, now)))
     }
 
     /// The last emergency of `principal`: one read.

@@ -106,10 +106,10 @@ fn a_request_expires_pending_and_approved() {
         assert!(request.permits(change, last) && !request.permits(change, NOW + PENDING));
     }
     let approved = request.change(Change::Approve, "bob", last).unwrap();
-    let (arn, production) = (approved.requester.arn.clone(), profile("production"));
+    let (person, production) = (caller(PERSON), profile("production"));
     let end = approved.expires_at;
     assert_eq!(end, whole(last) + CLAIM_WINDOW, "the claim window begins with the approval");
-    let in_force = |at| approved.approval(&arn, &production, at).is_some();
+    let in_force = |at| approved.approval(&person, &production, at).is_some();
     assert!(in_force(end - Duration::NANOSECOND) && !in_force(end));
 }
 
@@ -118,10 +118,27 @@ fn a_request_expires_pending_and_approved() {
 #[test]
 fn security_an_approval_is_for_one_principal_and_one_profile() {
     let approved = request().change(Change::Approve, "bob", NOW).unwrap();
-    let (arn, production) = (approved.requester.arn.clone(), profile("production"));
-    assert!(approved.approval(&arn, &production, NOW).is_some());
-    assert_eq!(approved.approval(&arn, &profile("development"), NOW), None);
-    assert_eq!(approved.approval(&arn.replace("alice", "bob"), &production, NOW), None);
+    let (person, production) = (caller(PERSON), profile("production"));
+    assert!(approved.approval(&person, &production, NOW).is_some());
+    assert_eq!(approved.approval(&person, &profile("development"), NOW), None);
+    let bob = caller(&PERSON.replace("alice", "bob"));
+    assert_eq!(approved.approval(&bob, &production, NOW), None);
+}
+
+/// THREAT: an IAM user is deleted and made again, and inherits what the first one was granted.
+/// PREVENTION: the unique ids are compared. Those of a role say nothing of the person, and are not.
+#[test]
+fn security_a_user_of_another_unique_id_is_another_requester() {
+    let user = "arn:aws:iam::123456789012:user/alice";
+    let (first, second) = (Some("AIDAFIRSTFIRSTFIRST00"), Some("AIDASECONDSECONDSECO0"));
+    let requester = Requester::of(&caller_with_id(user, first));
+    for (id, expected) in [(first, true), (second, false), (None, false)] {
+        assert_eq!(requester.is(&caller_with_id(user, id)), expected, "{id:?}");
+    }
+    assert!(Requester::of(&caller(user)).is(&caller_with_id(user, second)), "none is known");
+    let role = |id| caller_with_id(PERSON, Some(id));
+    let session = Requester::of(&role("AROAFIRSTFIRSTFIRST00:alice@example.com"));
+    assert!(session.is(&role("AROASECONDSECONDSECO0:alice@example.com")));
 }
 
 proptest! {

@@ -78,7 +78,7 @@ impl App {
         let principal = caller.principal();
         let approvals = async {
             Ok(if approval {
-                Some(Asked::Found(table.approval(principal, profile, now).await?))
+                Some(Asked::Found(table.approval(caller, profile, now).await?))
             } else {
                 None
             })

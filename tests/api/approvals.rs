@@ -1,8 +1,10 @@
 //! Approvals after the decision: taken back, denied before, and for whom they count; part of
 //! `cargo test security`.
 
-use crate::access::{alice, api, asked, change, code, for_production, listed, operator, person, send, vend};
-use crate::support::Dynamo;
+use crate::access::{
+    alice, api, ask, asked, change, code, for_production, listed, operator, person, send, vend,
+};
+use crate::support::{Call, Dynamo};
 use serde_json::json;
 
 /// THREAT: somebody approved by mistake, or under an attacker's control, and the approval opens
@@ -78,4 +80,24 @@ async fn security_a_name_without_its_domain_is_the_same_person() {
         let answer = api.send(change(&approver, &id, "approve")).await;
         assert_eq!(code(&answer), "OWN_REQUEST", "{requester} {approver}");
     }
+}
+
+fn with_id(call: Call, user_id: &str) -> Call {
+    call.set("/requestContext/authorizer/iam/userId", user_id)
+}
+
+/// THREAT: an IAM user is deleted and made again for somebody else, who inherits the approval.
+/// PREVENTION: an approval of an IAM user counts for the same unique id alone.
+#[tokio::test]
+async fn security_a_user_made_again_inherits_no_approval() {
+    let dynamo = Dynamo::start().await;
+    let api = api(&dynamo).await;
+    let dave = "arn:aws:iam::123456789012:user/dave";
+    let (first, second) = ("AIDAFIRSTFIRSTFIRST00", "AIDASECONDSECONDSECO0");
+    let request = api.send(with_id(ask(dave, &for_production()), first)).await;
+    let id = request.body()["id"].as_str().unwrap().to_owned();
+    assert_eq!(api.send(change(&operator(), &id, "approve")).await.status(), 200);
+    assert_eq!(api.send(with_id(vend(dave, "production"), first)).await.status(), 200);
+    let inherited = api.send(with_id(vend(dave, "production"), second)).await;
+    assert_eq!(code(&inherited), "POLICY_DENY");
 }
