@@ -209,7 +209,8 @@ impl App {
 
 /// The permits by which `caller` may decide a request of somebody else.
 ///
-/// The policy comes first: only those whom it permits learn that there is such a request.
+/// The policy comes first: only those with a matching permit learn that there is such a request, also
+/// from the reason of a `forbid`.
 fn another_person_may_decide(
     policy: &Policy,
     caller: &Caller,
@@ -217,7 +218,8 @@ fn another_person_may_decide(
     now: UtcDateTime,
 ) -> Result<Vec<String>, Error> {
     let rules = policy.may_decide(caller, access, now).map_err(|denial| {
-        if denial.refusal() == Refusal::Forbidden && !denial.reasons().is_empty() {
+        let is_told = denial.is_permitted() && !denial.reasons().is_empty();
+        if denial.refusal() == Refusal::Forbidden && is_told {
             Error::Denied(denial)
         } else {
             Error::Access(AccessError::Unknown)

@@ -2,7 +2,7 @@
 //! `cargo test security`.
 
 use crate::access::{
-    alice, api, ask, asked, change, code, for_production, listed, operator, person, send, vend,
+    alice, api, ask, asked, change, code, for_production, listed, operator, person, vend,
 };
 use crate::support::{Call, Dynamo};
 use serde_json::json;
@@ -100,4 +100,19 @@ async fn security_a_user_made_again_inherits_no_approval() {
     assert_eq!(api.send(with_id(vend(dave, "production"), first)).await.status(), 200);
     let inherited = api.send(with_id(vend(dave, "production"), second)).await;
     assert_eq!(code(&inherited), "POLICY_DENY");
+}
+
+/// THREAT: a caller whom nothing permits to approve finds out which requests exist, from the reason
+/// of a `forbid`.
+/// PREVENTION: the reason of a `forbid` reaches only callers with a matching permit.
+#[tokio::test]
+async fn security_a_forbid_tells_nothing_to_those_without_a_permit() {
+    let dynamo = Dynamo::start().await;
+    let api = api(&dynamo).await;
+    let gift = json!({ "profile": "production", "reason": "a gift" });
+    let id = asked(&api, &alice(), &gift).await;
+    for what in ["approve", "deny"] {
+        let answer = api.send(change(&person("bob"), &id, what)).await;
+        assert_eq!(code(&answer), "NOT_FOUND", "{what}");
+    }
 }
