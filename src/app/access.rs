@@ -180,6 +180,8 @@ impl App {
         let now = request.now;
         let id = access_id(&request.event.path()).ok_or(AccessError::Unknown)?;
         let access = table.find(id).await?;
+        // First, so that the audit line of a refusal says which request it was.
+        request.record.access(change.name(), &access);
         let is_own = access.requester.arn == caller.principal().as_str();
         if change == Change::Withdraw {
             if !is_own {
@@ -193,7 +195,6 @@ impl App {
             let rules = another_person_may_decide(&policy, caller, &access, now)?;
             request.record.rules(rules);
         }
-        request.record.access(change.name(), &access);
         let changed = table.change(access, change, caller.principal(), now).await?;
         request.record.access(change.name(), &changed);
         Ok(AccessView::new(changed, Vec::new(), now))

@@ -5,7 +5,7 @@ use crate::access::{
     alice, api, ask, asked, change, code, for_production, listed, operator, person, vend,
 };
 use crate::support::{Call, Dynamo};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// THREAT: somebody approved by mistake, or under an attacker's control, and the approval opens
 /// the profile for eight hours.
@@ -114,5 +114,26 @@ async fn security_a_forbid_tells_nothing_to_those_without_a_permit() {
     for what in ["approve", "deny"] {
         let answer = api.send(change(&person("bob"), &id, what)).await;
         assert_eq!(code(&answer), "NOT_FOUND", "{what}");
+    }
+}
+
+/// THREAT: somebody tries to approve their own request, and the audit does not say which.
+/// PREVENTION: the request is in the audit line as soon as it is read.
+#[tokio::test]
+async fn security_a_refused_decision_is_audited_with_the_request() {
+    let dynamo = Dynamo::start().await;
+    let api = api(&dynamo).await;
+    let requester = person("op-alice");
+    let id = asked(&api, &requester, &for_production()).await;
+    for (by, what) in [
+        (requester.clone(), "approve"),
+        (requester.replace("_Developer_", "_Operator_"), "deny"),
+        (person("bob"), "approve"),
+        (person("bob"), "withdraw"),
+    ] {
+        let access = api.send(change(&by, &id, what)).await.audit["access"].clone();
+        let seen = ["action", "id", "requester", "profile", "state"].map(|name| &access[name]);
+        let expected = [what, &id, &requester, "production", "pending"].map(Value::from);
+        assert_eq!(seen.map(Value::clone), expected, "{by} {what}");
     }
 }
