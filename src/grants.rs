@@ -185,8 +185,8 @@ impl GrantsTable {
         }
     }
 
-    /// The newest requests of everybody, newest first: as many as fit a page of the index, 1 MB. The
-    /// index may be behind the table by a moment.
+    /// The newest requests of everybody, newest first: as many as fit a page of the index, 1 MB, without
+    /// those that cannot be read. The index may be behind the table by a moment.
     ///
     /// # Errors
     /// The table gave no answer.

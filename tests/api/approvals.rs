@@ -7,6 +7,8 @@ use crate::access::{
 use crate::support::{Call, Dynamo};
 use serde_json::{Value, json};
 
+const GRANTS: &str = Dynamo::GRANTS;
+
 /// THREAT: somebody approved by mistake, or under an attacker's control, and the approval opens
 /// the profile for eight hours.
 /// PREVENTION: whoever may decide a request may also deny it after its approval. The next vend is
@@ -136,4 +138,22 @@ async fn security_a_refused_decision_is_audited_with_the_request() {
         let expected = [what, &id, &requester, "production", "pending"].map(Value::from);
         assert_eq!(seen.map(Value::clone), expected, "{by} {what}");
     }
+}
+
+/// THREAT: one unreadable item hides every request from every approver.
+/// PREVENTION: the list leaves it out, and the log says so. Reading that item itself still fails.
+#[tokio::test]
+async fn security_an_unreadable_item_does_not_hide_the_others() {
+    let dynamo = Dynamo::start().await;
+    let api = api(&dynamo).await;
+    let alices = asked(&api, &alice(), &for_production()).await;
+    let mut broken = dynamo.items(GRANTS).remove(0);
+    asked(&api, &person("bob"), &for_production()).await;
+    broken["Reason"] = json!({ "S": "a\nb" });
+    dynamo.put(GRANTS, &broken);
+    let seen = listed(&api, &operator()).await;
+    assert_eq!(seen.len(), 1);
+    assert_eq!(seen[0]["requester"], person("bob"));
+    let answer = api.send(change(&operator(), &alices, "approve")).await;
+    assert_eq!(answer.outcome(), (503, "SERVICE_UNAVAILABLE".to_owned()));
 }
