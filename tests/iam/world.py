@@ -303,6 +303,9 @@ RESOURCES = {
     "its stack": stack("sentinel-tvm"),
     "the stack of a protected role": stack("vended-development"),
     "another stack": stack("orders"),
+    "the saved queries": Resource("*", account=d.ACCOUNT),
+    "the log groups of the account": Resource("*", account=d.ACCOUNT),
+    "its dashboard": Resource(f"arn:aws:cloudwatch::{d.ACCOUNT}:dashboard/sentinel-tvm"),
     "any network interface": Resource(f"arn:aws:ec2:{d.REGION}:{d.ACCOUNT}:network-interface/eni-0a1b2c3d"),
     "a bucket's object": Resource("arn:aws:s3:::orders/1", account=d.ACCOUNT),
 }
