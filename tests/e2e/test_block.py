@@ -88,7 +88,7 @@ def code(response):
 def test_security_a_blocked_caller_is_refused_by_the_next_request(stack, vended, call, alice, dynamodb):
     """
     THREAT: a caller must be cut off now, and other ways take minutes: a policy's TTL, the end of a session.
-    PREVENTION: one command. The next request is refused, on every path, and no AWS call is made for it but the limiter's write.
+    PREVENTION: one command. The next request is refused, on every path but health, and no AWS call is made for it but the limiter's write.
     """
     assert vended.status_code == 200
     result = run(stack, "on", WHO=alice, FOR="8h", REASON=REASON, TABLE=TABLE, YES="1")
