@@ -275,7 +275,7 @@ def called_targets(command):
     # Settings come last, and their values may hold anything.
     plain = re.split(r'\s\w+="', command.split(" # ")[0])[0]
     for call in re.finditer(r"(?:^|[;&|(]|\s)make((?: +[^\s;&|#)`]+)+)", plain):
-        yield from (word for word in call[1].split() if "=" not in word and not word.startswith("-"))
+        yield from (word for word in call[1].split() if "=" not in word and ">" not in word and not word.startswith("-"))
 
 
 @pytest.mark.parametrize("path", DOCUMENTS)

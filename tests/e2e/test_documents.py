@@ -22,6 +22,8 @@ ACCOUNT = ("emulated account", "emulated account, after its table was deleted", 
 BEHIND = """
 aws iam create-role --role-name Developer --assume-role-policy-document \\
   '{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"AWS":"123456789012"}}}' >role.json
+aws iam create-role --role-name AWSReservedSSO_Developer_0123456789abcdef --path /aws-reserved/sso.amazonaws.com/ \\
+  --assume-role-policy-document '{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"AWS":"123456789012"}}}' >sso.json
 aws logs create-log-group --log-group-name organization-trail
 """
 SETUP = """
