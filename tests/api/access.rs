@@ -164,6 +164,7 @@ async fn a_dry_run_says_that_an_approval_would_help() {
     for (profile, missing) in [
         ("production", json!(["approval"])),
         ("vault", json!(["device", "approval"])),
+        ("ticketed", json!(["approval"])),
         ("secret", json!([])),
     ] {
         let target = format!("/v1/explain?profile={profile}");
