@@ -2,15 +2,16 @@
 //! it.
 //!
 //! ```text
-//! pending --approve--> approved     approved until the end of the claim window
-//!         --deny-----> denied
-//!         --withdraw-> withdrawn
-//!         --24 hours-> expired
+//! pending            --approve-->  approved     until the end of the claim window
+//! pending, approved  --deny----->  denied
+//! pending, approved  --withdraw->  withdrawn
+//! pending, approved  --time----->  expired
 //! ```
 //!
 //! Invariants:
-//! - A request changes once, from `pending`, before it expires. The grants table holds this with
-//!   conditional writes; [`AccessRequest::change`] is the same rule, for one that has been read.
+//! - A request is approved at most once, from `pending`. Until it expires, pending or approved, it
+//!   can be denied or withdrawn, which ends it. The grants table holds this with conditional writes;
+//!   [`AccessRequest::change`] is the same rule, for one that has been read.
 //! - Nobody decides a request of their own, and only people request and decide: IAM users, and
 //!   sessions whose names identify people. Anybody who may assume a role could otherwise approve as
 //!   the role what they request as themselves, because the event does not say who assumed it.
@@ -130,15 +131,31 @@ impl Requester {
         }
     }
 
-    /// Whether `caller` could be the same person. Names compare without case, across permission sets
-    /// and accounts: rather a refusal too many.
+    /// Whether `caller` could be the same person. Names compare without case and up to the first `@`,
+    /// across permission sets, kinds of callers and accounts: rather a refusal too many.
     #[must_use]
     pub fn may_be(&self, caller: &Caller) -> bool {
         let same = |one: &str, other: &str| one.to_lowercase() == other.to_lowercase();
+        let local = |name: &'_ str| name.split('@').next().unwrap_or(name).to_lowercase();
         let same_user = caller.kind() == CallerKind::User
             && caller.unique_id().is_some()
             && caller.unique_id() == self.unique_id.as_deref();
-        same(&self.arn, caller.principal().as_str()) || same(&self.name, caller.name()) || same_user
+        same(&self.arn, caller.principal().as_str())
+            || local(&self.name) == local(caller.name())
+            || same_user
+    }
+}
+
+impl Requester {
+    /// Whether `caller` is this principal. IAM may give the name of a deleted user to a new one: for
+    /// users the unique id has to be the same, too, if the requester's is known.
+    /// Source: "IAM identifiers" in the IAM user guide, section "Unique identifiers".
+    #[must_use]
+    pub fn is(&self, caller: &Caller) -> bool {
+        let is_other_user = caller.kind() == CallerKind::User
+            && self.unique_id.is_some()
+            && self.unique_id.as_deref() != caller.unique_id();
+        self.arn == caller.principal().as_str() && !is_other_user
     }
 }
 
@@ -187,14 +204,14 @@ impl State {
     }
 }
 
-/// What can happen to a pending request.
+/// What can happen to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
     /// Another person approves it.
     Approve,
-    /// Another person refuses it.
+    /// Another person refuses it, or takes an approval back.
     Deny,
-    /// The requester takes it back.
+    /// The requester takes it back, approved or not.
     Withdraw,
 }
 
@@ -218,9 +235,18 @@ impl Change {
             Self::Withdraw => State::Withdrawn,
         }
     }
+
+    /// The states that it can change.
+    #[must_use]
+    pub fn starts_from(self) -> &'static [State] {
+        match self {
+            Self::Approve => &[State::Pending],
+            Self::Deny | Self::Withdraw => &[State::Pending, State::Approved],
+        }
+    }
 }
 
-/// The request is not pending any more, or has expired.
+/// The request does not permit this change any more, or has expired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the request is not open any more")]
 pub struct Closed;
@@ -278,10 +304,10 @@ impl AccessRequest {
         }
     }
 
-    /// Whether it can still be decided at `now`.
+    /// Whether `change` is still possible at `now`.
     #[must_use]
-    pub fn is_open(&self, now: UtcDateTime) -> bool {
-        self.state == State::Pending && now < self.expires_at
+    pub fn permits(&self, change: Change, now: UtcDateTime) -> bool {
+        change.starts_from().contains(&self.state) && now < self.expires_at
     }
 
     /// Whether it stands in the way of a new request for the same profile.
@@ -293,9 +319,9 @@ impl AccessRequest {
     /// The request after `change` by `by`.
     ///
     /// # Errors
-    /// [`Closed`] unless it is open.
+    /// [`Closed`] unless it permits the change.
     pub fn change(self, change: Change, by: &str, now: UtcDateTime) -> Result<Self, Closed> {
-        if !self.is_open(now) {
+        if !self.permits(change, now) {
             return Err(Closed);
         }
         let decided_at = whole(now);
@@ -315,11 +341,11 @@ impl AccessRequest {
     #[must_use]
     pub fn approval(
         &self,
-        principal: &str,
+        caller: &Caller,
         profile: &ProfileName,
         now: UtcDateTime,
     ) -> Option<Approval> {
-        let is_for_it = self.requester.arn == principal && self.profile == *profile;
+        let is_for_it = self.requester.is(caller) && self.profile == *profile;
         if self.state != State::Approved || now >= self.expires_at || !is_for_it {
             return None;
         }

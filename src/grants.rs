@@ -8,7 +8,7 @@ mod item;
 mod table;
 
 use crate::access::{AccessId, AccessRequest, Approval, Change, Emergency, place_of};
-use crate::caller::Principal;
+use crate::caller::{Caller, Principal};
 use crate::request::ProfileName;
 use table::Table;
 use time::UtcDateTime;
@@ -39,7 +39,7 @@ pub enum AccessError {
     /// There is no such request, or none that this caller may know of.
     #[error("no such request for access")]
     Unknown,
-    /// It is not pending any more, or has expired.
+    /// It does not permit this change any more, or has expired.
     #[error("the request for access is not open any more")]
     Closed,
     /// A request for this profile is pending or approved.
@@ -116,19 +116,18 @@ impl GrantsTable {
         found.filter(|request| request.id == id).ok_or(AccessError::Unknown)
     }
 
-    /// The approval in force for `principal` and `profile`: one read.
+    /// The approval in force for `caller` and `profile`: one read.
     ///
     /// # Errors
     /// The table gave no answer.
     pub async fn approval(
         &self,
-        principal: &Principal,
+        caller: &Caller,
         profile: &ProfileName,
         now: UtcDateTime,
     ) -> Result<Option<Approval>, GrantsUnavailable> {
-        let principal = principal.as_str();
-        let found = self.0.get(&place_of(principal, profile)).await?;
-        Ok(found.and_then(|request| request.approval(principal, profile, now)))
+        let found = self.0.get(&place_of(caller.principal().as_str(), profile)).await?;
+        Ok(found.and_then(|request| request.approval(caller, profile, now)))
     }
 
     /// The last emergency of `principal`: one read.
@@ -171,7 +170,7 @@ impl GrantsTable {
     /// Changes `request`, which has been read, if it still is as it was. Returns the new state.
     ///
     /// # Errors
-    /// [`AccessError::Closed`] if it is not pending any more, or has expired.
+    /// [`AccessError::Closed`] if it does not permit the change any more, or has expired.
     pub async fn change(
         &self,
         request: AccessRequest,
@@ -180,14 +179,14 @@ impl GrantsTable {
         now: UtcDateTime,
     ) -> Result<AccessRequest, AccessError> {
         let changed = request.change(change, by.as_str(), now).map_err(|_| AccessError::Closed)?;
-        match self.0.decide(&changed, now).await? {
+        match self.0.decide(&changed, change, now).await? {
             Written::Done => Ok(changed),
             Written::ConditionFailed => Err(AccessError::Closed),
         }
     }
 
-    /// The newest requests of everybody, newest first: as many as fit a page of the index, 1 MB. The
-    /// index may be behind the table by a moment.
+    /// The newest requests of everybody, newest first: as many as fit a page of the index, 1 MB, without
+    /// those that cannot be read. The index may be behind the table by a moment.
     ///
     /// # Errors
     /// The table gave no answer.

@@ -208,9 +208,9 @@ impl Policy {
     ) -> (SessionDuration, Option<Clamp>) {
         let mut clamped = clamp(request.duration.unwrap_or(self.default_duration), profile);
         let approved = facts.approval.approval().map(|approval| approval.duration);
-        let left = facts.emergency.and_then(|emergency| {
-            emergency.longest_session(caller.principal().as_str(), &profile.name, now)
-        });
+        let left = facts
+            .emergency
+            .and_then(|emergency| emergency.longest_session(caller, &profile.name, now));
         for (longest, clamp) in [(approved, Clamp::Approval), (left, Clamp::Emergency)] {
             if let Some(longest) = longest.filter(|longest| *longest < clamped.0) {
                 clamped = (longest, Some(clamp));

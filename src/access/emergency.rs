@@ -45,16 +45,16 @@ impl Emergency {
         })
     }
 
-    /// How long a session may last that begins at `now`, for this principal and profile; `None` if
+    /// How long a session may last that begins at `now`, for this caller and profile; `None` if
     /// the emergency is somebody else's, for another profile, or leaves no time for a session.
     #[must_use]
     pub fn longest_session(
         &self,
-        principal: &str,
+        caller: &Caller,
         profile: &ProfileName,
         now: UtcDateTime,
     ) -> Option<SessionDuration> {
-        let is_for_it = self.requester.arn == principal && self.profile == *profile;
+        let is_for_it = self.requester.is(caller) && self.profile == *profile;
         let left = u32::try_from((self.ends_at - now).whole_seconds()).ok()?;
         SessionDuration::from_seconds(left).filter(|_| is_for_it)
     }
@@ -86,7 +86,7 @@ mod tests {
     fn security_no_session_outlasts_the_emergency() {
         let (emergency, production) = (emergency(), profile("production"));
         let longest = |after: Duration| {
-            let longest = emergency.longest_session(ALICE, &production, NOW + after);
+            let longest = emergency.longest_session(&caller(ALICE), &production, NOW + after);
             longest.map(SessionDuration::seconds)
         };
         assert_eq!(longest(Duration::ZERO), Some(14_400));
@@ -101,9 +101,10 @@ mod tests {
     #[test]
     fn security_an_emergency_is_for_one_principal_and_one_profile() {
         let emergency = emergency();
-        assert!(emergency.longest_session(ALICE, &profile("production"), NOW).is_some());
-        assert!(emergency.longest_session(ALICE, &profile("vault"), NOW).is_none());
-        let bob = ALICE.replace("alice", "bob");
+        let alice = caller(ALICE);
+        assert!(emergency.longest_session(&alice, &profile("production"), NOW).is_some());
+        assert!(emergency.longest_session(&alice, &profile("vault"), NOW).is_none());
+        let bob = caller(&ALICE.replace("alice", "bob"));
         assert!(emergency.longest_session(&bob, &profile("production"), NOW).is_none());
     }
 }

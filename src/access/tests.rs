@@ -54,7 +54,7 @@ fn an_id_has_one_spelling() {
 }
 
 /// THREAT: a requester approves alone what needs two people: in another case, with another
-/// permission set, with another session name, or as another user of the same unique id.
+/// permission set or domain, as an IAM user, or as another user of the same unique id.
 /// PREVENTION: whoever could be the same person is taken for it.
 #[test]
 fn security_whoever_could_be_the_requester_is_not_another_person() {
@@ -66,6 +66,9 @@ fn security_whoever_could_be_the_requester_is_not_another_person() {
         PERSON.replace("example.com", "EXAMPLE.COM"),
         format!("{sso}_Operator_0123456789abcdef/alice@example.com"),
         format!("{sso}_Operator_0123456789abcdef/ALICE@example.com"),
+        format!("{sso}_Operator_0123456789abcdef/alice@example.org"),
+        format!("{sso}_Operator_0123456789abcdef/Alice"),
+        "arn:aws:iam::210987654321:user/staff/alice".to_owned(),
     ] {
         assert!(alice.may_be(&caller(&same)), "{same}");
     }
@@ -99,12 +102,14 @@ fn security_roles_are_no_people() {
 fn a_request_expires_pending_and_approved() {
     let request = request();
     let last = NOW + PENDING - Duration::NANOSECOND;
-    assert!(request.is_open(last) && !request.is_open(NOW + PENDING));
+    for change in [Change::Approve, Change::Deny, Change::Withdraw] {
+        assert!(request.permits(change, last) && !request.permits(change, NOW + PENDING));
+    }
     let approved = request.change(Change::Approve, "bob", last).unwrap();
-    let (arn, production) = (approved.requester.arn.clone(), profile("production"));
+    let (person, production) = (caller(PERSON), profile("production"));
     let end = approved.expires_at;
     assert_eq!(end, whole(last) + CLAIM_WINDOW, "the claim window begins with the approval");
-    let in_force = |at| approved.approval(&arn, &production, at).is_some();
+    let in_force = |at| approved.approval(&person, &production, at).is_some();
     assert!(in_force(end - Duration::NANOSECOND) && !in_force(end));
 }
 
@@ -113,35 +118,53 @@ fn a_request_expires_pending_and_approved() {
 #[test]
 fn security_an_approval_is_for_one_principal_and_one_profile() {
     let approved = request().change(Change::Approve, "bob", NOW).unwrap();
-    let (arn, production) = (approved.requester.arn.clone(), profile("production"));
-    assert!(approved.approval(&arn, &production, NOW).is_some());
-    assert_eq!(approved.approval(&arn, &profile("development"), NOW), None);
-    assert_eq!(approved.approval(&arn.replace("alice", "bob"), &production, NOW), None);
+    let (person, production) = (caller(PERSON), profile("production"));
+    assert!(approved.approval(&person, &production, NOW).is_some());
+    assert_eq!(approved.approval(&person, &profile("development"), NOW), None);
+    let bob = caller(&PERSON.replace("alice", "bob"));
+    assert_eq!(approved.approval(&bob, &production, NOW), None);
+}
+
+/// THREAT: an IAM user is deleted and made again, and inherits what the first one was granted.
+/// PREVENTION: the unique ids are compared. Those of a role say nothing of the person, and are not.
+#[test]
+fn security_a_user_of_another_unique_id_is_another_requester() {
+    let user = "arn:aws:iam::123456789012:user/alice";
+    let (first, second) = (Some("AIDAFIRSTFIRSTFIRST00"), Some("AIDASECONDSECONDSECO0"));
+    let requester = Requester::of(&caller_with_id(user, first));
+    for (id, expected) in [(first, true), (second, false), (None, false)] {
+        assert_eq!(requester.is(&caller_with_id(user, id)), expected, "{id:?}");
+    }
+    assert!(Requester::of(&caller(user)).is(&caller_with_id(user, second)), "none is known");
+    let role = |id| caller_with_id(PERSON, Some(id));
+    let session = Requester::of(&role("AROAFIRSTFIRSTFIRST00:alice@example.com"));
+    assert!(session.is(&role("AROASECONDSECONDSECO0:alice@example.com")));
 }
 
 proptest! {
     #[test]
-    fn a_request_changes_once_whatever_the_order(
+    fn a_request_is_approved_once_and_ends_once_whatever_the_order(
         changes in proptest::collection::vec((0_usize..3, 0_i64..100_000), 1..20),
     ) {
         let mut request = request();
-        let (mut now, mut succeeded) = (NOW, 0);
+        let (mut now, mut approved, mut ended) = (NOW, 0, 0);
         for (change, gap) in changes {
             now += Duration::seconds(gap);
             let change = [Change::Approve, Change::Deny, Change::Withdraw][change];
-            let was_open = request.is_open(now);
+            let was_possible = request.is_in_force(now)
+                && (change != Change::Approve || request.state == State::Pending);
             let before = request.clone();
             match before.change(change, "bob", now) {
                 Ok(changed) => {
-                    prop_assert!(was_open);
+                    prop_assert!(was_possible);
                     prop_assert_eq!(changed.state, change.leads_to());
                     request = changed;
-                    succeeded += 1;
+                    if change == Change::Approve { approved += 1 } else { ended += 1 }
                 }
-                Err(Closed) => prop_assert!(!was_open),
+                Err(Closed) => prop_assert!(!was_possible),
             }
         }
-        prop_assert!(succeeded <= 1);
+        prop_assert!(approved <= 1 && ended <= 1);
     }
 
     #[test]

@@ -78,7 +78,7 @@ impl App {
         let principal = caller.principal();
         let approvals = async {
             Ok(if approval {
-                Some(Asked::Found(table.approval(principal, profile, now).await?))
+                Some(Asked::Found(table.approval(caller, profile, now).await?))
             } else {
                 None
             })
@@ -139,7 +139,7 @@ impl App {
         Ok(AccessView::new(access, vec![May::Withdraw], now))
     }
 
-    /// The caller's own requests, and the pending ones that the caller may decide.
+    /// The caller's own requests, and those in force that the caller may decide.
     pub(super) async fn list_access(
         &self,
         request: &mut InFlight<'_>,
@@ -150,13 +150,17 @@ impl App {
         let (now, mut views) = (request.now, Vec::new());
         for access in table.newest().await.map_err(AccessError::from)? {
             let is_own = access.requester.arn == caller.principal().as_str();
-            let may = match access.is_open(now) {
-                true if is_own => vec![May::Withdraw],
-                true if another_person_may_decide(&policy, caller, &access, now).is_ok() => {
-                    vec![May::Approve, May::Deny]
-                }
-                _ => Vec::new(),
+            let candidates: &[_] = if !access.is_in_force(now) {
+                &[]
+            } else if is_own {
+                &[(Change::Withdraw, May::Withdraw)]
+            } else if another_person_may_decide(&policy, caller, &access, now).is_ok() {
+                &[(Change::Approve, May::Approve), (Change::Deny, May::Deny)]
+            } else {
+                &[]
             };
+            let possible = candidates.iter().filter(|(change, _)| access.permits(*change, now));
+            let may: Vec<_> = possible.map(|(_, may)| *may).collect();
             if is_own || !may.is_empty() {
                 views.push(AccessView::new(access, may, now));
             }
@@ -176,6 +180,8 @@ impl App {
         let now = request.now;
         let id = access_id(&request.event.path()).ok_or(AccessError::Unknown)?;
         let access = table.find(id).await?;
+        // First, so that the audit line of a refusal says which request it was.
+        request.record.access(change.name(), &access);
         let is_own = access.requester.arn == caller.principal().as_str();
         if change == Change::Withdraw {
             if !is_own {
@@ -189,7 +195,6 @@ impl App {
             let rules = another_person_may_decide(&policy, caller, &access, now)?;
             request.record.rules(rules);
         }
-        request.record.access(change.name(), &access);
         let changed = table.change(access, change, caller.principal(), now).await?;
         request.record.access(change.name(), &changed);
         Ok(AccessView::new(changed, Vec::new(), now))
@@ -205,7 +210,8 @@ impl App {
 
 /// The permits by which `caller` may decide a request of somebody else.
 ///
-/// The policy comes first: only those whom it permits learn that there is such a request.
+/// The policy comes first: only those with a matching permit learn that there is such a request, also
+/// from the reason of a `forbid`.
 fn another_person_may_decide(
     policy: &Policy,
     caller: &Caller,
@@ -213,7 +219,8 @@ fn another_person_may_decide(
     now: UtcDateTime,
 ) -> Result<Vec<String>, Error> {
     let rules = policy.may_decide(caller, access, now).map_err(|denial| {
-        if denial.refusal() == Refusal::Forbidden && !denial.reasons().is_empty() {
+        let is_told = denial.is_permitted() && !denial.reasons().is_empty();
+        if denial.refusal() == Refusal::Forbidden && is_told {
             Error::Denied(denial)
         } else {
             Error::Access(AccessError::Unknown)

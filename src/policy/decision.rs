@@ -202,7 +202,8 @@ impl Denial {
     }
 
     /// Whether a permit matches, so that only forbids or the scope stand in the way.
-    pub(super) fn is_permitted(&self) -> bool {
+    #[must_use]
+    pub fn is_permitted(&self) -> bool {
         self.is_permitted
     }
 

@@ -51,6 +51,5 @@ pub(super) fn in_force<'a>(
     profile: &Profile,
     now: UtcDateTime,
 ) -> Option<&'a Emergency> {
-    let principal = caller.principal().as_str();
-    emergency.filter(|emergency| emergency.longest_session(principal, &profile.name, now).is_some())
+    emergency.filter(|emergency| emergency.longest_session(caller, &profile.name, now).is_some())
 }

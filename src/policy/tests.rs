@@ -389,7 +389,7 @@ fn cedar_requests_satisfy_the_schema() {
         let device = device("a@b");
         let access = access_request(arn);
         let approved = access.clone().change(Change::Approve, "bob", monday_noon()).unwrap();
-        let approval = approved.approval(&approved.requester.arn, &dev(), monday_noon()).unwrap();
+        let approval = approved.approval(&caller(arn), &dev(), monday_noon()).unwrap();
         let emergency = emergency(arn);
         for action in [Action::Vend, Action::Approve(&access), Action::BreakGlass(&emergency)] {
             let context = RequestContext {

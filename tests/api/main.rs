@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop here")]
 
 mod access;
+mod approvals;
 mod break_glass;
 mod caller_proof;
 mod client_tokens;
