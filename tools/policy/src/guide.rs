@@ -1,9 +1,11 @@
 //! The worked examples of `docs/policy.md`: each loads without a warning and does what its own
 //! expectations say.
 
-use super::*;
-use crate::expectations::Outcome;
+use crate::{Check, Expectations, Outcome};
+use sentinel_tvm::{BundleFiles, Policy};
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
 
 /// The files in the guide's fences, such as ` ```cedar access.cedar`, by section.
 fn sections(guide: &str) -> Vec<(&str, BTreeMap<&str, String>)> {
