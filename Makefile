@@ -171,7 +171,7 @@ cargo-test: cargo
 policy-check: cargo ## Check that the policy loads and decides as its tests.toml expects; prove its invariants
 	$(POLICY_CHECK) "$$POLICY"
 	@if [[ -f $(SOLVER)/.installed ]]; then $(PROVE) check "$$POLICY"; \
-	else echo 'UNPROVED: the invariants in tests.toml. The solver is not installed: `make prove` installs it.'; fi
+	else echo 'UNPROVED: the invariants in tests.toml. The solver is not installed: `make prove` installs it.' >&2; fi
 
 .PHONY: policy-diff
 policy-diff: cargo $(SOLVER)/.installed ## Prove what NEW grants and OLD does not, and the reverse; docs/policy.md has the exit statuses

@@ -202,12 +202,12 @@ impl Expectations {
     /// What is wrong with an expectation.
     pub fn granted(&self, policy: &Policy) -> Result<Vec<Option<u32>>, String> {
         let (roles, account) = (self.roles(), self.account.as_deref());
-        let granted = |test: &Expectation| match &test.approves {
-            Some(asked) => Ok(test.approving(asked, policy, &roles, account)?.ok().map(|_| 0)),
-            None => {
-                let grant = test.decide(policy, &roles, account)?.into_grant();
-                Ok(grant.ok().map(|grant| grant.duration().seconds()))
+        let granted = |test: &Expectation| {
+            if let Some(asked) = &test.approves {
+                return Ok(test.approving(asked, policy, &roles, account)?.ok().map(|_| 0));
             }
+            let grant = test.decide(policy, &roles, account)?.into_grant();
+            Ok(grant.ok().map(|grant| grant.duration().seconds()))
         };
         self.tests.iter().map(granted).collect()
     }

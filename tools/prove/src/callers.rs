@@ -16,7 +16,7 @@ pub(crate) fn quoted(text: &str) -> String {
         match character {
             '"' | '\\' => quoted.extend(['\\', character]),
             _ if character.is_control() => {
-                quoted.push_str(&format!("\\u{{{:x}}}", u32::from(character)));
+                quoted.extend([format!("\\u{{{:x}}}", u32::from(character))]);
             }
             _ => quoted.push(character),
         }

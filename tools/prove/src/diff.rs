@@ -141,10 +141,11 @@ impl Both<'_> {
     /// permit names, the permits of at least that length are compared.
     async fn beyond(
         &mut self,
-        (one, these): (&Bundle, &Applicable),
-        (other, those): (&Bundle, &Applicable),
+        (one, permitting): (&Bundle, &Applicable),
+        (other, refusing): (&Bundle, &Applicable),
     ) -> Result<Answer, String> {
-        let permits = these.rules.iter().chain(&those.rules).filter(|rule| rule.is_permit());
+        let permits =
+            permitting.rules.iter().chain(&refusing.rules).filter(|rule| rule.is_permit());
         let lengths: BTreeSet<i64> = match self.world.action {
             Action::Vend => permits.map(|rule| rule.longest).collect(),
             Action::Approve => BTreeSet::from([0]),
@@ -159,9 +160,9 @@ impl Both<'_> {
             let question = Question {
                 world: self.world,
                 candidates: self.candidates,
-                these: &these.set(length)?,
-                those: &if other.has(self.world.profile) {
-                    those.set(length)?
+                permitting: &permitting.set(length)?,
+                refusing: &if other.has(self.world.profile) {
+                    refusing.set(length)?
                 } else {
                     PolicySet::new()
                 },

@@ -35,7 +35,7 @@ pub(crate) struct Applicable {
 }
 
 impl Applicable {
-    /// `prefix` is put before the names of groups, so that those of two bundles differ.
+    /// `prefix` is put before the names of groups, so that the groups of two bundles differ.
     pub(crate) fn of(
         bundle: &Bundle,
         action: Action,
@@ -43,7 +43,9 @@ impl Applicable {
         prefix: &str,
     ) -> Result<Self, String> {
         let mut rules = bundle.rules(action, profile)?;
-        rules.iter_mut().for_each(|rule| json::rename_groups(&mut rule.json, prefix));
+        for rule in &mut rules {
+            json::rename_groups(&mut rule.json, prefix);
+        }
         Ok(Self { rules, failing: Vec::new() })
     }
 
@@ -77,7 +79,7 @@ impl Applicable {
         Ok(())
     }
 
-    /// The permitting sessions of `at_least` seconds.
+    /// The policies, less the permits of sessions shorter than `at_least` seconds.
     pub(crate) fn set(&self, at_least: i64) -> Result<PolicySet, String> {
         set(&self.rules, at_least)
     }
@@ -117,9 +119,9 @@ pub(crate) struct Question<'a> {
     pub(crate) world: &'a World<'a>,
     pub(crate) candidates: &'a [Candidate],
     /// What permits the request.
-    pub(crate) these: &'a PolicySet,
+    pub(crate) permitting: &'a PolicySet,
     /// What does not.
-    pub(crate) those: &'a PolicySet,
+    pub(crate) refusing: &'a PolicySet,
     /// What the request is like, besides.
     pub(crate) also: &'a str,
     /// Whether the function decides so.
@@ -128,15 +130,15 @@ pub(crate) struct Question<'a> {
 
 /// A request that some policies permit and others do not.
 pub(crate) async fn find(prover: &mut Prover, question: Question<'_>) -> Result<Answer, String> {
-    let Question { world, candidates, these, those, also, is_real } = question;
+    let Question { world, candidates, permitting, refusing, also, is_real } = question;
     let facts = world.facts();
-    let in_world = only_if(these.clone(), &[&facts, also])?;
-    if let Solved::None = prover.beyond(world.action, &in_world, those).await? {
+    let in_world = only_if(permitting.clone(), &[&facts, also])?;
+    if let Solved::None = prover.beyond(world.action, &in_world, refusing).await? {
         return Ok(Answer::None);
     }
     for narrower in narrower(world, candidates) {
-        let these = only_if(in_world.clone(), &[&narrower])?;
-        if let Solved::Found(model) = prover.beyond(world.action, &these, those).await?
+        let permitting = only_if(in_world.clone(), &[&narrower])?;
+        if let Solved::Found(model) = prover.beyond(world.action, &permitting, refusing).await?
             && let Some(witness) = Witness::of(&model, world.action, world.profile, candidates)
             && is_real(&witness)?
         {
@@ -144,7 +146,7 @@ pub(crate) async fn find(prover: &mut Prover, question: Question<'_>) -> Result<
         }
     }
     let exactly = only_if(in_world, &[&world.exact()])?;
-    Ok(match prover.beyond(world.action, &exactly, those).await? {
+    Ok(match prover.beyond(world.action, &exactly, refusing).await? {
         Solved::None => Answer::None,
         Solved::Found(model) => Answer::Unconfirmed(sketch(&model)),
         Solved::Unknown(problem) => Answer::Undecided(problem),
@@ -155,10 +157,10 @@ pub(crate) async fn find(prover: &mut Prover, question: Question<'_>) -> Result<
 pub(crate) async fn may_permit(
     prover: &mut Prover,
     world: &World<'_>,
-    these: &PolicySet,
+    permitting: &PolicySet,
 ) -> Result<bool, String> {
-    let these = only_if(these.clone(), &[&world.facts()])?;
-    let answer = prover.beyond(world.action, &these, &PolicySet::new()).await?;
+    let permitting = only_if(permitting.clone(), &[&world.facts()])?;
+    let answer = prover.beyond(world.action, &permitting, &PolicySet::new()).await?;
     Ok(!matches!(answer, Solved::None))
 }
 

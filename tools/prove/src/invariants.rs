@@ -66,8 +66,8 @@ impl Proofs {
                     let question = Question {
                         world: &world,
                         candidates: &candidates,
-                        these: &granted,
-                        those: &subject.required,
+                        permitting: &granted,
+                        refusing: &subject.required,
                         also: "true",
                         is_real: &is_real,
                     };

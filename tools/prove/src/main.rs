@@ -107,7 +107,7 @@ fn check(directory: &Path, as_json: bool) -> Result<ExitCode, String> {
     if as_json {
         println!("{:#}", report::proofs_json(&proofs));
     } else {
-        print!("{}", report::proofs_text(&proofs));
+        eprint!("{}", report::proofs_text(&proofs));
     }
     let holds = proofs.invariants.iter().all(invariants::Proof::holds);
     Ok(if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -57,18 +57,19 @@ impl Prover {
         Ok(Self { compiler, schema: schema()? })
     }
 
-    /// A request that `these` permit and `those` do not, or the proof that there is none.
+    /// A request that `permitting` permits and `refusing` does not, or the proof that there is none.
     pub(crate) async fn beyond(
         &mut self,
         action: Action,
-        these: &PolicySet,
-        those: &PolicySet,
+        permitting: &PolicySet,
+        refusing: &PolicySet,
     ) -> Result<Solved, String> {
         let env = request_env(action)?;
         let compile =
             |set| CompiledPolicySet::compile(set, &env, &self.schema).map_err(compilation);
-        let (these, those) = (compile(these)?, compile(those)?);
-        let model = self.compiler.check_implies_with_counterexample_opt(&these, &those).await;
+        let (permitting, refusing) = (compile(permitting)?, compile(refusing)?);
+        let model =
+            self.compiler.check_implies_with_counterexample_opt(&permitting, &refusing).await;
         Ok(Solved::of(model))
     }
 
@@ -193,7 +194,7 @@ pub(crate) fn when(expression: &str) -> Result<Value, String> {
     Ok(json["conditions"][0].clone())
 }
 
-/// A policy with these conditions before its own.
+/// A policy with `first` as conditions before its own.
 pub(crate) fn guarded(policy: &Value, first: &[Value]) -> Value {
     let mut policy = policy.clone();
     json::guard(&mut policy, first);

@@ -53,25 +53,25 @@ pub(crate) fn comparison_text(comparison: &Comparison) -> String {
     let unchanged =
         |of: &&OfProfile| of.newly_granted == Answer::None && of.newly_refused == Answer::None;
     for of in comparison.profiles.iter().filter(|of| !unchanged(of)) {
-        text.push_str(&format!("{}\n", subject(&of.profile, of.action)));
+        text.extend([subject(&of.profile, of.action), "\n".to_owned()]);
         text.push_str(&change("newly grants", &of.newly_granted));
         text.push_str(&change("newly refuses", &of.newly_refused));
     }
     let same = comparison.profiles.iter().filter(unchanged).count();
-    text.push_str(&format!(
+    text.extend([format!(
         "proved the same: {same} of {} (credentials and approvals of each profile)\n",
         comparison.profiles.len()
-    ));
+    )]);
     for Difference { profile, key, old, new, effect } in &comparison.catalogue {
         let shown = |value: &Option<toml::Value>| {
             value.as_ref().map_or("nothing".to_owned(), ToString::to_string)
         };
-        text.push_str(&format!(
+        text.extend([format!(
             "catalogue: {profile}: {key}: {} becomes {} ({})\n",
             shown(old),
             shown(new),
             effect.name()
-        ));
+        )]);
     }
     for of in &comparison.profiles {
         for (rule, answer) in &of.failing {
@@ -111,11 +111,11 @@ fn failing(rule: &str, answer: &Answer) -> String {
 }
 
 fn indented(text: &str) -> String {
-    text.lines().map(|line| format!("    {line}\n")).collect()
+    text.lines().flat_map(|line| ["    ", line, "\n"]).collect()
 }
 
 fn assumptions() -> String {
-    let lines: String = ASSUMPTIONS.iter().map(|line| format!("  - {line}\n")).collect();
+    let lines: String = ASSUMPTIONS.iter().flat_map(|line| ["  - ", line, "\n"]).collect();
     format!("assumed:\n{lines}")
 }
 
@@ -128,13 +128,13 @@ pub(crate) fn proofs_text(proofs: &Proofs) -> String {
             false if proof.profiles.iter().any(refuted) => "REFUTED",
             false => "NOT PROVED",
         };
-        text.push_str(&format!("  {mark}  {}\n", proof.name));
+        text.extend([format!("  {mark}  {}\n", proof.name)]);
         if !proof.is_about_something {
             text.push_str("    warning: nothing is granted there, so there is nothing to hold\n");
         }
         for (profile, answer) in proof.profiles.iter().filter(|(_, answer)| *answer != Answer::None)
         {
-            text.push_str(&format!("    {}\n", subject(profile, proof.action)));
+            text.extend([format!("    {}\n", subject(profile, proof.action))]);
             text.push_str(&indented(&change("grants what the invariant excludes", answer)));
         }
     }

@@ -125,6 +125,24 @@ fn the_starter_bundle_keeps_its_invariants_and_never_fails() {
     assert!(proofs.failing.is_empty(), "{:?}", proofs.failing);
 }
 
+#[test]
+fn the_invariants_of_the_worked_examples_hold() {
+    let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/policy.md");
+    let mut invariants = 0;
+    for (title, files) in policy::worked_examples(&fs::read_to_string(guide).unwrap()) {
+        if files.get("tests.toml").is_some_and(|tests| tests.contains("[[invariant]]")) {
+            let files: Vec<(&str, &str)> =
+                files.iter().map(|(name, text)| (*name, &**text)).collect();
+            let proofs = proved(&Directory::with("example", &files).0);
+            for proof in &proofs.invariants {
+                assert!(proof.holds() && proof.is_about_something, "{title}: {proof:?}");
+                invariants += 1;
+            }
+        }
+    }
+    assert!(invariants >= 4, "{invariants}");
+}
+
 /// THREAT: somebody deletes one line of a `forbid`, and every expectation that nobody wrote still passes.
 /// PREVENTION: the invariant is refuted, with a request that the function then grants.
 #[test]

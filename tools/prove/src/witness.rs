@@ -35,7 +35,7 @@ impl Witness {
         let optional = [
             ("org", text(&["principal", "org"])),
             ("unique_id", text(&["principal", "unique_id"])),
-            ("source_ip", model.text(&["source_ip"]).map(address)),
+            ("source_ip", model.text(&["source_ip"]).map(|text| address(&text))),
             ("duration", model.long(&["duration"]).map(toml::Value::from)),
         ];
         keys.extend(optional.into_iter().filter_map(|(key, value)| Some((key, value?))));
@@ -90,7 +90,7 @@ fn table<'a>(keys: impl IntoIterator<Item = (&'a str, Option<toml::Value>)>) -> 
 }
 
 /// Cedar's form of one address is that of a network of one.
-fn address(text: String) -> toml::Value {
+fn address(text: &str) -> toml::Value {
     text.split('/').next().unwrap_or_default().into()
 }
 
