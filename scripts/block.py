@@ -1,11 +1,13 @@
 """Blocks a caller: the rate-limit table then refuses the caller's next request, in every instance of the function.
 
-    WHO=ARN [FOR=8h] REASON="..." block.py on     blocks, lists the sessions that the caller may still hold, and offers to end them
+    WHO=ARN [FOR=8h] REASON="..." block.py on     blocks, lists the person's other principals, which it offers to block, and the
+                                                  sessions that the caller may still hold, which it offers to end
     WHO=ARN block.py off                          takes the block off
 
 WHO is the `principal` of an audit line. FOR is a number of minutes, hours or days (30m, 8h, 7d); without it the block holds until
 somebody takes it off. FUNCTION_NAME is the function (sentinel-tvm by default), whose settings name the table and the
-log; TABLE names the table instead, if the function is elsewhere. The script asks before it changes anything, unless YES=1.
+log: those of the version that callers get (the alias `live`), if there is one. TABLE names the table instead, if the function is
+elsewhere. The script asks before it changes anything, unless YES=1.
 """
 
 import fnmatch
@@ -37,6 +39,9 @@ EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 # An item with a budget must not be deleted while the budget counts. No sensible window is longer.
 LEAST_TTL = timedelta(days=30)
 MOST_SESSION = timedelta(hours=1)
+# How far back the audit lines show a person's other principals.
+OTHERS_SINCE = timedelta(days=1)
+ALIAS = "live"
 
 
 def main(arguments, environment, now):
@@ -128,7 +133,12 @@ class Function:
 
 
 def configuration(session, name):
+    """The settings that callers get: of the alias, or of the function if it has none (cargo lambda, Terraform)."""
     client = session.client("lambda")
+    try:
+        return client.get_function_configuration(FunctionName=name, Qualifier=ALIAS)
+    except client.exceptions.ResourceNotFoundException:
+        pass
     try:
         return client.get_function_configuration(FunctionName=name)
     except client.exceptions.ResourceNotFoundException:
@@ -140,12 +150,18 @@ def block_on(session, dynamodb, function, who, block, yes, now):
     by = session.client("sts").get_caller_identity()["Arn"]
     until = "until somebody takes it off" if block["until"] == NEVER else f"until {block['until'].strftime(FORMAT)}"
     ask(f"Block {who} in the table {function.table} {until}?", yes)
-    for tier in TIERS:
-        put(dynamodb, function.table, key(tier, who), block, by)
-    print(f"  blocked {until}: {who}")
+
+    def write(principal):
+        for tier in TIERS:
+            put(dynamodb, function.table, key(tier, principal), block, by)
+        print(f"  blocked {until}: {principal}")
+
+    write(who)
     say("It holds with the next request. `make unblock` takes it off; an instance forgets it half a minute later.")
     if function.log_group:
-        offer(session, who, *trail(session, function.log_group, who, now), yes, now)
+        held, seen = trail(session, function.log_group, who, now)
+        offer_others(others(session, function.log_group, who, held, now), write, yes)
+        offer(session, who, held, seen, yes, now)
     else:
         say("The audit trail was not read: the query credentials-of-a-person lists the sessions that the caller may still hold.")
 
@@ -206,17 +222,60 @@ def micros(moment):
 
 def trail(session, log_group, who, now):
     """From the audit lines of the last hour: the principal's sessions that have not expired, and whether it was seen at all."""
-    pages = session.client("logs").get_paginator("filter_log_events").paginate(
-        logGroupName=log_group,
-        startTime=micros(now - MOST_SESSION) // 1000,
-        filterPattern=f'{{ $.type = "audit" && $.principal = "{who}" }}',
-    )
-    try:
-        lines = [line for page in pages for event in page["events"] if (line := audit(event["message"])) and line.get("principal") == who]
-    except session.client("logs").exceptions.ResourceNotFoundException:
-        lines = []
+    found = audit_lines(session, log_group, now - MOST_SESSION, f'$.principal = "{who}"')
+    lines = [line for line in found if line.get("principal") == who]
     held = [line for line in lines if line.get("expiration", "") > now.strftime(FORMAT)]
     return held, bool(lines)
+
+
+def others(session, log_group, who, held, now):
+    """The principals of the last day that may be the same person: of the same SourceIdentity, or the same name. A person has one
+    principal for each permission set, and a block holds for one."""
+    identities = {line["source_identity"] for line in held}
+    conditions = [f'$.source_identity = "{identity}"' for identity in sorted(identities)]
+    if name := name_of(who):
+        conditions.append(f'$.principal = "*/{name}"')
+    if not conditions:
+        return []
+    found = audit_lines(session, log_group, now - OTHERS_SINCE, f"({' || '.join(conditions)})")
+    same = {line["principal"] for line in found
+            if line.get("source_identity") in identities or (name and name_of(line.get("principal", "")) == name)}
+    return sorted(same - {who})
+
+
+def name_of(who):
+    """The name of a user or of a named session, without case; None for a role and others."""
+    parts = PRINCIPAL.fullmatch(who)
+    if parts and (parts["session"] or ":user/" in who):
+        return who.rsplit("/", 1)[1].lower()
+    return None
+
+
+def offer_others(found, write, yes):
+    """Lists other principals of the person, and offers to block them."""
+    if not found:
+        return
+    say("The block holds for one principal. These may be the same person:")
+    for principal in found:
+        print(f"  {principal}")
+    if not yes and sys.stdin.isatty() and input("Block them, too? [y/N] ").strip().lower() in {"y", "yes"}:
+        for principal in found:
+            write(principal)
+        return
+    say("They are not blocked. `make block` blocks each of them.")
+
+
+def audit_lines(session, log_group, since, condition):
+    """The audit lines for which a condition of CloudWatch Logs holds."""
+    pages = session.client("logs").get_paginator("filter_log_events").paginate(
+        logGroupName=log_group,
+        startTime=micros(since) // 1000,
+        filterPattern=f'{{ $.type = "audit" && {condition} }}',
+    )
+    try:
+        return [line for page in pages for event in page["events"] if (line := audit(event["message"]))]
+    except session.client("logs").exceptions.ResourceNotFoundException:
+        return []
 
 
 def audit(message):

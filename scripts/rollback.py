@@ -16,6 +16,8 @@ import account
 from confirm import Mistake, ask
 
 ALIAS = "live"
+# The settings that decide whether a version sees blocks.
+TABLE, REQUESTS = "SENTINEL_RATE_LIMIT_TABLE", "SENTINEL_RATE_LIMIT_REQUESTS"
 # Versions that are shown beside the two that matter.
 SHOWN = 5
 
@@ -30,6 +32,8 @@ def main(arguments, environment):
         now, published = alias["FunctionVersion"], versions(client, name)
         target = chosen(now, published, *wanted)
         show(published, now, target)
+        for warning in warnings(published[int(now)], published[int(target)], target):
+            print(f"-- WARNING: {warning}")
         ask(f"Move all callers of {name} from version {now} to {target}?", environment.get("YES") == "1")
         move(client, name, alias, target)
     except Mistake as mistake:
@@ -80,6 +84,18 @@ def show(published, now, target):
         version = published[number]
         mark = {now: "now", target: "next"}.get(str(number), "")
         print(f"  {mark:<5}{number:>4}  {version['LastModified'][:19]}  code {version['CodeSha256'][:8]}  {version.get('Description', '')}")
+
+
+def warnings(current, wanted, target):
+    """What happens to blocks of callers, which are in the table: a version may have another one, or not look."""
+    now, then = (version.get("Environment", {}).get("Variables", {}) for version in (current, wanted))
+    again = "Blocks that hold now do not hold there: make them again after the rollback, with `make block`."
+    if not then.get(TABLE) or then.get(REQUESTS) == "0":
+        return [f"version {target} sees no block: it has no rate-limit table, or no limit of credentials. "
+                "Blocked callers come back. Use a `forbid` in the policy: docs/incident-response.md, Block a caller."]
+    if now.get(TABLE) != then[TABLE]:
+        return [f"version {target} has the rate-limit table {then[TABLE]} instead of {now.get(TABLE, 'none')}. {again}"]
+    return []
 
 
 def move(client, name, alias, target):

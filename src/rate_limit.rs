@@ -1,4 +1,4 @@
-//! The rate limit: a quota per principal and tier.
+//! The rate limit: a quota per principal and tier; for credentials also one for the day.
 //!
 //! With a shared table the quota holds across all instances; without one each process counts by
 //! itself. Every answer says which of them decided.
@@ -7,9 +7,11 @@
 //! - The key is the verified principal and the tier, never something that the caller chooses.
 //! - A refusal that this process is sure of costs no write.
 //! - Requests that this process admitted without the table are *owed*: the next write charges them.
+//! - A request that one window refuses is charged to neither.
 //! - A blocked principal is refused by the write that would have charged it, and is never charged.
 //! - Where the table throttles, a principal for which it never answered this process is refused: it
 //!   could be blocked, and a flood of its own can cause the throttling.
+//! - Health never waits for the table.
 //!
 //! If the table does not answer, the [`FailureMode`] decides. By default this process decides from
 //! the state it knows, so that an outage neither lets all requests through nor refuses them all. A

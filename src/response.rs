@@ -311,19 +311,16 @@ fn error_body(error: &Error, request_id: &RequestId) -> (u16, String) {
 
 /// `RateLimit-Policy` and `RateLimit` as in draft-ietf-httpapi-ratelimit-headers, which are
 /// structured fields (RFC 9651): `q` requests per `w` seconds; `r` left now, all of them again in
-/// `t` seconds.
+/// `t` seconds. A limit for the day is a second member of both.
 fn quota_headers(quota: &Outcome) -> Vec<(&'static str, String)> {
     let (Outcome::Admitted(standing) | Outcome::Throttled(standing, _)) = quota else {
         return Vec::new();
     };
     let QuotaStatus { tier, windows } = standing;
-    let (mut policy, mut state) = window_headers(tier.name(), &windows.short);
-    if let Some(day) = &windows.day {
-        let (day_policy, day_state) = window_headers(DAY, day);
-        policy += &format!(", {day_policy}");
-        state += &format!(", {day_state}");
-    }
-    vec![("RateLimit-Policy", policy), ("RateLimit", state)]
+    let named = [tier.name(), DAY].into_iter().zip(windows.iter());
+    let (policy, state): (Vec<_>, Vec<_>) =
+        named.map(|(name, window)| window_headers(name, &window)).unzip();
+    vec![("RateLimit-Policy", policy.join(", ")), ("RateLimit", state.join(", "))]
 }
 
 fn window_headers(name: &str, status: &WindowStatus) -> (String, String) {

@@ -33,7 +33,7 @@ pub(super) fn read(variables: &mut Variables) -> RateLimitSettings {
 fn breaker(variables: &mut Variables) -> BreakerSettings {
     const MOST: &str = "SENTINEL_BREAKER_MAX_RESET_SECONDS";
     let reset_seconds = variables.number("SENTINEL_BREAKER_RESET_SECONDS", 1..=3_600, 30);
-    let max_reset_seconds = variables.number(MOST, 1..=86_400, reset_seconds.max(120));
+    let max_reset_seconds = variables.number(MOST, 1..=86_400, reset_seconds.max(60));
     if max_reset_seconds < reset_seconds {
         variables.conflict(MOST, "is below SENTINEL_BREAKER_RESET_SECONDS");
     }

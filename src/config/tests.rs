@@ -110,7 +110,7 @@ fn a_table_makes_the_store_shared() {
     let breaker = BreakerSettings {
         failure_threshold: 5,
         reset_seconds: 30,
-        max_reset_seconds: 120,
+        max_reset_seconds: 60,
         half_open_requests: 3,
     };
     let defaults = SharedSettings {
@@ -158,11 +158,11 @@ fn the_breakers_longest_wait_is_never_below_its_first() {
 
 #[test]
 fn the_day_has_a_limit_only_beside_one_of_the_short_window() {
+    const DAY: &str = "SENTINEL_RATE_LIMIT_DAY_REQUESTS";
     let day = |variables: &[(&str, &str)]| {
         read(variables).map(|config| config.rate_limit.limits.vend_day)
     };
     let whole = |number| std::num::NonZeroU32::new(number).unwrap();
-    const DAY: &str = "SENTINEL_RATE_LIMIT_DAY_REQUESTS";
     assert_eq!(day(&[]), Ok(Limit::Off));
     assert_eq!(day(&[(DAY, "0")]), Ok(Limit::Off));
     let limit = Limit::Quota(Quota::new(whole(500), whole(86_400), whole(500)));

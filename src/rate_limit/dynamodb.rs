@@ -7,7 +7,7 @@
 //! its messages are dropped. Source: the DynamoDB API reference on `UpdateItem`, as in the
 //! aws-sdk-dynamodb model.
 
-use super::table::{Charge, Charged, Form, Step, StoreError, Table};
+use super::table::{Charge, Charged, Form, StoreError, Table};
 use super::windows::Windows;
 use crate::upstream::{ATTEMPTS, CallError, MALFORMED};
 use aws_sdk_dynamodb::Client;
@@ -21,28 +21,18 @@ use std::time::Duration;
 
 const FIRST_BACKOFF: Duration = Duration::from_millis(10);
 
-/// How each window is written: the attribute, and the names of its values.
-#[derive(Clone, Copy)]
-struct Window {
-    tat: &'static str,
-    growth: &'static str,
-    latest: &'static str,
-    next: &'static str,
-}
+/// The attribute of each window.
+const TATS: Windows<&str> = Windows { short: "TAT", day: Some("DayTAT") };
 
-const WINDOWS: Windows<Window> = Windows {
-    short: Window { tat: "TAT", growth: ":step", latest: ":latest", next: ":tat" },
-    day: Some(Window {
-        tat: "DayTAT",
-        growth: ":day_step",
-        latest: ":day_latest",
-        next: ":day_tat",
-    }),
-};
-
-/// Every condition ends with the same demand: no block, or one that has ended. A comparison with an
+/// Both conditions end with the same demand: no block, or one that has ended. A comparison with an
 /// attribute of another type is false.
-const NOT_BLOCKED: &str = "(attribute_not_exists(Blocked) OR Blocked <= :now)";
+const AHEAD: &str =
+    "TAT > :now AND TAT <= :latest AND (attribute_not_exists(Blocked) OR Blocked <= :now)";
+const IDLE: &str = "(attribute_not_exists(TAT) OR TAT <= :now) AND (attribute_not_exists(Blocked) OR Blocked <= :now)";
+
+/// What a limit for the day adds to them.
+const DAY_AHEAD: &str = "DayTAT > :now AND DayTAT <= :day_latest";
+const DAY_IDLE: &str = "(attribute_not_exists(DayTAT) OR DayTAT <= :now)";
 
 /// The table that all instances share.
 #[derive(Debug, Clone)]
@@ -70,16 +60,15 @@ impl DynamoTable {
 
 impl Table for DynamoTable {
     async fn charge(&self, key: &str, charge: &Charge) -> Result<Charged, StoreError> {
-        let Expressions { update, condition, values } = Expressions::of(charge);
         let update = self
             .client
             .update_item()
             .table_name(&self.name)
             .key("PK", AttributeValue::S(key.to_owned()))
-            .update_expression(update)
-            .condition_expression(condition)
+            .update_expression(update_expression(charge))
+            .condition_expression(condition_expression(charge))
             .expression_attribute_names("#ttl", "TTL") // a reserved word of DynamoDB's
-            .set_expression_attribute_values(Some(values))
+            .set_expression_attribute_values(Some(values(charge)))
             .return_values(ReturnValue::UpdatedNew)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         // Boxed: the SDK's future is large, and deep enough to trouble the compiler.
@@ -90,45 +79,52 @@ impl Table for DynamoTable {
     }
 }
 
-/// A charge in DynamoDB's language.
-struct Expressions {
-    update: String,
-    condition: String,
-    values: HashMap<String, AttributeValue>,
+fn update_expression(charge: &Charge) -> &'static str {
+    match (charge.steps.short.form, charge.steps.day.map(|day| day.form)) {
+        (Form::Ahead, None) => "ADD TAT :step SET #ttl = :ttl",
+        (Form::Idle, None) => "SET TAT = :tat, #ttl = :ttl",
+        (Form::Ahead, Some(Form::Ahead)) => "ADD TAT :step, DayTAT :day_step SET #ttl = :ttl",
+        (Form::Ahead, Some(Form::Idle)) => "ADD TAT :step SET DayTAT = :day_tat, #ttl = :ttl",
+        (Form::Idle, Some(Form::Ahead)) => "ADD DayTAT :day_step SET TAT = :tat, #ttl = :ttl",
+        (Form::Idle, Some(Form::Idle)) => "SET TAT = :tat, DayTAT = :day_tat, #ttl = :ttl",
+    }
 }
 
-impl Expressions {
-    fn of(charge: &Charge) -> Self {
-        let number = |value: u64| AttributeValue::N(value.to_string());
-        let mut values = HashMap::from([
-            (":now".to_owned(), number(charge.now)),
-            (":ttl".to_owned(), number(charge.expires)),
-        ]);
-        let (mut add, mut set, mut condition) = (String::new(), String::new(), String::new());
-        for (window, Step { form, growth, latest }) in WINDOWS.zip(charge.steps).iter() {
-            let tat = window.tat;
-            match form {
-                Form::Ahead => {
-                    let separator = if add.is_empty() { "ADD " } else { ", " };
-                    add += &format!("{separator}{tat} {}", window.growth);
-                    condition += &format!("{tat} > :now AND {tat} <= {} AND ", window.latest);
-                    values.insert(window.growth.to_owned(), number(growth));
-                    values.insert(window.latest.to_owned(), number(latest));
-                }
-                Form::Idle => {
-                    set += &format!("{tat} = {}, ", window.next);
-                    condition += &format!("(attribute_not_exists({tat}) OR {tat} <= :now) AND ");
-                    values.insert(window.next.to_owned(), number(charge.now + growth));
-                }
+fn condition_expression(charge: &Charge) -> String {
+    let short = match charge.steps.short.form {
+        Form::Ahead => AHEAD,
+        Form::Idle => IDLE,
+    };
+    match charge.steps.day.map(|day| day.form) {
+        None => short.to_owned(),
+        Some(Form::Ahead) => format!("{short} AND {DAY_AHEAD}"),
+        Some(Form::Idle) => format!("{short} AND {DAY_IDLE}"),
+    }
+}
+
+/// The values that both expressions name, and no other: DynamoDB rejects a request with one more.
+fn values(charge: &Charge) -> HashMap<String, AttributeValue> {
+    let number = |value: u64| AttributeValue::N(value.to_string());
+    let mut values = HashMap::from([
+        (":now".to_owned(), number(charge.now)),
+        (":ttl".to_owned(), number(charge.expires)),
+    ]);
+    let names = Windows {
+        short: (":step", ":latest", ":tat"),
+        day: Some((":day_step", ":day_latest", ":day_tat")),
+    };
+    for ((growth, latest, tat), step) in names.zip(charge.steps).iter() {
+        match step.form {
+            Form::Ahead => {
+                values.insert(growth.to_owned(), number(step.growth));
+                values.insert(latest.to_owned(), number(step.latest));
+            }
+            Form::Idle => {
+                values.insert(tat.to_owned(), number(charge.now + step.growth));
             }
         }
-        let space = if add.is_empty() { "" } else { " " };
-        Self {
-            update: format!("{add}{space}SET {set}#ttl = :ttl"),
-            condition: condition + NOT_BLOCKED,
-            values,
-        }
     }
+    values
 }
 
 /// A failed condition is an answer, with the item if there is one. Every other error is a failure.
@@ -171,10 +167,8 @@ fn tats(
     charge: &Charge,
     read: impl Fn(&'static str) -> Option<u64>,
 ) -> Result<Windows<u64>, StoreError> {
-    let tat = |window: Window| {
-        read(window.tat).ok_or_else(|| StoreError::Unreachable(MALFORMED.to_owned()))
-    };
-    let Windows { short, day } = WINDOWS.zip(charge.steps).map(|(window, _)| window);
+    let tat = |name| read(name).ok_or_else(|| StoreError::Unreachable(MALFORMED.to_owned()));
+    let Windows { short, day } = TATS.zip(charge.steps).map(|(name, _)| name);
     Ok(Windows { short: tat(short)?, day: day.map(tat).transpose()? })
 }
 

@@ -192,9 +192,9 @@ async fn without_an_identity_nothing_is_charged() {
 }
 
 /// THREAT: a caller must be cut off at once, and learns from the refusal why, or until when.
-/// PREVENTION: the table's block refuses every path before any later step. The reply has fixed words;
-/// the audit line has the end. Health alone asks nothing of the table: it replies, and names nothing
-/// that a caller could use.
+/// PREVENTION: the table's block refuses every path but health before any later step. The reply has
+/// fixed words; the audit line has the end. Health asks nothing of the table: it replies, and names
+/// nothing that a caller could use.
 #[tokio::test]
 async fn security_a_blocked_caller_is_refused_on_every_path_and_reaches_no_later_step() {
     let dynamo = Dynamo::start().await;

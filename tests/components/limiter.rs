@@ -40,7 +40,7 @@ const SETTINGS: SharedSettings = SharedSettings {
     breaker: BreakerSettings {
         failure_threshold: 5,
         reset_seconds: 30,
-        max_reset_seconds: 120,
+        max_reset_seconds: 60,
         half_open_requests: 3,
     },
 };

@@ -13,6 +13,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 LINUX, WINDOWS = "x86_64-unknown-linux-musl", "x86_64-pc-windows-gnu"
@@ -135,10 +136,18 @@ def test_security_no_path_of_the_building_machine_is_in_the_program():
         assert re.search(r"prefix(-map)?=[^= ]*cargo[^= ]*=/cargo", variables[compiler])
 
 
+def test_security_the_workflow_builds_twice_and_compares():
+    """THREAT: an archive has something that its sources do not explain.
+    PREVENTION: the workflow builds twice from nothing, and compares the checksums, as that of the function does."""
+    build = yaml.safe_load((ROOT / ".github/workflows/client-release.yml").read_text(encoding="utf-8"))["jobs"]["build"]
+    commands = "\n".join(step.get("run", "") for step in build["steps"])
+    assert commands.count("make client-release") == 2 and "diff ../first/SHA256SUMS" in commands
+
+
 def test_the_workflow_publishes_every_archive():
     workflow = (ROOT / ".github/workflows/client-release.yml").read_text(encoding="utf-8")
     count = sum(len(targets) for targets in release.TARGETS.values())
-    assert f'test "$(wc -l <release/SHA256SUMS)" = {count}' in workflow
+    assert f'test "$(wc -l <SHA256SUMS)" = {count}' in workflow
     assert f'sentinel-"${{GITHUB_REF_NAME#client-v}}"-{release.TARGETS["Linux"][0]}.tar.gz' in workflow
     assert release.archive_name(LINUX) == f"sentinel-{release.version()}-{LINUX}.tar.gz"
 

@@ -127,7 +127,9 @@ def test_every_command_block_is_run_or_says_why_not(path):
 
 def test_most_command_blocks_are_run():
     markers = [marker for path in DOCUMENTS for _, language, marker, _ in fences(path) if language in SHELL]
-    assert sum(bool(marker) and marker["kind"] == "run" for marker in markers) > len(markers) / 2
+    # `from`: a copy of a block that says itself whether it is run.
+    originals = [marker for marker in markers if not marker or marker["kind"] != "from"]
+    assert sum(bool(marker) and marker["kind"] == "run" for marker in originals) > len(originals) / 2
 
 
 def test_every_marker_has_its_example():
@@ -246,7 +248,7 @@ def test_each_threat_of_the_model_is_proved_by_a_test():
     rows = [row for row in re.findall(r"^\| (.+) \|$", section, re.MULTILINE) if not row.startswith("threat |")]
     assert len(rows) > 30
     for row in rows:
-        assert re.search(r"\]\(\.\./(src|tests)/[^)]+\.(rs|py)\)$", row.split(" | ")[-1]), row
+        assert re.search(r"\]\(\.\./(src|tests|tools)/[^)]+\.(rs|py)\)$", row.split(" | ")[-1]), row
 
 
 def test_every_file_with_a_threat_is_in_the_list_of_regression_tests():
@@ -275,7 +277,7 @@ def called_targets(command):
     # Settings come last, and their values may hold anything.
     plain = re.split(r'\s\w+="', command.split(" # ")[0])[0]
     for call in re.finditer(r"(?:^|[;&|(]|\s)make((?: +[^\s;&|#)`]+)+)", plain):
-        yield from (word for word in call[1].split() if "=" not in word and not word.startswith("-"))
+        yield from (word for word in call[1].split() if "=" not in word and ">" not in word and not word.startswith("-"))
 
 
 @pytest.mark.parametrize("path", DOCUMENTS)
@@ -620,6 +622,8 @@ def test_terraform_grants_what_the_template_grants():
     """What CloudFormation makes on request and Terraform does not (client tokens, Parameter Store, a VPC) is the difference."""
     text = "\n".join(source for name, source in terraform().items() if name != "protected-role.tf")
     own_role = text.split('resource "aws_iam_policy" "callers"')[0] + text.split('output "function_role_arn"')[1]
+    # A table's own policy grants nothing.
+    own_role = re.sub(r'^resource "aws_dynamodb_resource_policy" .*?^}', "", own_role, flags=re.MULTILINE | re.DOTALL)
     granted = set(re.findall(r'"((?:logs|dynamodb|kms|secretsmanager|ssm|sts):\w+)"', own_role)) - {"kms:ViaService"}
     missing = {action for action in role_actions() if action.startswith(("ssm:", "ec2:"))}
     assert missing and granted == role_actions() - missing

@@ -3,8 +3,10 @@
 Run with `pytest tests/docs`; compiles nothing. `make function-release` builds what is packed here as a stand-in.
 """
 
+import hashlib
 import io
 import json
+import os
 import re
 import shutil
 import struct
@@ -109,3 +111,62 @@ def test_security_releases_are_built_twice_and_attested():
     assert attest["with"]["subject-checksums"] == "release/SHA256SUMS"
     # Package, bill of materials and licences for each processor.
     assert re.search(r"= (\d+)$", "\n".join(s.get("run", "") for s in publish["steps"]), re.MULTILINE)[1] == str(3 * len(release.TARGETS))
+
+
+PUBLISHED = {
+    "release.yml": ("v1.2.3", [[f"sentinel-tvm-1.2.3-{arch}.{kind}" for kind in ("zip", "cdx.json", "licenses.txt")] for arch in release.TARGETS]),
+    "client-release.yml": ("client-v1.2.3", [
+        [f"sentinel-1.2.3-{target}" for target in ("x86_64-unknown-linux-musl.tar.gz", "aarch64-unknown-linux-musl.tar.gz", "x86_64-pc-windows-gnu.zip")],
+        [f"sentinel-1.2.3-{target}" for target in ("aarch64-apple-darwin.tar.gz", "x86_64-apple-darwin.tar.gz")],
+    ]),
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_security_the_workflow_publishes_exactly_what_the_checksums_name(name, tmp_path):
+    """THREAT: a build job leaves one more file, or changes one, and the release has it, beside a list of checksums that looks fine.
+    PREVENTION: the job that publishes takes the names from the checksums, and fails if there is another file, one file twice, or
+    other bytes. Nothing is published without an attestation, unless a variable of the repository accepts that."""
+    tag, jobs = PUBLISHED[name]
+    workflow = yaml.safe_load((ROOT / ".github/workflows" / name).read_text(encoding="utf-8"))
+    publish = workflow["jobs"]["publish"]
+    [check] = [step["run"] for step in publish["steps"] if step.get("name", "").startswith("Check all")]
+    [create] = [step["run"] for step in publish["steps"] if step.get("name") == "Create the release"]
+    [attest] = [step for step in publish["steps"] if step.get("uses", "").startswith("actions/attest@")]
+    assert attest["if"] == "${{ vars.WITHOUT_ATTESTATION != 'accepted' }}"
+    assert publish["environment"] == "release"
+
+    def outcome(case, change):
+        place = tmp_path / case
+        for number, names in enumerate(jobs):
+            built = place / "built" / str(number)
+            built.mkdir(parents=True)
+            for file in names:
+                (built / file).write_text(file, encoding="utf-8")
+            sums = "".join(f"{hashlib.sha256(file.encode()).hexdigest()}  {file}\n" for file in names)
+            (built / "SHA256SUMS").write_text(sums, encoding="utf-8")
+        change(place / "built")
+        environment = os.environ | {"GITHUB_REF_NAME": tag}
+        done = subprocess.run(["bash", "-e", "-c", check], cwd=place, env=environment, capture_output=True, text=True)
+        return done.returncode, place
+
+    first = jobs[0][0]
+    status, place = outcome("fine", lambda built: None)
+    assert status == 0
+    stand_in = place / "bin/gh"
+    stand_in.parent.mkdir()
+    stand_in.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n', encoding="utf-8")
+    stand_in.chmod(0o755)
+    environment = os.environ | {"GITHUB_REF_NAME": tag, "ATTESTED": "", "PATH": f"{stand_in.parent}:{os.environ['PATH']}"}
+    called = subprocess.run(["bash", "-e", "-c", create], cwd=place, env=environment, check=True, capture_output=True, text=True)
+    uploaded = [line for line in called.stdout.splitlines() if (place / "release" / line).is_file()]
+    assert sorted(uploaded) == sorted(["SHA256SUMS", *(file for names in jobs for file in names)])
+    for case, change in {
+        "one more": lambda built: (built / "0" / f"{first}.exe").write_text("x"),
+        "a directory": lambda built: (built / "0" / "sentinel-more").mkdir(),
+        "other bytes": lambda built: (built / "0" / first).write_text("x"),
+        "one missing": lambda built: (built / "0" / first).unlink(),
+        "of another job": lambda built: (built / "1" / first).write_text("x"),
+        "twice": lambda built: (built / "1/SHA256SUMS").write_text((built / "1/SHA256SUMS").read_text() + (built / "0/SHA256SUMS").read_text()),
+    }.items():
+        assert outcome(case, change)[0] != 0, case

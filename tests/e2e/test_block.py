@@ -88,7 +88,7 @@ def code(response):
 def test_security_a_blocked_caller_is_refused_by_the_next_request(stack, vended, call, alice, dynamodb):
     """
     THREAT: a caller must be cut off now, and other ways take minutes: a policy's TTL, the end of a session.
-    PREVENTION: one command. The next request is refused, on every path, and no AWS call is made for it but the limiter's write.
+    PREVENTION: one command. The next request is refused, on every path but health, and no AWS call is made for it but the limiter's write.
     """
     assert vended.status_code == 200
     result = run(stack, "on", WHO=alice, FOR="8h", REASON=REASON, TABLE=TABLE, YES="1")
@@ -160,6 +160,40 @@ def test_a_caller_whom_the_trail_does_not_know_is_pointed_out(stack, deployed, d
     assert shown.returncode == 0 and f"No audit line of the last hour has the principal {who}" in shown.stdout
     for tier in block.TIERS:
         dynamodb.delete_item(TableName=TABLE, Key=block.key(tier, who))
+
+
+def test_security_other_principals_of_the_person_are_listed(stack, vended, alice, deployed, dynamodb):
+    """
+    THREAT: a blocked person comes back with another permission set, which is another principal.
+    PREVENTION: the command lists the principals that the audit lines have for the person, by SourceIdentity and by name.
+    """
+    line = audit_line(stack.function_log, vended.headers["x-request-id"])
+    name = alice.rsplit("/", 1)[1]
+    other = "arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_Operator_0123456789abcdef"
+    refused = {"type": "audit", "principal": f"{other}/{name.upper()}", "code": "POLICY_DENY"}
+    stranger = refused | {"principal": f"{other}/b{name}"}
+    deployed(line, line | {"principal": f"{other}/somebody"}, refused | {"principal": f"{other}/{name}"}, stranger)
+    shown = run(stack, "on", WHO=alice, FOR="30m", REASON=REASON, YES="1")
+    assert shown.returncode == 0, shown.stderr
+    listed = shown.stdout.split("These may be the same person:\n")[1].split("--")[0].split()
+    assert listed == [f"{other}/{name}", f"{other}/somebody"]
+    assert "Item" not in dynamodb.get_item(TableName=TABLE, Key=block.key("vend", listed[0])), "YES=1 does not block them"
+
+
+def test_security_a_block_goes_to_the_table_of_the_version_that_callers_get(stack, alice, deployed, dynamodb):
+    """
+    THREAT: after a rollback, callers get a version with another table. The block goes to the table of the newest settings, the
+    command says "blocked", and nobody is refused.
+    PREVENTION: the command reads the settings of the alias.
+    """
+    functions = ROOT.client("lambda", stack.endpoint)
+    version = functions.publish_version(FunctionName=FUNCTION)["Version"]
+    functions.create_alias(FunctionName=FUNCTION, Name="live", FunctionVersion=version)
+    functions.update_function_configuration(FunctionName=FUNCTION, Environment={"Variables": {"SENTINEL_RATE_LIMIT_TABLE": "another"}})
+    shown = run(stack, "on", WHO=alice, FOR="30m", REASON=REASON, YES="1")
+    assert shown.returncode == 0, shown.stderr
+    assert "Blocked" in dynamodb.get_item(TableName=TABLE, Key=block.key("vend", alice))["Item"]
+    functions.delete_alias(FunctionName=FUNCTION, Name="live")
 
 
 PERSON = "arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_Developer_0123456789abcdef"

@@ -70,6 +70,29 @@ def test_callers_go_back_to_the_version_before_and_to_any_other(run, released):
     assert now() == "3"
 
 
+def test_security_a_rollback_warns_before_blocks_are_lost(run, released, function):  # noqa: F811
+    """
+    THREAT: a rollback takes callers to a version with another table, or none: everybody who is blocked comes back, unseen.
+    PREVENTION: the command compares both versions, and says so before it asks.
+    """
+    name, client = function
+    new = {"SENTINEL_RATE_LIMIT_TABLE": "new"}
+    versions = [new, {"SENTINEL_RATE_LIMIT_TABLE": "old"}, {}, new | {"SENTINEL_RATE_LIMIT_REQUESTS": "0"}, new]
+    for number, variables in enumerate(versions, 4):
+        client.update_function_configuration(FunctionName=name, Description=f"release {number}", Environment={"Variables": variables})
+        assert client.publish_version(FunctionName=name)["Version"] == str(number)
+    for target, why in {
+        4: None,
+        5: "version 5 has the rate-limit table old instead of new",
+        6: "version 6 sees no block",
+        7: "version 7 sees no block",
+    }.items():
+        client.update_alias(FunctionName=name, Name="live", FunctionVersion="8")
+        result = run("rollback.py", name, str(target), YES="1")
+        assert result.returncode == 0, result.stderr
+        assert (f"WARNING: {why}" in result.stdout) if why else ("WARNING" not in result.stdout), target
+
+
 @pytest.mark.parametrize(("version", "yes", "why"), [("9", "1", "There is no version 9. There are: 1, 2, 3"), ("3", "1", "already"), ("2", "", "Give YES=1")])
 def test_a_rollback_that_makes_no_sense_changes_nothing(run, released, version, yes, why):
     name, now = released

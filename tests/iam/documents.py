@@ -43,6 +43,9 @@ TABLE_KEY, SECRET_KEY, POLICY_KEY = key("1"), key("2"), key("3")
 PROTECTED_ELSEWHERE = f"arn:aws:iam::{ELSEWHERE}:role/vended-*"
 POLICY_PATH = "/sentinel/policy"
 
+# Who may write the rate-limit table beside the function.
+RESPONDERS = [f"arn:aws:iam::{ACCOUNT}:role/sentinel-{name}" for name in ("responder", "deployment")]
+
 # The templates that make the function's role, and where Terraform makes it.
 TEMPLATES = ["template.yaml", "deploy/permissions.yaml"]
 TERRAFORM = "deploy/examples/terraform"
@@ -52,6 +55,7 @@ PARAMETERS = {
     "FunctionName": "sentinel-tvm",
     "Approvals": "on",
     "ProtectedRolesElsewhere": [PROTECTED_ELSEWHERE],
+    "ResponderRoleArns": RESPONDERS,
     "RateLimitTableKey": TABLE_KEY,
     "MdmSecretArn": MDM_SECRET,
     "ClientTokenSecretArn": TOKENS_SECRET,
@@ -176,6 +180,7 @@ REFERENCES = {
     "data.aws_partition.current.dns_suffix": "amazonaws.com",
     "data.aws_region.current.name": REGION,
     "local.function_arn": FUNCTION,
+    "local.rate_limit_writers": [FUNCTION_ROLE, *RESPONDERS],
     "local.source_arns": [FUNCTION, f"{FUNCTION}:*"],
     "var.protected_roles": [f"arn:aws:iam::{ACCOUNT}:role/vended-*", PROTECTED_ELSEWHERE],
     "var.rate_limit_table_key": TABLE_KEY,
@@ -272,6 +277,18 @@ def protected_trust(source):
     if source == TERRAFORM:
         return terraform()["aws_iam_role", "vended_development", "assume_role_policy"]
     return properties("deploy/protected-role.yaml", "ProtectedRole")["AssumeRolePolicyDocument"]
+
+
+def table_policy(name):
+    """The policy of a table of its own, by source."""
+
+    def of(source):
+        if source == TERRAFORM:
+            return terraform()["aws_dynamodb_resource_policy", name, "policy"]
+        logical = {"rate_limit": "RateLimitTable", "grants": "GrantsTable"}[name]
+        return properties(source, logical)["ResourcePolicy"]["PolicyDocument"]
+
+    return of
 
 
 def shift_role(name):

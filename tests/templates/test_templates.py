@@ -36,6 +36,15 @@ INTUNE = {"MdmProvider": "intune", "MdmTenantId": "example.com", "MdmSecretArn":
 POLICY_PATH = "/sentinel/policy"
 POLICY_ARN = {"Fn::Sub": "arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}:parameter${PolicyParameter}"}
 TOPIC = "arn:aws:sns:eu-central-1:123456789012:sentinel-alarms"
+# The tables of the role: CloudFormation puts STACK-LOGICALID- before its own ending of a name.
+TABLES_BY_SID = {
+    sid: {"Fn::Sub": f"arn:${{AWS::Partition}}:dynamodb:${{AWS::Region}}:${{AWS::AccountId}}:table/${{AWS::StackName}}-{name}"}
+    for sid, name in {
+        "CountRequests": "RateLimitTable-*",
+        "DecideRequests": "GrantsTable-*",
+        "ListRequests": "GrantsTable-*/index/ByTime",
+    }.items()
+}
 # What the function's name is in each of the two.
 NAMES = {"template.yaml": "${AWS::StackName}", "deploy/permissions.yaml": "${FunctionName}"}
 
@@ -308,7 +317,9 @@ def test_security_nobody_is_let_in_by_the_function_itself():
 def test_security_no_policy_of_stars(path):
     """THREAT: a wildcard grants actions or resources that nobody thought of; so do the Not... elements.
     PREVENTION: a statement that allows has every action by its name; no star in a resource but the one that a parameter
-    brings, at its end. A network interface has no name before Lambda makes it; a Deny keeps the function from it."""
+    brings, at its end, and the one for what CloudFormation puts at the end of a table's name: the table's own policy names the
+    role, so neither can be a reference to the other. A network interface has no name before Lambda makes it; a Deny keeps the
+    function from it."""
     parsed = template(path)
     assert {statement["Effect"] for statement in trusts(parsed)} == {"Allow"}
     for statement in [*allows(parsed), *trusts(parsed)]:
@@ -316,7 +327,11 @@ def test_security_no_policy_of_stars(path):
             assert all(action.startswith("ec2:") and "*" not in action for action in statement["Action"])
             continue
         assert not {"NotAction", "NotResource", "NotPrincipal"} & statement.keys()
-        assert "*" not in json.dumps([statement["Action"], statement.get("Resource"), statement.get("Principal")])
+        resource = statement.get("Resource")
+        if statement.get("Sid") in TABLES_BY_SID:
+            assert resource == TABLES_BY_SID[statement["Sid"]]
+            resource = None
+        assert "*" not in json.dumps([statement["Action"], resource, statement.get("Principal")])
 
 
 @pytest.mark.parametrize("path", STACKS)
@@ -333,9 +348,9 @@ def test_security_function_may_do_what_it_does_and_no_more(path):
     here = {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:role/${ProtectedRolePattern}"}
     assert granted == {
         "WriteOwnLog": (["logs:CreateLogStream", "logs:PutLogEvents"], {"Fn::GetAtt": ["LogGroup", "Arn"]}),
-        "CountRequests": ("dynamodb:UpdateItem", {"Fn::GetAtt": ["RateLimitTable", "Arn"]}),
-        "DecideRequests": (["dynamodb:GetItem", "dynamodb:UpdateItem"], {"Fn::GetAtt": ["GrantsTable", "Arn"]}),
-        "ListRequests": ("dynamodb:Query", {"Fn::Sub": "${GrantsTable.Arn}/index/ByTime"}),
+        "CountRequests": ("dynamodb:UpdateItem", TABLES_BY_SID["CountRequests"]),
+        "DecideRequests": (["dynamodb:GetItem", "dynamodb:UpdateItem"], TABLES_BY_SID["DecideRequests"]),
+        "ListRequests": ("dynamodb:Query", TABLES_BY_SID["ListRequests"]),
         "OpenTheTable": ("kms:Decrypt", {"Ref": "RateLimitTableKey"}),
         "ReadMdmSecret": ("secretsmanager:GetSecretValue", {"Ref": "MdmSecretArn"}),
         "ReadClientTokens": ("secretsmanager:GetSecretValue", {"Ref": "ClientTokenSecretArn"}),
@@ -547,10 +562,8 @@ def test_security_table_key_opens_this_table_only(path):
     assert statement["Action"] == "kms:Decrypt"
     assert statement["Resource"] == {"Ref": "RateLimitTableKey"}
     assert statement["Condition"] == {
-        "StringEquals": {
-            "kms:ViaService": {"Fn::Sub": "dynamodb.${AWS::Region}.${AWS::URLSuffix}"},
-            "kms:EncryptionContext:aws:dynamodb:tableName": {"Ref": "RateLimitTable"},
-        }
+        "StringEquals": {"kms:ViaService": {"Fn::Sub": "dynamodb.${AWS::Region}.${AWS::URLSuffix}"}},
+        "StringLike": {"kms:EncryptionContext:aws:dynamodb:tableName": [{"Fn::Sub": "${AWS::StackName}-RateLimitTable-*"}]},
     }
 
 
@@ -608,6 +621,45 @@ def test_table_is_what_the_function_writes_to(path):
         "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": False},
     }
     assert resource["DeletionPolicy"] == resource["UpdateReplacePolicy"] == "Delete"
+
+
+WRITES = [f"dynamodb:{name}" for name in (
+    "BatchWriteItem", "DeleteItem", "PartiQLDelete", "PartiQLInsert", "PartiQLUpdate", "PutItem", "UpdateItem",
+)]
+
+
+def writers(table):
+    """Who may write the items of a table, by its own policy; `None` if it has none."""
+    if "ResourcePolicy" not in table:
+        return None
+    (statement,) = table["ResourcePolicy"]["PolicyDocument"]["Statement"]
+    assert (statement["Effect"], statement["Principal"], statement["Resource"]) == ("Deny", "*", "*")
+    assert statement["Action"] == WRITES
+    assert statement["Condition"].keys() == {"ArnNotEquals"}
+    return statement["Condition"]["ArnNotEquals"]["aws:PrincipalArn"]
+
+
+@pytest.mark.parametrize("path", STACKS)
+def test_security_only_the_function_writes_approvals(path):
+    """THREAT: whoever may write the table, as any administrator of DynamoDB, approves their own request.
+    PREVENTION: the table itself denies each way to write an item, but to the function's role. That holds without an SCP."""
+    resources = deployed(path, Approvals="on")["Resources"]
+    assert writers(resources["GrantsTable"]["Properties"]) == {"Fn::GetAtt": ["FunctionRole", "Arn"]}
+
+
+@pytest.mark.parametrize("path", STACKS)
+def test_security_only_response_writes_blocks(path):
+    """THREAT: a blocked caller, or a friend, who may write the table removes the block.
+    PREVENTION: if the roles for response are named, the table denies writing to everybody else but the function. A star names
+    nobody."""
+    assert writers(deployed(path)["Resources"]["RateLimitTable"]["Properties"]) is None
+    role = "arn:aws:iam::123456789012:role/sentinel-responder"
+    guarded = deployed(path, ResponderRoleArns=role)["Resources"]["RateLimitTable"]["Properties"]
+    names = {"Fn::Join": [",", [{"Fn::GetAtt": ["FunctionRole", "Arn"]}, {"Fn::Join": [",", {"Ref": "ResponderRoleArns"}]}]]}
+    assert writers(guarded) == {"Fn::Split": [",", names]}
+    definition = source(path)["Parameters"]["ResponderRoleArns"]
+    takes(definition, ["", role, "arn:aws:iam::123456789012:role/aws-reserved/sso.amazonaws.com/AWSReservedSSO_Response_0123456789abcdef"])
+    refuses(definition, ["*", "arn:aws:iam::123456789012:role/*", "arn:aws:iam::123456789012:user/alice", "sentinel-responder"])
 
 
 @pytest.mark.parametrize("path", STACKS)
@@ -797,10 +849,11 @@ def test_security_policies_come_from_one_layer():
 def test_both_templates_make_the_same_table_and_grants():
     def resources(path):
         # Each has its own way to call the function.
-        return json.loads(json.dumps(template(path)["Resources"]).replace(NAMES[path], "NAME"))
+        text = json.dumps(template(path)["Resources"])
+        return json.loads(text.replace(NAMES[path], "NAME").replace("${AWS::StackName}", "NAME"))
 
     sam, permissions = map(resources, STACKS)
-    for name in ["RateLimitTable", "FunctionRole"]:
+    for name in ["RateLimitTable", "GrantsTable", "FunctionRole"]:
         assert sam[name] == permissions[name], name
     sam, permissions = map(template, STACKS)
     for name, rule in permissions["Rules"].items():
@@ -1274,7 +1327,7 @@ def queries():
 def test_queries_ask_for_documented_fields_of_audit_lines():
     words = {"and", "or", "like", "as", "by", "desc", "asc"}
     documented = {*re.findall(r"`(\w+)`", (ROOT / "docs/operations.md").read_text())}
-    assert len([*queries()]) == 8
+    assert len([*queries()]) == 9
     for query in queries():
         lines = [line.removeprefix("| ") for line in query.splitlines() if not line.startswith("#")]
         commands = [line.split()[0] for line in lines]

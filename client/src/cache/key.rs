@@ -1,10 +1,14 @@
 //! Which cached credentials may be used: only those of the same end point, caller and request.
 //!
 //! The caller is not known before the AWS credentials are resolved, and that takes long. So the key has a digest of what
-//! selects them: the variables that the SDK reads, and the contents of the AWS configuration files. If any of it changes, the
-//! next request gets new credentials.
+//! selects them: the variables that the SDK reads, the contents of the AWS configuration files, and the sign-ins of
+//! `aws sso login` if those files mention any. If any of it changes, the next request gets new credentials.
+//!
+//! (`aws login` needs nothing more: it writes whose session it is into the configuration file.)
 
 use sha2::{Digest as _, Sha256};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 
 use crate::environment::Environment;
 use crate::hex::hex;
@@ -54,8 +58,17 @@ impl Key {
         for name in SELECTORS {
             field(environment.text(name).map(str::as_bytes));
         }
+        let mut single_sign_on = false;
         for file in [environment.aws_config_file(), environment.aws_credentials_file()] {
-            field(file.and_then(|file| std::fs::read(file).ok()).as_deref());
+            let text = file.and_then(|file| std::fs::read(file).ok());
+            field(text.as_deref());
+            single_sign_on |= text.is_some_and(|text| text.windows(4).any(|word| word == b"sso_"));
+        }
+        if single_sign_on {
+            for (name, text) in sign_ins(environment) {
+                field(Some(name.as_encoded_bytes()));
+                field(Some(&text));
+            }
         }
         Self { profile: wanted.profile.clone(), digest: hex(&hash.finalize()[..16]) }
     }
@@ -65,4 +78,14 @@ impl Key {
         let safe = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' };
         format!("{}-{}", self.profile.chars().map(safe).collect::<String>(), self.digest)
     }
+}
+
+/// The files that `aws sso login` leaves, by name. Each token is in one of them, and none says whose it is. So all of them count:
+/// a sign-in as another person, and a token that was refreshed, too.
+fn sign_ins(environment: &Environment) -> BTreeMap<OsString, Vec<u8>> {
+    let directory = environment.home().map(|home| home.join(".aws").join("sso").join("cache"));
+    let entries = directory.and_then(|directory| std::fs::read_dir(directory).ok());
+    let read =
+        |entry: std::fs::DirEntry| Some((entry.file_name(), std::fs::read(entry.path()).ok()?));
+    entries.into_iter().flatten().flatten().filter_map(read).collect()
 }

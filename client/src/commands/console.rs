@@ -11,7 +11,8 @@ use aws_smithy_types::body::SdkBody;
 use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 use serde_json::json;
-use std::process::{Command, ExitCode, Stdio};
+use std::io::{self, Write as _};
+use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Duration;
 
 use super::Context;
@@ -38,14 +39,22 @@ struct SigninToken {
 /// Where a partition's sign-in and console are.
 struct Partition {
     signin: EndpointUrl,
-    console: String,
+    /// Absent for an unknown partition, whose sign-in was set.
+    console: Option<String>,
 }
 
 pub(crate) fn run(context: &Context, arguments: &Console) -> Result<ExitCode, Failure> {
     let request = vend::Request::new(context.endpoint()?, &arguments.vend, &context.environment)?;
     let region = request.endpoint.region.clone();
     let partition = Partition::of(&region, request.endpoint.signin_url.clone())?;
-    let destination = arguments.destination.clone().unwrap_or_else(|| partition.console.clone());
+    let Some(destination) = arguments.destination.clone().or_else(|| partition.console.clone())
+    else {
+        return Err(Failure::new(
+            Exit::Usage,
+            format!("the console of the Region {region} is not known"),
+            "give --destination",
+        ));
+    };
     if !destination.starts_with("https://") {
         return Err(Failure::new(
             Exit::Usage,
@@ -82,15 +91,35 @@ pub(crate) fn run(context: &Context, arguments: &Console) -> Result<ExitCode, Fa
 
 impl Partition {
     fn of(region: &str, signin: Option<EndpointUrl>) -> Result<Self, Failure> {
-        let (host, console) = match region {
-            _ if region.starts_with("cn-") => ("signin.amazonaws.cn", "console.amazonaws.cn"),
-            _ if region.starts_with("us-gov-") => {
-                ("signin.amazonaws-us-gov.com", "console.amazonaws-us-gov.com")
+        let known = hosts(region);
+        let signin = match (signin, known) {
+            (Some(signin), _) => signin,
+            (None, Some((host, _))) => EndpointUrl::parse(&format!("https://{host}"))?,
+            (None, None) => {
+                return Err(Failure::settings(
+                    format!("the sign-in service of the Region {region} is not known"),
+                    "set signin_url to that of its partition",
+                ));
             }
-            _ => ("signin.aws.amazon.com", "console.aws.amazon.com"),
         };
-        let signin = signin.map_or_else(|| EndpointUrl::parse(&format!("https://{host}")), Ok)?;
-        Ok(Self { signin, console: format!("https://{console}/") })
+        Ok(Self { signin, console: known.map(|(_, console)| format!("https://{console}/")) })
+    }
+}
+
+/// The hosts of sign-in and console of a Region's partition, if it is a known one. A session must not go to another partition.
+fn hosts(region: &str) -> Option<(&'static str, &'static str)> {
+    const COMMERCIAL: [&str; 9] = ["af", "ap", "ca", "eu", "il", "me", "mx", "sa", "us"];
+    let (area, number) = region.rsplit_once('-')?;
+    let (area, direction) = area.rsplit_once('-')?;
+    let form = !direction.is_empty() && number.bytes().all(|digit| digit.is_ascii_digit());
+    match area {
+        _ if !form => None,
+        "cn" => Some(("signin.amazonaws.cn", "console.amazonaws.cn")),
+        "us-gov" => Some(("signin.amazonaws-us-gov.com", "console.amazonaws-us-gov.com")),
+        _ if COMMERCIAL.contains(&area) => {
+            Some(("signin.aws.amazon.com", "console.aws.amazon.com"))
+        }
+        _ => None,
     }
 }
 
@@ -134,21 +163,73 @@ async fn exchange(
 
 /// Opens the URL with the program of the operating system, by an absolute path and without a shell.
 fn open(url: &str) -> Result<ExitCode, Failure> {
-    let (program, arguments): (_, &[&str]) = if cfg!(target_os = "macos") {
-        ("/usr/bin/open", &[])
-    } else if cfg!(windows) {
-        (r"C:\Windows\System32\rundll32.exe", &["url.dll,FileProtocolHandler"])
-    } else {
-        ("/usr/bin/xdg-open", &[])
-    };
     hand_over(url, Deadline::after(PATIENCE_WITH_BROWSERS), |address| {
-        Command::new(program)
-            .args(arguments)
-            .arg(address)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
+        if cfg!(target_os = "macos") {
+            return tell_macos(address);
+        }
+        let (program, arguments): (_, &[&str]) = if cfg!(windows) {
+            (r"C:\Windows\System32\rundll32.exe", &["url.dll,FileProtocolHandler"])
+        } else {
+            ("/usr/bin/xdg-open", &[])
+        };
+        quiet(program).args(arguments).arg(address).stdin(Stdio::null()).spawn()
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Starts the browser of macOS. Other users can read command lines there, so the address goes through standard input.
+fn tell_macos(address: &str) -> io::Result<Child> {
+    let mut script = quiet("/usr/bin/osascript").stdin(Stdio::piped()).spawn()?;
+    if let Some(mut input) = script.stdin.take() {
+        // No character of an address ends a text of AppleScript: http://127.0.0.1, a port, and hexadecimal digits.
+        writeln!(input, "open location \"{address}\"")?;
+    }
+    Ok(script)
+}
+
+fn quiet(program: &str) -> Command {
+    let mut command = Command::new(program);
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// THREAT: a session of a partition that this program does not know goes to the sign-in service of another one.
+    /// PREVENTION: known partitions by the forms of their Regions (botocore's `partitions.json`); otherwise a setting.
+    #[test]
+    fn security_a_session_stays_in_its_partition() {
+        let host =
+            |region: &str| Partition::of(region, None).map(|it| it.signin.authority().to_owned());
+        for (region, signin) in [
+            ("eu-central-1", "signin.aws.amazon.com"),
+            ("us-east-1", "signin.aws.amazon.com"),
+            ("ap-southeast-2", "signin.aws.amazon.com"),
+            ("us-gov-west-1", "signin.amazonaws-us-gov.com"),
+            ("cn-north-1", "signin.amazonaws.cn"),
+        ] {
+            assert_eq!(host(region), Ok(signin.to_owned()), "{region}");
+        }
+        for region in [
+            "us-iso-east-1",
+            "us-isob-east-1",
+            "us-isof-south-1",
+            "eu-isoe-west-1",
+            "eusc-de-east-1",
+            "local",
+            "us-east",
+            "",
+        ] {
+            let failure = host(region).unwrap_err();
+            assert!(
+                failure.exit == Exit::Settings && failure.next.contains("signin_url"),
+                "{region}"
+            );
+            let own = EndpointUrl::parse("https://signin.example").unwrap();
+            let partition = Partition::of(region, Some(own)).unwrap();
+            assert_eq!((partition.signin.authority(), partition.console), ("signin.example", None));
+        }
+    }
 }

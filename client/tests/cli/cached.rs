@@ -194,6 +194,30 @@ fn on_a_full_disk_credentials_are_vended_and_not_cached() {
     home.run(&stub.url, &ASK).vended();
 }
 
+/// THREAT: after `aws sso login` as another person, that person gets the sessions vended to the one before.
+/// PREVENTION: the sign-ins are part of what selects an entry, if the AWS configuration uses them.
+#[test]
+fn security_another_sign_in_gets_new_credentials() {
+    let (home, stub) = (Home::new(), Stub::vending());
+    let sign_in = ".aws/sso/cache/d033e22ae348aeb5660fc2140aec35850c4da997.json";
+    home.write(sign_in, r#"{"accessToken": "of ann"}"#);
+    assert_eq!(home.run(&stub.url, &ASK).vended(), "ASIA1");
+    home.write(sign_in, r#"{"accessToken": "of somebody"}"#);
+    assert_eq!(
+        home.run(&stub.url, &ASK).vended(),
+        "ASIA1",
+        "without single sign-on it means nothing"
+    );
+
+    home.write(".aws/config", "[profile a]\nsso_session = corp\n");
+    assert_eq!(home.run(&stub.url, &ASK).vended(), "ASIA2");
+    assert_eq!(home.run(&stub.url, &ASK).vended(), "ASIA2");
+    home.write(sign_in, r#"{"accessToken": "of bob"}"#);
+    assert_eq!(home.run(&stub.url, &ASK).vended(), "ASIA3");
+    home.write(sign_in, r#"{"accessToken": "of somebody"}"#);
+    assert_eq!(home.run(&stub.url, &ASK).vended(), "ASIA2");
+}
+
 #[test]
 fn a_changed_aws_configuration_gets_new_credentials() {
     let (home, stub) = (Home::new(), Stub::vending());

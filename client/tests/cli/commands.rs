@@ -191,6 +191,21 @@ fn the_console_url_signs_in() {
 }
 
 #[test]
+fn a_console_of_an_unknown_partition_needs_its_addresses() {
+    let (home, stub) = (Home::new(), Stub::vending());
+    let run = |signin: &str| {
+        let settings = format!("[endpoints.main]\nurl = '{}'\n{signin}", stub.url);
+        home.write(".config/sentinel/config.toml", &settings);
+        let mut command = home.command(&["console", "development", "--print"]);
+        command.env("SENTINEL_REGION", "eusc-de-east-1");
+        Ran::of(command)
+    };
+    run("").failed(3, &["eusc-de-east-1 is not known", "signin_url"]);
+    run("signin_url = 'https://signin.example'\n").failed(2, &["--destination"]);
+    assert_eq!(stub.requests().len(), 0, "nothing was vended");
+}
+
+#[test]
 fn a_sign_in_service_that_refuses() {
     let home = Home::new();
     let signin = Stub::start(|_, _| Answer::new(400, "no: vended-secret-key"));

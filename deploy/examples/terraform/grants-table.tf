@@ -50,6 +50,26 @@ resource "aws_dynamodb_table" "grants" {
   }
 }
 
+# Whoever writes an item grants access. So only the function may, whatever IAM policies allow.
+resource "aws_dynamodb_resource_policy" "grants" {
+  count        = var.approvals ? 1 : 0
+  resource_arn = aws_dynamodb_table.grants[0].arn
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid       = "OnlyTheFunctionWrites"
+      Effect    = "Deny"
+      Principal = "*"
+      Action = [
+        "dynamodb:BatchWriteItem", "dynamodb:DeleteItem", "dynamodb:PartiQLDelete", "dynamodb:PartiQLInsert",
+        "dynamodb:PartiQLUpdate", "dynamodb:PutItem", "dynamodb:UpdateItem",
+      ]
+      Resource  = "*"
+      Condition = { ArnNotEquals = { "aws:PrincipalArn" = aws_iam_role.function.arn } }
+    }]
+  })
+}
+
 resource "aws_iam_role_policy" "decide_requests" {
   count = var.approvals ? 1 : 0
   name  = "decide-requests"

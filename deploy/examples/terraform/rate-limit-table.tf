@@ -6,7 +6,14 @@ variable "rate_limit_table_key" {
   default     = "aws-owned"
 }
 
+variable "responder_roles" {
+  description = "Roles that may write the table beside the function: response, for make block, and deployment. Empty: no such policy."
+  type        = list(string)
+  default     = []
+}
+
 locals {
+  rate_limit_writers     = concat([aws_iam_role.function.arn], var.responder_roles)
   table_has_customer_key = !contains(["aws-owned", "aws-managed"], var.rate_limit_table_key)
 }
 
@@ -30,6 +37,26 @@ resource "aws_dynamodb_table" "rate_limit" {
     enabled     = var.rate_limit_table_key != "aws-owned"
     kms_key_arn = local.table_has_customer_key ? var.rate_limit_table_key : null
   }
+}
+
+# Whoever writes an item lifts a block or a limit.
+resource "aws_dynamodb_resource_policy" "rate_limit" {
+  count        = length(var.responder_roles) > 0 ? 1 : 0
+  resource_arn = aws_dynamodb_table.rate_limit.arn
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid       = "OnlyTheFunctionAndResponseWrite"
+      Effect    = "Deny"
+      Principal = "*"
+      Action = [
+        "dynamodb:BatchWriteItem", "dynamodb:DeleteItem", "dynamodb:PartiQLDelete", "dynamodb:PartiQLInsert",
+        "dynamodb:PartiQLUpdate", "dynamodb:PutItem", "dynamodb:UpdateItem",
+      ]
+      Resource  = "*"
+      Condition = { ArnNotEquals = { "aws:PrincipalArn" = local.rate_limit_writers } }
+    }]
+  })
 }
 
 # With a customer managed key, DynamoDB calls kms:Decrypt in the name of the function.

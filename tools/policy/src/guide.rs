@@ -61,6 +61,71 @@ fn each_worked_example_does_what_it_says() {
     }
 }
 
+/// The policy of the guide's section on approvals, with a file of `deploy/examples/incident`.
+fn approvals_under(incident: &str) -> Policy {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let guide = fs::read_to_string(root.join("docs/policy.md")).unwrap();
+    let (_, files) = sections(&guide).into_iter().find(|(title, _)| *title == "Approvals").unwrap();
+    let incident =
+        fs::read_to_string(root.join("deploy/examples/incident").join(incident)).unwrap();
+    // Both name one person; the guide's people are the ones of this test.
+    let incident = incident.replace("Developer", "Operator").replace("alice@", "bob@");
+    let files = BundleFiles::from_parameters([
+        ("profiles".to_owned(), files["profiles.toml"].clone()),
+        ("policies/access".to_owned(), files["access.cedar"].clone()),
+        ("policies/incident".to_owned(), incident),
+    ]);
+    let expectations = Expectations::parse("").unwrap();
+    Policy::load(&files.unwrap(), &expectations.options()).unwrap()
+}
+
+/// The check of one decision: by which operator, and what.
+fn decides(policy: &Policy, who: &str, what: &str) -> Check {
+    let role = if who == "ann" { "Developer" } else { "Operator" };
+    let caller = format!(
+        "arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_{role}_0123456789abcdef/{who}@example.com"
+    );
+    let test =
+        format!("[[test]]\nname = \"t\"\ncaller = \"{caller}\"\nprofile = \"production\"\n{what}");
+    Expectations::parse(&test).unwrap().run(policy).next().unwrap().1
+}
+
+fn approving(expect: &str) -> String {
+    let requester = "arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_Developer_0123456789abcdef/ann@example.com";
+    format!(
+        "approves = {{ requester = \"{requester}\", reason = \"an outage\", ticket = \"OPS-4711\" }}\nexpect = \"{expect}\""
+    )
+}
+
+fn approved_by(who: &str, expect: &str) -> String {
+    let by = format!(
+        "arn:aws:sts::123456789012:assumed-role/AWSReservedSSO_Operator_0123456789abcdef/{who}@example.com"
+    );
+    format!("approval = {{ by = \"{by}\", reason = \"an outage\" }}\nexpect = \"{expect}\"")
+}
+
+/// THREAT: a person is blocked by the playbook's rule, and still approves requests of accomplices.
+/// PREVENTION: the rule forbids every action, not credentials alone.
+#[test]
+fn security_a_blocked_person_approves_nothing() {
+    let policy = approvals_under("block-caller.cedar");
+    assert_eq!(decides(&policy, "bob", &approving("deny")), Check::Passed);
+    assert_eq!(
+        decides(&policy, "eve", &approving("allow")),
+        Check::Passed,
+        "nobody else is blocked"
+    );
+}
+
+/// THREAT: what a compromised person approved gives credentials until the claim window ends.
+/// PREVENTION: a rule of the playbook refuses credentials under that person's approvals.
+#[test]
+fn security_approvals_of_a_compromised_person_can_be_refused() {
+    let policy = approvals_under("refuse-approvals.cedar");
+    assert_eq!(decides(&policy, "ann", &approved_by("bob", "deny")), Check::Passed);
+    assert_eq!(decides(&policy, "ann", &approved_by("eve", "allow")), Check::Passed);
+}
+
 #[test]
 fn an_expectation_that_is_not_met_says_why() {
     let profiles = "[a]\nrole_arn = \"arn:aws:iam::123456789012:role/a\"".to_owned();

@@ -251,7 +251,7 @@ fn limiter(table: SimulatedTable, short: Quota, day: Option<Quota>) -> RateLimit
     let breaker = BreakerSettings {
         failure_threshold: 5,
         reset_seconds: 30,
-        max_reset_seconds: 120,
+        max_reset_seconds: 60,
         half_open_requests: 3,
     };
     let settings = SharedSettings {

@@ -3,10 +3,13 @@
 //! Other users of the machine can read command lines, and a browser keeps its own for as long as it runs. So the browser is
 //! started with a URL of this machine, which redirects to the secret one.
 //!
-//! Invariant: the redirect is made once, for a request that names this server and the random path. If somebody else was
-//! faster, the browser shows an error, and the user notices.
+//! Invariant: the redirect is made once, for a request that names this server and the random path. Other users can read that
+//! path, too. So on Linux the connection must be one of this user, on macOS the path is in no command line, and Windows shows
+//! command lines to their user only. If somebody was faster all the same, the browser shows an error, and the user notices.
 
-use std::io::{self, BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
+mod peer;
+
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::Child;
 use std::time::Duration;
@@ -17,11 +20,22 @@ use crate::server::random_token;
 use secrecy::ExposeSecret as _;
 
 const PAUSE: Duration = Duration::from_millis(20);
-const READ_TIMEOUT: Duration = Duration::from_secs(2);
-const MOST_HEAD_BYTES: u64 = 16 * 1024;
+/// The time for one request, however slowly it comes.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
+const MOST_HEAD_BYTES: usize = 16 * 1024;
 
 /// Starts a browser with a URL that leads to `url` once. Returns when the browser has it.
 pub(super) fn hand_over(
+    url: &str,
+    deadline: Deadline,
+    start: impl FnOnce(&str) -> io::Result<Child>,
+) -> Result<(), Failure> {
+    hand_over_to(peer::is_of_this_user, url, deadline, start)
+}
+
+/// As `hand_over`; drops connections that are not `ours`.
+fn hand_over_to(
+    ours: impl Fn(&TcpStream) -> bool,
     url: &str,
     deadline: Deadline,
     start: impl FnOnce(&str) -> io::Result<Child>,
@@ -38,7 +52,7 @@ pub(super) fn hand_over(
         match listener.accept() {
             Ok((stream, _)) => {
                 // A connection that breaks off, or asks for something else, is not the browser's.
-                if answer(&stream, &host, &path, url).unwrap_or(false) {
+                if ours(&stream) && answer(&stream, &host, &path, url, deadline).unwrap_or(false) {
                     return Ok(());
                 }
             }
@@ -53,10 +67,17 @@ pub(super) fn hand_over(
 }
 
 /// Answers one request. Returns whether it got the redirect.
-fn answer(mut stream: &TcpStream, host: &str, path: &str, url: &str) -> io::Result<bool> {
+fn answer(
+    mut stream: &TcpStream,
+    host: &str,
+    path: &str,
+    url: &str,
+    deadline: Deadline,
+) -> io::Result<bool> {
     stream.set_nonblocking(false)?;
-    stream.set_read_timeout(Some(READ_TIMEOUT))?;
-    let right = asks_for(stream, host, path)?;
+    stream.set_write_timeout(Some(REQUEST_TIMEOUT))?;
+    let until = Deadline::after(REQUEST_TIMEOUT.min(deadline.left()));
+    let right = asks_for(&head(stream, until)?, host, path);
     let (status, location) = if right {
         ("303 See Other", format!("Location: {url}\r\n"))
     } else {
@@ -70,23 +91,34 @@ fn answer(mut stream: &TcpStream, host: &str, path: &str, url: &str) -> io::Resu
     Ok(right)
 }
 
-/// Whether a request is a `GET` of the path at this host.
-fn asks_for(stream: &TcpStream, host: &str, path: &str) -> io::Result<bool> {
-    let mut lines = BufReader::new(stream.take(MOST_HEAD_BYTES)).lines();
-    let first = lines.next().transpose()?.unwrap_or_default();
-    let mut hosts = Vec::new();
-    for line in lines {
-        let line = line?;
-        if line.is_empty() {
-            break;
+/// The head of a request: everything before the empty line.
+fn head(mut stream: &TcpStream, until: Deadline) -> io::Result<String> {
+    let mut head = Vec::new();
+    let mut chunk = [0; 1024];
+    while !head.windows(4).any(|end| end == b"\r\n\r\n") {
+        let left = until.left();
+        if left.is_zero() || head.len() > MOST_HEAD_BYTES {
+            return Err(ErrorKind::TimedOut.into());
         }
-        if let Some((name, value)) = line.split_once(':')
-            && name.eq_ignore_ascii_case("host")
-        {
-            hosts.push(value.trim().to_owned());
+        stream.set_read_timeout(Some(left))?;
+        match stream.read(&mut chunk)? {
+            0 => return Err(ErrorKind::UnexpectedEof.into()),
+            read => head.extend_from_slice(&chunk[..read]),
         }
     }
-    Ok(first == format!("GET {path} HTTP/1.1") && hosts == [host])
+    String::from_utf8(head).map_err(|_| ErrorKind::InvalidData.into())
+}
+
+/// Whether a request is a `GET` of the path at this host.
+fn asks_for(head: &str, host: &str, path: &str) -> bool {
+    let mut lines = head.split("\r\n").take_while(|line| !line.is_empty());
+    let first = lines.next().unwrap_or_default();
+    let hosts: Vec<&str> = lines
+        .filter_map(|line| line.split_once(':'))
+        .filter(|(name, _)| name.eq_ignore_ascii_case("host"))
+        .map(|(_, value)| value.trim())
+        .collect();
+    first == format!("GET {path} HTTP/1.1") && hosts == [host]
 }
 
 fn not_opened() -> Failure {
@@ -107,9 +139,16 @@ mod tests {
 
     /// What the server replies to each request, where `PATH` is the path that the browser was given.
     fn replies(requests: &'static [&'static str]) -> (Result<(), Failure>, Vec<String>) {
+        replies_to(peer::is_of_this_user, requests)
+    }
+
+    fn replies_to(
+        ours: impl Fn(&TcpStream) -> bool,
+        requests: &'static [&'static str],
+    ) -> (Result<(), Failure>, Vec<String>) {
         let (send, receive) = channel();
         let deadline = Deadline::after(Duration::from_secs(5));
-        let handed = hand_over(SECRET, deadline, |url| {
+        let handed = hand_over_to(ours, SECRET, deadline, |url| {
             let (host, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
             let (host, path) = (host.to_owned(), format!("/{path}"));
             assert!(!url.contains("secret") && path.len() > 32);
@@ -117,9 +156,10 @@ mod tests {
                 for request in requests {
                     let request = request.replace("PATH", &path).replace("HOST", &host);
                     let mut stream = TcpStream::connect(&host).unwrap();
-                    stream.write_all(format!("{request}\r\n\r\n").as_bytes()).unwrap();
+                    // A connection that is dropped breaks off in the write or in the read.
                     let mut reply = String::new();
-                    stream.read_to_string(&mut reply).unwrap();
+                    let _ = stream.write_all(format!("{request}\r\n\r\n").as_bytes());
+                    let _ = stream.read_to_string(&mut reply);
                     send.send(reply).unwrap();
                 }
             });
@@ -153,6 +193,33 @@ mod tests {
             assert!(reply.starts_with("HTTP/1.1 404 ") && !reply.contains("secret"), "{reply}");
         }
         assert!(replies[4].contains(SECRET));
+    }
+
+    /// THREAT: another user reads the path in the command line of the browser's starter, and asks before the browser does.
+    /// PREVENTION: a connection of another user is dropped unread, and the redirect is still there for the browser.
+    #[test]
+    fn security_a_connection_of_another_user_gets_nothing() {
+        const GET: &str = "GET PATH HTTP/1.1\r\nHost: HOST";
+        let asked = std::cell::Cell::new(0);
+        let second = |_: &TcpStream| asked.replace(asked.get() + 1) > 0;
+        let (handed, replies) = replies_to(second, &[GET, GET]);
+        assert_eq!(handed, Ok(()));
+        assert_eq!(replies[0], "");
+        assert!(replies[1].contains(SECRET));
+    }
+
+    /// THREAT: a connection that sends one byte at a time holds the server for longer than the browser waits.
+    /// PREVENTION: there is one time for the whole request, and it ends with the deadline.
+    #[test]
+    fn security_a_slow_request_ends_with_the_deadline() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let mut slow = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (stream, _) = listener.accept().unwrap();
+        let dripping = std::thread::spawn(move || while slow.write_all(b"x").is_ok() {});
+        let deadline = Deadline::after(Duration::from_millis(100));
+        assert!(answer(&stream, "host", "/path", SECRET, deadline).is_err());
+        drop(stream);
+        dripping.join().unwrap();
     }
 
     #[test]
