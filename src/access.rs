@@ -276,6 +276,18 @@ pub struct AccessRequest {
     pub decided_by: Option<String>,
     /// When that was.
     pub decided_at: Option<UtcDateTime>,
+    /// The last denial of a request of this principal for this profile: of this one, or of one before
+    /// it. A new request does not know of it until it is read again.
+    pub last_denial: Option<LastDenial>,
+}
+
+/// Who denied a request, and when. The next one shows it, so that no approver decides without it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastDenial {
+    /// The principal who denied.
+    pub by: String,
+    /// When.
+    pub at: UtcDateTime,
 }
 
 impl AccessRequest {
@@ -301,6 +313,7 @@ impl AccessRequest {
             expires_at: created_at + PENDING,
             decided_by: None,
             decided_at: None,
+            last_denial: None,
         }
     }
 
@@ -333,6 +346,10 @@ impl AccessRequest {
             },
             decided_by: Some(by.to_owned()),
             decided_at: Some(decided_at),
+            last_denial: match change {
+                Change::Deny => Some(LastDenial { by: by.to_owned(), at: decided_at }),
+                Change::Approve | Change::Withdraw => self.last_denial,
+            },
             ..self
         })
     }

@@ -336,7 +336,7 @@ impl App {
         let Services { limiter, policies, caller_proof, grants, .. } = &self.services;
         let _ = policies.current(now).await;
         Health {
-            limiter: limiter.health(),
+            limiter: limiter.health(now),
             policy: policies.health(now),
             caller_proof: caller_proof.mode(),
             paths: tier::paths(grants),

@@ -9,6 +9,8 @@
 //! - Requests that this process admitted without the table are *owed*: the next write charges them.
 //! - A request that one window refuses is charged to neither.
 //! - A blocked principal is refused by the write that would have charged it, and is never charged.
+//! - Where the table throttles, a principal for which it never answered this process is refused: it
+//!   could be blocked, and a flood of its own can cause the throttling.
 //! - Health never waits for the table.
 //!
 //! If the table does not answer, the [`FailureMode`] decides. By default this process decides from
@@ -38,6 +40,7 @@ pub use windows::Windows;
 use crate::caller::Principal;
 use breaker::Breaker;
 use local::{BYTES_PER_KEY, Known, LocalStore};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 use table::{Request, TableDecision};
 use time::UtcDateTime;
@@ -90,7 +93,13 @@ struct Shared<T> {
     table: T,
     settings: SharedSettings,
     breaker: Breaker,
+    /// When this process last admitted a request without the table, in microseconds since the Unix
+    /// epoch; 0 for never.
+    last_unchecked: AtomicU64,
 }
+
+/// For how long, in microseconds, health reports that a request was admitted without the table.
+const RECENTLY: u64 = 60_000_000;
 
 /// One request to charge. Times are microseconds since the Unix epoch.
 struct Counted<'a> {
@@ -112,6 +121,11 @@ impl Counted<'_> {
     fn throttled(&self, tats: Windows<u64>) -> Outcome {
         let wait = self.quotas.over(tats, self.now);
         Outcome::Throttled(self.status(tats), RetryAfter::of(wait))
+    }
+
+    /// A refusal of somebody who may be within the quota: the table may answer in a moment.
+    fn unknown(&self, tats: Windows<u64>) -> Outcome {
+        Outcome::Throttled(self.status(tats), RetryAfter::of(0))
     }
 
     /// A block without an end is reported with the last second that RFC 3339 can write.
@@ -158,7 +172,8 @@ impl<T: Table> RateLimiter<T> {
     /// A limiter that counts in a shared table.
     #[must_use]
     pub fn shared(limits: Limits, table: T, settings: SharedSettings) -> Self {
-        let shared = Shared { table, breaker: Breaker::new(settings.breaker), settings };
+        let breaker = Breaker::new(settings.breaker);
+        let shared = Shared { table, breaker, settings, last_unchecked: AtomicU64::new(0) };
         Self {
             local: LocalStore::new(limits.memory_max_keys),
             limits,
@@ -166,12 +181,13 @@ impl<T: Table> RateLimiter<T> {
         }
     }
 
-    /// The limiter's state.
+    /// The limiter's state at `now`.
     #[must_use]
-    pub fn health(&self) -> LimiterHealth {
+    pub fn health(&self, now: UtcDateTime) -> LimiterHealth {
         let backend = match &self.store {
             Store::Memory => Backend::Memory,
-            Store::Shared(Shared { breaker, settings, .. }) => Backend::Shared {
+            Store::Shared(Shared { breaker, settings, last_unchecked, .. }) => Backend::Shared {
+                admits_unchecked: is_recent(last_unchecked.load(Relaxed), micros(now)),
                 breaker: breaker.state(),
                 transitions: breaker.transitions(),
                 healthy: breaker.is_healthy(),
@@ -256,16 +272,25 @@ impl<T: Table> RateLimiter<T> {
             Err(degraded) => {
                 self.local.give_back(request.key, owed, request.now);
                 let mode = degraded.mode(shared.settings.failure_mode);
-                (self.fall_back(mode, request), DecidedBy::Fallback(mode, degraded))
+                let outcome = self.fall_back(mode, &degraded, request);
+                if matches!(outcome, Outcome::Admitted(_) | Outcome::Uncounted) {
+                    shared.last_unchecked.fetch_max(request.now, Relaxed);
+                }
+                (outcome, DecidedBy::Fallback(mode, degraded))
             }
         };
         Admission { outcome, decided_by, writes }
     }
 
-    /// A block that this process knows holds in every mode.
-    fn fall_back(&self, mode: FailureMode, request: &Counted<'_>) -> Outcome {
-        if let Some(until) = self.local.block(request.key, request.now) {
+    /// A block that this process knows holds in every mode. While the table throttles, nobody else is
+    /// admitted for whom it never answered.
+    fn fall_back(&self, mode: FailureMode, why: &Degraded, request: &Counted<'_>) -> Outcome {
+        let (key, now) = (request.key, request.now);
+        if let Some(until) = self.local.block(key, now) {
             return Counted::blocked(until);
+        }
+        if why.is_throttling() && !self.local.is_answered(key, now) {
+            return request.unknown(self.local.tats(key, request.quotas, now));
         }
         match mode {
             FailureMode::Memory => self.admit_here(request),
@@ -368,6 +393,11 @@ fn log(error: &StoreError) {
     } else {
         tracing::warn!(%error, "the rate-limit table did not decide");
     }
+}
+
+/// Whether `at` is within a minute of `now`, whatever the clock did in between.
+fn is_recent(at: u64, now: u64) -> bool {
+    at > 0 && at.abs_diff(now) < RECENTLY
 }
 
 fn micros(at: UtcDateTime) -> u64 {

@@ -86,6 +86,10 @@ pub struct AccessView {
     decided_by: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     decided_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_denied_by: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_denied_at: Option<String>,
     may: Vec<May>,
 }
 
@@ -119,6 +123,8 @@ impl AccessView {
             expires_at: written(access.expires_at),
             decided_by: access.decided_by,
             decided_at: access.decided_at.map(written),
+            last_denied_at: access.last_denial.as_ref().map(|denial| written(denial.at)),
+            last_denied_by: access.last_denial.map(|denial| denial.by),
             may,
         }
     }

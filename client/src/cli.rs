@@ -65,9 +65,9 @@ pub(crate) enum Command {
     Requests(Output),
     /// Approve somebody else's request
     Approve(Decide),
-    /// Refuse somebody else's request
+    /// Refuse somebody else's request, or take its approval back
     Deny(Decide),
-    /// Take back your own request
+    /// Take back your own request, approved or not
     Withdraw(Decide),
     /// Take a profile in an emergency, without waiting for anybody: once a day, and it is an alarm
     BreakGlass(BreakGlass),

@@ -11,6 +11,7 @@
 //! | `Duration` | N | seconds |
 //! | `CreatedAt`, `ExpiresAt`, `DecidedAt` | N | seconds since the Unix epoch; `CreatedAt` is the index's sort key |
 //! | `DecidedBy` | S | a principal |
+//! | `DeniedBy`, `DeniedAt` | S, N | who denied this request or one before it, and when; a new request keeps both |
 //! | `TTL` | N | when DynamoDB may delete the item |
 //!
 //! An emergency has `EMERGENCY#` and a digest of the principal as `PK`, `emergency` as `Kind`,
@@ -18,7 +19,9 @@
 //!
 //! Invariant: an item that is not exactly so is neither.
 
-use crate::access::{AccessId, AccessRequest, Emergency, Reason, Requester, State, Ticket, moment};
+use crate::access::{
+    AccessId, AccessRequest, Emergency, LastDenial, Reason, Requester, State, Ticket, moment,
+};
 use crate::request::{ProfileName, SessionDuration};
 use aws_sdk_dynamodb::types::AttributeValue;
 use std::collections::HashMap;
@@ -117,6 +120,13 @@ pub(super) fn read(item: &Item) -> Option<AccessRequest> {
         decided_at: match item.get("DecidedAt") {
             Some(_) => Some(moment(number(item, "DecidedAt")?)?),
             None => None,
+        },
+        last_denial: match (item.get("DeniedBy"), item.get("DeniedAt")) {
+            (None, None) => None,
+            _ => Some(LastDenial {
+                by: string(item, "DeniedBy")?,
+                at: moment(number(item, "DeniedAt")?)?,
+            }),
         },
     })
 }

@@ -28,6 +28,8 @@ const REPLACEABLE: &str =
 /// its write.
 const OPEN: &str = "#Id = :Id AND #ExpiresAt > :now AND #State IN ";
 
+const DECISION: &str = "SET #State = :State, #ExpiresAt = :ExpiresAt, #DecidedBy = :DecidedBy, #DecidedAt = :DecidedAt, #TTL = :TTL";
+
 /// One emergency of a principal within a day. The same one again is a retry.
 const REPEATABLE: &str = "attribute_not_exists(PK) OR #CreatedAt <= :day_ago";
 
@@ -105,7 +107,10 @@ impl Table {
         removed.extend(request.ticket.is_none().then_some("Ticket"));
         let expression = format!("SET {} REMOVE {}", assigned.join(", "), removed.join(", "));
         let answer = Box::pin(update.update_expression(expression).send()).await;
-        written(answer, |item| item::read(item).as_ref() == Some(request))
+        // The item keeps the last denial, of which a new request knows nothing.
+        let written_one =
+            |item: &Item| Some(AccessRequest { last_denial: None, ..item::read(item)? });
+        written(answer, |item| written_one(item).as_ref() == Some(request))
     }
 
     /// Writes the state, the decision and the end of `changed`.
@@ -117,10 +122,15 @@ impl Table {
     ) -> Result<Written, GrantsUnavailable> {
         let states: Vec<_> = change.starts_from().iter().map(|state| state.name()).collect();
         let condition = format!("{OPEN}(:{})", states.join(", :"));
+        let denial = match change {
+            Change::Deny => ", DeniedBy = :DecidedBy, DeniedAt = :DecidedAt",
+            Change::Approve | Change::Withdraw => "",
+        };
+        let expression = format!("{DECISION}{denial}");
         let by = changed.decided_by.clone().unwrap_or_default();
         let update = self
             .update(changed.id.place(), changed.expires_at)
-            .update_expression("SET #State = :State, #ExpiresAt = :ExpiresAt, #DecidedBy = :DecidedBy, #DecidedAt = :DecidedAt, #TTL = :TTL")
+            .update_expression(expression)
             .condition_expression(condition)
             .expression_attribute_values(":now", seconds(now))
             .expression_attribute_names("#Id", "Id")

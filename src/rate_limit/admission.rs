@@ -175,13 +175,15 @@ pub enum Degraded {
 impl Degraded {
     /// Who decides instead: in an outage, the configured mode. Throttling is not an outage, and a
     /// caller can cause it by a flood. It must neither open the door for that caller (`open`) nor
-    /// close it for others on the same partition (`closed`).
+    /// close it for others on the same partition (`closed`), except for those that this process does
+    /// not know.
     pub(super) fn mode(&self, configured: FailureMode) -> FailureMode {
-        match self {
-            Self::Store(StoreError::Throttled(_) | StoreError::Contended) => FailureMode::Memory,
-            Self::BreakerOpen
-            | Self::Store(StoreError::Unreachable(_) | StoreError::Misconfigured(_)) => configured,
-        }
+        if self.is_throttling() { FailureMode::Memory } else { configured }
+    }
+
+    /// Whether the table is there, but did not decide about this key.
+    pub(super) fn is_throttling(&self) -> bool {
+        matches!(self, Self::Store(StoreError::Throttled(_) | StoreError::Contended))
     }
 }
 
@@ -247,13 +249,10 @@ impl LimiterHealth {
     pub fn blocks(&self) -> Blocks {
         match (self.limits.vend, self.backend) {
             (Limit::Off, _) | (_, Backend::Memory) => Blocks::Off,
-            (_, Backend::Shared { breaker, failure_mode, .. }) => {
-                let decides = breaker == BreakerState::Closed;
-                if decides || failure_mode == FailureMode::Closed {
-                    Blocks::Enforced
-                } else {
-                    Blocks::Known
-                }
+            (_, Backend::Shared { breaker, failure_mode, admits_unchecked, .. }) => {
+                let decides =
+                    breaker == BreakerState::Closed || failure_mode == FailureMode::Closed;
+                if decides && !admits_unchecked { Blocks::Enforced } else { Blocks::Known }
             }
         }
     }
@@ -265,7 +264,8 @@ impl LimiterHealth {
 pub enum Blocks {
     /// Every block: the table decides each request, or nobody is admitted without it.
     Enforced,
-    /// Only blocks that this process saw before the table went out of reach.
+    /// Only blocks that this process saw before the table stopped to decide, now or within the last
+    /// minute.
     Known,
     /// None: there is no table, or the tier of credentials is not limited.
     Off,
@@ -286,5 +286,7 @@ pub enum Backend {
         healthy: bool,
         /// Who decides while the table is out of reach.
         failure_mode: FailureMode,
+        /// Whether this process admitted a request without the table within the last minute.
+        admits_unchecked: bool,
     },
 }

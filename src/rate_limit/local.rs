@@ -58,6 +58,9 @@ struct Budget {
     blocked: u64,
     /// When the table reported it.
     block_seen: u64,
+    /// Whether the table has ever answered for this key. Without an answer, nobody knows whether it
+    /// is blocked.
+    answered: bool,
 }
 
 /// A TAT, in microseconds since the Unix epoch. Invariant: `local >= table`.
@@ -186,6 +189,7 @@ impl LocalStore {
     pub(super) fn learn(&self, key: &str, tats: Windows<u64>, now: u64) {
         self.update(key, now, |budget| {
             budget.blocked = 0;
+            budget.answered = true;
             budget.levels(tats).iter().for_each(|(level, tat)| level.learn(tat, now));
         });
     }
@@ -195,12 +199,23 @@ impl LocalStore {
         self.update(key, now, |budget| {
             budget.blocked = until;
             budget.block_seen = now;
+            budget.answered = true;
         });
     }
 
     /// The end of the block that the table last reported, however long ago, if it has not ended.
     pub(super) fn block(&self, key: &str, now: u64) -> Option<u64> {
         self.update(key, now, |budget| budget.block(now))
+    }
+
+    /// Whether the table has answered for `key`, as far as this store remembers.
+    pub(super) fn is_answered(&self, key: &str, now: u64) -> bool {
+        self.update(key, now, |budget| budget.answered)
+    }
+
+    /// The TATs, with what is owed.
+    pub(super) fn tats(&self, key: &str, quotas: Windows<Quota>, now: u64) -> Windows<u64> {
+        self.update(key, now, |budget| budget.tats(quotas))
     }
 
     /// Takes back the owed time that `consult` handed out and no write charged. Returns the

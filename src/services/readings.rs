@@ -37,7 +37,7 @@ impl Services {
     /// The readings at `now`, and every event that is not in `reported` yet. Each event is reported
     /// once.
     pub(crate) fn readings(&self, reported: &Reported, now: UtcDateTime) -> ServiceReadings {
-        let health = self.limiter.health();
+        let health = self.limiter.health(now);
         let (breaker_open, transitions) = match health.backend {
             Backend::Memory => (None, 0),
             Backend::Shared { breaker, transitions, .. } => {

@@ -2,7 +2,7 @@
 //! `cargo test security`.
 
 use crate::access::{
-    alice, api, ask, asked, change, code, for_production, listed, operator, person, vend,
+    alice, api, ask, asked, change, code, for_production, listed, operator, person, send, vend,
 };
 use crate::support::{Call, Dynamo};
 use serde_json::{Value, json};
@@ -175,4 +175,33 @@ async fn a_rule_about_the_ticket_of_an_approval_can_be_satisfied() {
     let id = asked(&api, &alice(), &ask_for("an outage", "OPS-1", 1800)).await;
     assert_eq!(api.send(change(&operator(), &id, "approve")).await.status(), 200);
     assert_eq!(api.send(vend(&alice(), "ticketed")).await.status(), 200);
+}
+
+/// THREAT: a denied requester asks again until another approver, who knows of no denial, approves.
+/// PREVENTION: the new request shows who denied the last one, and when.
+#[tokio::test]
+async fn security_the_next_approver_sees_the_last_denial() {
+    let dynamo = Dynamo::start().await;
+    let mut api = api(&dynamo).await;
+    let first = asked(&api, &alice(), &for_production()).await;
+    assert_eq!(listed(&api, &operator()).await[0]["last_denied_by"], Value::Null);
+    let denied = api.send(change(&operator(), &first, "deny")).await;
+    assert_eq!(denied.body()["last_denied_by"], operator());
+    api.wait(3_600);
+    for (nonce, end) in [("00000000", "withdraw"), ("11111111", "approve")] {
+        api.request_id.replace_range(..8, nonce);
+        let again = api.send(ask(&alice(), &for_production())).await;
+        let id = again.body()["id"].as_str().unwrap().to_owned();
+        assert_eq!(asked(&api, &alice(), &for_production()).await, id, "a retry of the invocation");
+        let [seen] = &listed(&api, &person("op-pete")).await[..] else { panic!("one request") };
+        assert_eq!((&seen["state"], &seen["decided_by"]), (&json!("pending"), &Value::Null));
+        assert_eq!(seen["last_denied_by"], operator());
+        assert_eq!(seen["last_denied_at"], "2026-03-04T10:30:00Z");
+        let by = if end == "withdraw" { alice() } else { person("op-pete") };
+        let changed = api.send(change(&by, &id, end)).await;
+        assert_eq!(changed.body()["last_denied_by"], operator(), "{}", changed.audit);
+    }
+    assert_eq!(api.send(vend(&alice(), "production")).await.status(), 200);
+    let profiles = api.send(send(&alice(), "GET", "/v1/requests")).await;
+    assert_eq!(profiles.body()["requests"][0]["last_denied_by"], operator());
 }

@@ -84,7 +84,7 @@ def test_security_access_takes_two_people(approving, send):
     assert (body(approved)["state"], body(approved)["decided_by"]) == ("approved", approving.callers["bob"].arn)
     audit = audit_line(approving.function_log, approved.headers["x-request-id"])
     assert (audit["access"]["action"], audit["rules"]) == ("approve", ["everybody-approves"])
-    assert body(send("bob", "POST", f"{path}/deny"))["Code"] == "REQUEST_CLOSED"
+    assert body(send("bob", "POST", f"{path}/approve"))["Code"] == "REQUEST_CLOSED"
 
     vended = send("alice", "GET", f"{VEND}&duration=3600")
     assert vended.status_code == 200, vended.text
@@ -93,6 +93,8 @@ def test_security_access_takes_two_people(approving, send):
     audit = audit_line(approving.function_log, vended.headers["x-request-id"])
     assert (audit["approval"]["id"], audit["approval"]["by"]) == (request["id"], approving.callers["bob"].arn)
     assert body(send("bob", "GET", VEND))["Code"] == "POLICY_DENY", "the approval is alice's"
+    assert body(send("bob", "POST", f"{path}/deny"))["state"] == "denied", "it takes the approval back"
+    assert body(send("alice", "GET", VEND))["Code"] == "POLICY_DENY"
 
 
 def test_a_request_can_be_taken_back(send):
@@ -142,7 +144,7 @@ def test_the_client_requests_and_decides(approving, tmp_path):
     assert "OWN_REQUEST" in sentinel("bob", "approve", asked["id"], code=5).stderr
     assert asked["id"] in sentinel("alice", "requests").stdout
     assert "approved" in sentinel("alice", "approve", asked["id"]).stdout
-    assert "REQUEST_CLOSED" in sentinel("alice", "deny", asked["id"], code=5).stderr
+    assert "REQUEST_CLOSED" in sentinel("alice", "approve", asked["id"], code=5).stderr
     issued = json.loads(sentinel("bob", "credentials", "production", "--no-cache").stdout)
     assert issued["AccessKeyId"].startswith("ASIA")
     alone = ("break-glass", "database", "--reason", "the database is on fire")

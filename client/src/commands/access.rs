@@ -30,6 +30,10 @@ struct AccessRequest {
     decided_by: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     decided_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_denied_by: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_denied_at: Option<String>,
     may: Vec<String>,
 }
 
@@ -134,6 +138,11 @@ impl AccessRequest {
         }
         if let Some(by) = &self.decided_by {
             line("decided", by);
+        }
+        if let (Some(by), Some(at), "pending") =
+            (&self.last_denied_by, &self.last_denied_at, self.state.as_str())
+        {
+            line("denied", &format!("before, by {by} at {at}"));
         }
         line("until", &self.expires_at);
         if !self.may.is_empty() {

@@ -4,11 +4,12 @@
 use super::{SETTINGS, admit, after, instance, key, limiter, limits, micros, passes, quota, start};
 use super::{user, whole_day};
 use crate::support::Dynamo;
+use crate::support::dynamo::Front;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use sentinel_tvm::{
     Admission, Blocks, DecidedBy, DynamoTable, FailureMode, Limit, Limits, Outcome, RateLimiter,
-    SharedSettings,
+    RetryAfter, SharedSettings,
 };
 use serde_json::json;
 use std::sync::Arc;
@@ -233,6 +234,50 @@ fn security_any_schedule_refuses_while_blocked_and_admits_half_a_minute_after() 
     runner.run(&schedule(), property).unwrap();
 }
 
+/// THREAT: a blocked caller floods the table until DynamoDB throttles the key, or only waits for that,
+/// and an instance that never saw the block decides from memory.
+/// PREVENTION: where the table throttles, an instance that never had an answer for the key admits
+/// nobody, in every failure mode: 429, to try again in a second.
+#[tokio::test]
+async fn security_throttling_admits_no_caller_that_the_instance_does_not_know() {
+    for failure_mode in [FailureMode::Memory, FailureMode::Open, FailureMode::Closed] {
+        for code in ["ThrottlingException", "ProvisionedThroughputExceededException"] {
+            let dynamo = Dynamo::start().await;
+            let settings = SharedSettings { failure_mode, ..SETTINGS };
+            let limiter = limiter(dynamo.uri(), quota(5), settings).await;
+            dynamo.block(&key("alice"), micros(whole_day()));
+            dynamo.fail(400, code);
+            for _ in 0..4 {
+                let refused = admit(&limiter, "alice", start()).await;
+                let Outcome::Throttled(_, retry) = refused.outcome else { panic!("{refused:?}") };
+                assert_eq!(retry, RetryAfter(1), "{failure_mode:?} {code}");
+            }
+            assert_eq!(limiter.health(start()).blocks(), Blocks::Enforced, "nobody was admitted");
+            dynamo.set(Front::Pass);
+            assert!(is_blocked(&admit(&limiter, "alice", start()).await));
+        }
+    }
+}
+
+/// THREAT: blocks do not hold, because an instance decides from memory now and then, and health says
+/// that they do.
+/// PREVENTION: for a minute after it admitted anybody without the table, it says `known`.
+#[tokio::test]
+async fn security_health_reports_a_recent_decision_without_the_table() {
+    for (status, error) in [(400, "ThrottlingException"), (500, "InternalServerError")] {
+        let dynamo = Dynamo::start().await;
+        let limiter = instance(&dynamo, quota(5)).await;
+        assert!(passes(&admit(&limiter, "alice", start()).await));
+        dynamo.fail(status, error);
+        let admission = admit(&limiter, "alice", start()).await;
+        assert!(passes(&admission), "it had an answer for her: {admission:?}");
+        dynamo.set(Front::Pass);
+        assert_eq!(admit(&limiter, "alice", start()).await.decided_by, DecidedBy::Table);
+        assert_eq!(limiter.health(after(59.9)).blocks(), Blocks::Known, "{error}");
+        assert_eq!(limiter.health(after(60.0)).blocks(), Blocks::Enforced, "{error}");
+    }
+}
+
 #[tokio::test]
 async fn health_reports_which_blocks_hold() {
     let dynamo = Dynamo::start().await;
@@ -244,14 +289,14 @@ async fn health_reports_which_blocks_hold() {
     ] {
         let limiter =
             limiter(dynamo.uri(), quota(50), SharedSettings { failure_mode, ..SETTINGS }).await;
-        assert_eq!(limiter.health().blocks(), Blocks::Enforced);
+        assert_eq!(limiter.health(start()).blocks(), Blocks::Enforced);
         for _ in 0..5 {
             admit(&limiter, "alice", start()).await;
         }
-        assert_eq!(limiter.health().blocks(), in_outage, "{failure_mode:?}");
+        assert_eq!(limiter.health(start()).blocks(), in_outage, "{failure_mode:?}");
     }
     let here = RateLimiter::<DynamoTable>::in_memory(limits(quota(1)));
-    assert_eq!(here.health().blocks(), Blocks::Off);
+    assert_eq!(here.health(start()).blocks(), Blocks::Off);
     let off = Limits { vend: Limit::Off, ..limits(quota(1)) };
     let table = DynamoTable::new(
         &crate::support::sdk_config(dynamo.uri()).await,
@@ -259,7 +304,7 @@ async fn health_reports_which_blocks_hold() {
         SETTINGS.timeout,
     );
     let unlimited = RateLimiter::shared(off, table, SETTINGS);
-    assert_eq!(unlimited.health().blocks(), Blocks::Off);
+    assert_eq!(unlimited.health(start()).blocks(), Blocks::Off);
     let admission = unlimited.admit(sentinel_tvm::Tier::Vend, &user("alice"), start()).await;
     assert_eq!(admission.outcome, Outcome::Uncounted);
 }
