@@ -337,6 +337,21 @@ impl AccessRequest {
         })
     }
 
+    /// The approval that this request would become if `by` approved it at `now`.
+    #[must_use]
+    pub fn if_approved(&self, by: &str, now: UtcDateTime) -> Approval {
+        let approved_at = whole(now);
+        Approval {
+            id: None,
+            by: by.to_owned(),
+            reason: self.reason.clone(),
+            ticket: self.ticket.clone(),
+            duration: self.duration,
+            approved_at,
+            expires_at: approved_at + CLAIM_WINDOW,
+        }
+    }
+
     /// The approval, if it is in force at `now` for this caller and profile.
     #[must_use]
     pub fn approval(

@@ -88,9 +88,15 @@ pub(crate) fn quoted(text: &str) -> String {
     line.trim_end_matches('.').split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Characters that change the direction of text, or show nothing.
+/// Characters that change the direction of text, or show nothing (`Default_Ignorable_Code_Point` of
+/// Unicode, and the empty Braille pattern). Combining marks stay: the function bounds them where it
+/// takes text from people.
 fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    matches!(u32::from(c),
+        0xad | 0x34f | 0x61c | 0x115f..=0x1160 | 0x17b4..=0x17b5 | 0x180b..=0x180f | 0x200b..=0x200f
+        | 0x2028..=0x202e | 0x2060..=0x206f | 0x2800 | 0x3164 | 0xfe00..=0xfe0f | 0xfeff | 0xffa0
+        | 0xfff0..=0xfffb | 0x13430..=0x1343f | 0x1bca0..=0x1bca3 | 0x1d173..=0x1d17a
+        | 0xe0000..=0xe0fff)
 }
 
 #[cfg(test)]
@@ -104,10 +110,14 @@ mod tests {
     }
 
     /// THREAT: an end point sends terminal controls in its message, and rewrites what the caller sees.
-    /// PREVENTION: control and direction characters become blanks, and the text is cut.
+    /// PREVENTION: control, direction and invisible characters become blanks, and the text is cut.
     #[test]
     fn security_text_from_elsewhere_cannot_control_the_terminal() {
         assert_eq!(quoted("\u{1b}]0;evil\u{7}a\nb\u{202e}c."), "]0;evil a b c");
+        assert_eq!(
+            quoted("a\u{3164}b\u{2800}c\u{34f}d\u{1d173}e\u{fe0f}f\u{61c}g"),
+            "a b c d e f g"
+        );
         assert_eq!(quoted(&"x".repeat(9000)).len(), MOST);
     }
 }

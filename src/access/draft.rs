@@ -52,7 +52,7 @@ impl AccessDraft {
         Ok(Self {
             profile: ProfileName::try_from(profile).map_err(|_| InvalidRequest::Profile)?,
             reason: body.reason.as_deref().and_then(Reason::parse).ok_or(malformed(
-                "A reason is required: 1 to 256 characters on one line.",
+                "A reason is required: 1 to 256 visible characters on one line.",
             ))?,
             ticket: match body.ticket {
                 Some(text) => Some(Ticket::parse(&text).ok_or(malformed(

@@ -129,11 +129,11 @@ impl App {
         let (profile, now) = (draft.profile.clone(), request.now);
         let asked = VendRequest { profile, duration: draft.duration, device: None };
         request.record.asked(&asked);
-        let facts = Facts { approval: Approved::Nothing, ..Facts::default() };
-        let explained = policy.explain(caller, &asked, facts, now, tokio::task::yield_now).await;
-        would_help(explained)?;
         let duration = draft.duration.unwrap_or(policy.default_duration());
         let access = AccessRequest::new(caller, draft, duration, &request.request_id, now);
+        let facts = Facts { approval: Approved::Requested(&access), ..Facts::default() };
+        let explained = policy.explain(caller, &asked, facts, now, tokio::task::yield_now).await;
+        would_help(explained)?;
         request.record.access("request", &access);
         table.create(&access, now).await?;
         Ok(AccessView::new(access, vec![May::Withdraw], now))

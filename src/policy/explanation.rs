@@ -11,7 +11,7 @@ use super::decision::NO_PERMIT;
 use super::facts::in_force;
 use super::temporal::Boundaries;
 use super::{Approved, Clamp, Denial, Facts, Permission, Policy, Profile, Refusal};
-use crate::access::{Approval, CLAIM_WINDOW, Reason};
+use crate::access::{Approval, CLAIM_WINDOW, Reason, Ticket};
 use crate::caller::Caller;
 use crate::device::Device;
 use crate::request::{ProfileName, SessionDuration, VendRequest};
@@ -165,7 +165,7 @@ impl DryRun<'_> {
 
     /// Whether an approval could change anything.
     fn is_approvable(&self) -> bool {
-        self.facts.approval == Approved::Nothing
+        matches!(self.facts.approval, Approved::Nothing | Approved::Requested(_))
             && self.policy.mentions_approval(&self.profile.name)
     }
 
@@ -187,7 +187,11 @@ impl DryRun<'_> {
     fn evaluate(&mut self, added: &[Factor], now: UtcDateTime) -> Result<Permission, Denial> {
         let has = |factor| added.contains(&factor);
         let compliant = has(Factor::Device).then(|| compliant(self.caller, now));
-        let approved = has(Factor::Approval).then(|| approved(self.duration, now)).flatten();
+        let supposed = match self.facts.approval {
+            Approved::Requested(request) => Some(request.if_approved(APPROVER, now)),
+            Approved::Off | Approved::Nothing | Approved::Yes(_) => approved(self.duration, now),
+        };
+        let approved = supposed.filter(|_| has(Factor::Approval));
         let context = RequestContext {
             duration: self.duration,
             device: compliant.as_ref().or(self.facts.device),
@@ -233,13 +237,16 @@ fn compliant(caller: &Caller, now: UtcDateTime) -> Device {
     }
 }
 
-/// An approval that no reasonable rule refuses.
+/// The principal of an approval that is only supposed.
+const APPROVER: &str = "arn:aws:iam::000000000000:user/approver";
+
+/// An approval that no reasonable rule refuses, of a request that nobody has made yet.
 fn approved(duration: SessionDuration, now: UtcDateTime) -> Option<Approval> {
     Some(Approval {
         id: None,
-        by: "arn:aws:iam::000000000000:user/approver".to_owned(),
+        by: APPROVER.to_owned(),
         reason: Reason::parse("supposed")?,
-        ticket: None,
+        ticket: Ticket::parse("supposed"),
         duration,
         approved_at: now,
         expires_at: now + CLAIM_WINDOW,

@@ -1,7 +1,7 @@
 //! What a decision knows beside the caller and the request.
 
 use super::catalogue::Profile;
-use crate::access::{Approval, Emergency};
+use crate::access::{AccessRequest, Approval, Emergency};
 use crate::caller::Caller;
 use crate::device::Device;
 use time::UtcDateTime;
@@ -25,6 +25,8 @@ pub enum Approved<'a> {
     Off,
     /// Nothing.
     Nothing,
+    /// Nothing yet: this request, which is being made.
+    Requested(&'a AccessRequest),
     /// This.
     Yes(&'a Approval),
 }
@@ -33,7 +35,7 @@ impl<'a> Approved<'a> {
     pub(super) fn approval(self) -> Option<&'a Approval> {
         match self {
             Self::Yes(approval) => Some(approval),
-            Self::Off | Self::Nothing => None,
+            Self::Off | Self::Nothing | Self::Requested(_) => None,
         }
     }
 }

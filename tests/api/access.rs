@@ -164,6 +164,7 @@ async fn a_dry_run_says_that_an_approval_would_help() {
     for (profile, missing) in [
         ("production", json!(["approval"])),
         ("vault", json!(["device", "approval"])),
+        ("ticketed", json!(["approval"])),
         ("secret", json!([])),
     ] {
         let target = format!("/v1/explain?profile={profile}");
@@ -330,9 +331,17 @@ async fn the_reason_of_a_forbid_reaches_the_approver() {
 async fn security_reasons_and_tickets_are_what_they_look_like() {
     let dynamo = Dynamo::start().await;
     let api = api(&dynamo).await;
-    for reason in
-        ["", " ", "a\nb", "a\r\nb", "\u{1b}[2Jb", "\u{202e}b", "\u{200b}", &"x".repeat(257)]
-    {
+    for reason in [
+        "",
+        " ",
+        "a\nb",
+        "a\r\nb",
+        "\u{1b}[2Jb",
+        "\u{202e}b",
+        "\u{200b}",
+        "\u{3164}",
+        &"x".repeat(257),
+    ] {
         let answer =
             api.send(ask(&alice(), &json!({ "profile": "production", "reason": reason }))).await;
         assert_eq!(answer.outcome(), (400, "INVALID_REQUEST".to_owned()), "{reason:?}");

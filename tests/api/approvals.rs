@@ -157,3 +157,22 @@ async fn security_an_unreadable_item_does_not_hide_the_others() {
     let answer = api.send(change(&operator(), &alices, "approve")).await;
     assert_eq!(answer.outcome(), (503, "SERVICE_UNAVAILABLE".to_owned()));
 }
+
+#[tokio::test]
+async fn a_rule_about_the_ticket_of_an_approval_can_be_satisfied() {
+    let dynamo = Dynamo::start().await;
+    let api = api(&dynamo).await;
+    let ask_for = |reason: &str, ticket: &str, duration: u32| json!({ "profile": "ticketed", "reason": reason, "ticket": ticket, "duration": duration });
+    for useless in [
+        json!({ "profile": "ticketed", "reason": "an outage", "duration": 1800 }),
+        ask_for("an outage", "X-1", 1800),
+        ask_for("curious", "OPS-1", 1800),
+        ask_for("an outage", "OPS-1", 3600),
+    ] {
+        let answer = api.send(ask(&alice(), &useless)).await;
+        assert_eq!(code(&answer), "POLICY_DENY", "{useless}: no approval of this would help");
+    }
+    let id = asked(&api, &alice(), &ask_for("an outage", "OPS-1", 1800)).await;
+    assert_eq!(api.send(change(&operator(), &id, "approve")).await.status(), 200);
+    assert_eq!(api.send(vend(&alice(), "ticketed")).await.status(), 200);
+}

@@ -127,7 +127,9 @@ def test_every_command_block_is_run_or_says_why_not(path):
 
 def test_most_command_blocks_are_run():
     markers = [marker for path in DOCUMENTS for _, language, marker, _ in fences(path) if language in SHELL]
-    assert sum(bool(marker) and marker["kind"] == "run" for marker in markers) > len(markers) / 2
+    # `from`: a copy of a block that says itself whether it is run.
+    originals = [marker for marker in markers if not marker or marker["kind"] != "from"]
+    assert sum(bool(marker) and marker["kind"] == "run" for marker in originals) > len(originals) / 2
 
 
 def test_every_marker_has_its_example():

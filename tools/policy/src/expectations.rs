@@ -388,7 +388,8 @@ fn seconds(seconds: u32) -> Result<SessionDuration, String> {
 }
 
 fn reason(text: &str) -> Result<Reason, String> {
-    Reason::parse(text).ok_or_else(|| "reason is not 1 to 256 characters on one line".to_owned())
+    Reason::parse(text)
+        .ok_or_else(|| "reason is not 1 to 256 visible characters on one line".to_owned())
 }
 
 fn ticket(text: &str) -> Result<Ticket, String> {
