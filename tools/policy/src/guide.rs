@@ -40,7 +40,8 @@ fn each_worked_example_does_what_it_says() {
 fn approvals_under(incident: &str) -> Policy {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let guide = fs::read_to_string(root.join("docs/policy.md")).unwrap();
-    let (_, files) = worked_examples(&guide).into_iter().find(|(title, _)| *title == "Approvals").unwrap();
+    let (_, files) =
+        worked_examples(&guide).into_iter().find(|(title, _)| *title == "Approvals").unwrap();
     let incident =
         fs::read_to_string(root.join("deploy/examples/incident").join(incident)).unwrap();
     // Both name one person; the guide's people are the ones of this test.
