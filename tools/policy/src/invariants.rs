@@ -105,6 +105,8 @@ impl Invariant {
             Ok(loaded) if loaded.vending_rules().policies().count() != 1 => {
                 vec!["requires is more than one expression".to_owned()]
             }
+            // That nothing is granted is what it says.
+            Ok(_) if self.requires.trim() == "false" => Vec::new(),
             Ok(loaded) => {
                 let own = |warning: &&String| warning.starts_with("invariant.cedar");
                 loaded.warnings().iter().filter(own).cloned().collect()
@@ -122,4 +124,35 @@ pub(crate) fn groups(files: &BundleFiles) -> BTreeMap<String, Vec<String>> {
         (name, named.map(str::to_owned).collect())
     });
     profiles.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Expectations;
+    use std::path::Path;
+
+    #[test]
+    fn an_invariant_that_would_prove_nothing_is_an_error() {
+        let starter = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../policy");
+        let files = BundleFiles::from_directory(&starter).unwrap();
+        let problems = |lines: &str| {
+            let text = format!("[[invariant]]\nname = \"i\"\n{lines}");
+            Expectations::parse(&text).unwrap().invariants[0].problems(&files)
+        };
+        for fine in
+            ["requires = 'false'", "groups = ['production']\nrequires = 'context has device'"]
+        {
+            assert_eq!(problems(fine), [""; 0], "{fine}");
+        }
+        for flawed in [
+            "requires = 'context.weekday'",
+            "requires = 'context.colour == 1'",
+            "requires = 'true }; permit (principal, action, resource) when { true'",
+            "profiles = ['prodction']\nrequires = 'false'",
+            "groups = ['prodction']\nrequires = 'false'",
+        ] {
+            assert_eq!(problems(flawed).len(), 1, "{flawed}: {:?}", problems(flawed));
+        }
+    }
 }
