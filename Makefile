@@ -15,6 +15,9 @@ export SET ?=
 export POLICY ?= policy
 export PARAMETER ?=
 export KEY ?=
+export OLD ?=
+export NEW ?= policy
+JSON ?=
 FUZZ_SECONDS ?= 60
 FUNCTION ?=
 ATTACK_OPTIONS ?=
@@ -35,6 +38,9 @@ SIMULATOR := .venv/iam/node_modules/.installed
 LOCAL_STACK := cargo $(CLIENT)/.installed $(EMULATOR)/.installed
 # With this PATH cargo finds cargo-lambda, cargo-lambda finds zig, and sam finds both.
 WITH_TOOLS := PATH="$(CURDIR)/$(CLIENT):$$PATH"
+# The solver: a Python package, and a small program around it.
+SOLVER := .venv/prove/bin
+PROVE := cargo run --quiet --locked --package prove --
 POLICY_CHECK := cargo run --quiet --locked --package policy -- check
 SAM_DEPLOY = PATH="$(CURDIR)/$(TEMPLATES):$$PATH" $(CLIENT)/python scripts/sam_deploy.py samconfig.toml
 LAMBDA_BUILD := $(WITH_TOOLS) cargo lambda build --locked --release $(if $(filter arm64,$(ARCH)),--arm64,--x86-64)
@@ -55,6 +61,7 @@ help:
 	@echo '  WHO=ARN FOR=8h REASON="..."; YES=1; FUNCTION_NAME=sentinel-tvm or TABLE=NAME'
 	@echo '                     block, unblock: which principal, for how long and why; in which function'
 	@echo '  POLICY=policy      policy-check, policy-push: the directory of the bundle'
+	@echo '  OLD=dir NEW=policy policy-diff: two bundles; without OLD, that of the last commit. JSON=1 prints JSON'
 	@echo '  PARAMETER=/a/path  policy-push: the path, as in SENTINEL_POLICY_PARAMETER; KEY=alias/... encrypts it'
 	@echo '  FUNCTION=file      bench-start, bench-check: another build of the function'
 	@echo '  BENCH_OPTIONS=     bench-start: see docs/performance.md'
@@ -134,7 +141,7 @@ bench-programs: cargo
 ##@ Checks and tests
 
 .PHONY: check
-check: fmt clippy doc cargo-test client-test policy-check deny scan validate ## All checks and tests except the end-to-end tests
+check: fmt clippy doc cargo-test client-test prove policy-check deny scan validate ## All checks and tests except the end-to-end tests
 
 .PHONY: test
 test: cargo-test client-test e2e ## All tests, including the end-to-end tests
@@ -157,12 +164,26 @@ client-test: cargo ## Test the client, against stub end points
 
 .PHONY: cargo-test
 cargo-test: cargo
-	cargo test --locked --workspace --exclude sentinel --lib --bins --tests
-	cargo test --locked --workspace --exclude sentinel --doc
+	cargo test --locked --workspace --exclude sentinel --exclude prove --lib --bins --tests
+	cargo test --locked --workspace --exclude sentinel --exclude prove --doc
 
 .PHONY: policy-check
-policy-check: cargo ## Check that the policy loads, and decides as its tests.toml expects
+policy-check: cargo ## Check that the policy loads and decides as its tests.toml expects; prove its invariants
 	$(POLICY_CHECK) "$$POLICY"
+	@if [[ -f $(SOLVER)/.installed ]]; then $(PROVE) check "$$POLICY"; \
+	else echo 'UNPROVED: the invariants in tests.toml. The solver is not installed: `make prove` installs it.' >&2; fi
+
+.PHONY: policy-diff
+policy-diff: cargo $(SOLVER)/.installed ## Prove what NEW grants and OLD does not, and the reverse; docs/policy.md has the exit statuses
+	@old="$$OLD"; [[ -n "$$old" ]] || { \
+		rm -rf target/last-commit; mkdir -p target/last-commit; \
+		git archive HEAD policy | tar -x -C target/last-commit; old=target/last-commit/policy; }; \
+	$(PROVE) diff "$$old" "$$NEW" $(if $(JSON),--json)
+
+.PHONY: prove
+prove: cargo $(SOLVER)/.installed ## Prove the invariants of the policy, and test the prover; the first build takes minutes
+	cargo test --locked --package prove
+	$(PROVE) check "$$POLICY"
 
 # Instructions, never time: they are the same on a busy machine.
 .PHONY: bench-check

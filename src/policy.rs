@@ -107,6 +107,18 @@ impl Policy {
         &self.bundle.warnings
     }
 
+    /// The policies that decide about credentials: all but those in shadow mode.
+    #[must_use]
+    pub fn vending_rules(&self) -> &cedar_policy::PolicySet {
+        self.bundle.rules.all()
+    }
+
+    /// The policies that decide who may approve.
+    #[must_use]
+    pub fn approving_rules(&self) -> &cedar_policy::PolicySet {
+        self.bundle.approving.all()
+    }
+
     /// The number of profiles in the catalogue.
     #[must_use]
     pub fn profile_count(&self) -> usize {

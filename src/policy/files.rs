@@ -120,7 +120,7 @@ impl BundleFiles {
     }
 
     /// The names and texts of the catalogue's files.
-    pub(super) fn catalogue(&self) -> impl Iterator<Item = (&str, &str)> {
+    pub fn catalogue(&self) -> impl Iterator<Item = (&str, &str)> {
         self.ending(".toml")
     }
 

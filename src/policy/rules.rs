@@ -66,6 +66,11 @@ impl Rules {
         Self { all, by_scope, authorizer: Authorizer::new() }
     }
 
+    /// All of them.
+    pub(super) fn all(&self) -> &PolicySet {
+        &self.all
+    }
+
     /// The policies with these ids.
     pub(super) fn named<'a>(&'a self, ids: &'a [PolicyId]) -> impl Iterator<Item = &'a Policy> {
         ids.iter().filter_map(|id| self.all.policy(id))

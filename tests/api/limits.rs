@@ -107,6 +107,7 @@ async fn health_names_the_quota_of_each_path() {
         shown(&[("SENTINEL_GRANTS_TABLE", "grants"), ("SENTINEL_RATE_LIMIT_DAY_REQUESTS", "500")])
             .await;
     assert_eq!(more["paths"]["POST /v1/requests"], "explain");
+    assert_eq!(more["paths"]["/v1/break-glass"], "vend");
     assert_eq!(more["paths"]["GET /v1/requests"], "explain");
     assert_eq!(more["paths"]["/v1/requests/ID/approve"], "vend");
     let day = serde_json::json!({ "requests": 500, "window": 86_400, "burst": 500 });

@@ -22,8 +22,15 @@
 //! seconds = 900                               # optional, for an "allow": the session's length
 //! tags = { Team = "blue" }                    # optional, for an "allow": these among others
 //! session_policy = "bucket/ann"               # optional, for an "allow": a part of its text
+//!
+//! [[invariant]]
+//! name = "production only from a managed device"
+//! action = "vend"                             # the default; or "approve"
+//! profiles = ["production"]                   # optional, and so is groups; by default every profile
+//! requires = "context has device && context.device.managed"
 //! ```
 
+use crate::invariants::Invariant;
 use sentinel_tvm::{
     AccessDraft, AccessRequest, Approval, Approved, BundleError, BundleOptions, CLAIM_WINDOW,
     Caller, Decision, Device, Emergency, Facts, Grant, IamIdentity, NamedSessionRoles, Policy,
@@ -35,10 +42,10 @@ use std::net::IpAddr;
 use time::UtcDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// All expectations of a bundle.
+/// All expectations and invariants of a bundle.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Expectations {
+pub struct Expectations {
     #[serde(default)]
     named_session_roles: Option<String>,
     /// The function's own account.
@@ -48,6 +55,9 @@ pub(crate) struct Expectations {
     default_duration: Option<u32>,
     #[serde(default, rename = "test")]
     tests: Vec<Expectation>,
+    /// What every grant must satisfy.
+    #[serde(default, rename = "invariant")]
+    pub invariants: Vec<Invariant>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -75,10 +85,13 @@ struct Expectation {
     session_policy: Option<String>,
 }
 
+/// The expected outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Outcome {
+pub enum Outcome {
+    /// Credentials, or the right to approve.
     Allow,
+    /// Neither.
     Deny,
 }
 
@@ -125,14 +138,19 @@ struct EmergencyToml {
 
 /// The result of an expectation.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Check {
+pub enum Check {
+    /// As expected.
     Passed,
     /// Holds the difference.
     Failed(String),
 }
 
 impl Expectations {
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+    /// Parses the text of `tests.toml`.
+    ///
+    /// # Errors
+    /// What is wrong, and where.
+    pub fn parse(text: &str) -> Result<Self, String> {
         let parsed: Self = toml::from_str(text)
             .map_err(|error| BundleError::of_toml("tests.toml", text, &error).to_string())?;
         let roles = parsed.named_session_roles.as_deref().map(NamedSessionRoles::parse).transpose();
@@ -146,8 +164,21 @@ impl Expectations {
         }
     }
 
+    /// The expectations of another text, with the settings of this one.
+    ///
+    /// # Errors
+    /// What is wrong with the text.
+    pub fn with_settings_of(text: &str, settings: &Self) -> Result<Self, String> {
+        Ok(Self {
+            named_session_roles: settings.named_session_roles.clone(),
+            account: settings.account.clone(),
+            default_duration: settings.default_duration,
+            ..Self::parse(text)?
+        })
+    }
+
     /// The options that the bundle is loaded with.
-    pub(crate) fn options(&self) -> BundleOptions {
+    pub fn options(&self) -> BundleOptions {
         BundleOptions {
             default_duration: self
                 .default_duration
@@ -158,7 +189,7 @@ impl Expectations {
     }
 
     /// Each expectation's name, and its result with `policy`.
-    pub(crate) fn run(&self, policy: &Policy) -> impl Iterator<Item = (&str, Check)> {
+    pub fn run(&self, policy: &Policy) -> impl Iterator<Item = (&str, Check)> {
         let roles = self.roles();
         self.tests.iter().map(move |test| {
             let account = self.account.as_deref();
@@ -174,9 +205,39 @@ impl Expectations {
         })
     }
 
+    /// The callers of the expectations, as ARNs.
+    pub fn callers(&self) -> impl Iterator<Item = &str> {
+        self.tests.iter().map(|test| test.caller.as_str())
+    }
+
+    /// What `policy` grants for each expectation, whatever is expected: the seconds of the session,
+    /// 0 for the right to approve, or nothing.
+    ///
+    /// # Errors
+    /// What is wrong with an expectation.
+    pub fn granted(&self, policy: &Policy) -> Result<Vec<Option<u32>>, String> {
+        let (roles, account) = (self.roles(), self.account.as_deref());
+        let granted = |test: &Expectation| {
+            if let Some(asked) = &test.approves {
+                return Ok(test.approving(asked, policy, &roles, account)?.ok().map(|_| 0));
+            }
+            let grant = test.decide(policy, &roles, account)?.into_grant();
+            Ok(grant.ok().map(|grant| grant.duration().seconds()))
+        };
+        self.tests.iter().map(granted).collect()
+    }
+
+    /// The caller with this ARN.
+    ///
+    /// # Errors
+    /// It is no caller's ARN.
+    pub fn caller(&self, arn: &str) -> Result<Caller, String> {
+        verified(&IamIdentity::of_arn(arn), None, &self.roles(), self.account.as_deref())
+    }
+
     /// The expected outcomes.
     #[cfg(test)]
-    pub(crate) fn outcomes(&self) -> impl Iterator<Item = Outcome> {
+    pub fn outcomes(&self) -> impl Iterator<Item = Outcome> {
         self.tests.iter().map(|test| test.expect)
     }
 
@@ -262,14 +323,14 @@ impl Expectation {
         })
     }
 
-    /// The difference between what is expected and whether the caller may decide a request.
-    fn compare_approval(
+    /// The permits by which the caller may decide a request, or why not.
+    fn approving(
         &self,
         asked: &ApprovesToml,
         policy: &Policy,
         roles: &NamedSessionRoles,
         account: Option<&str>,
-    ) -> Result<(), String> {
+    ) -> Result<Result<Vec<String>, String>, String> {
         let now = self.now.as_ref().map_or(Ok(MONDAY_NOON), moment)?;
         let approver = self.caller(roles, account)?;
         let requester = verified(&IamIdentity::of_arn(&asked.requester), None, roles, account)?;
@@ -282,20 +343,33 @@ impl Expectation {
         let duration = self.duration.map_or(Ok(policy.default_duration()), seconds)?;
         let id = RequestId::new("00000000-0000-0000-0000-000000000000");
         let access = AccessRequest::new(&requester, draft, duration, &id, now);
-        let by_rules = policy.may_decide(&approver, &access, now);
+        let permits = match policy.may_decide(&approver, &access, now) {
+            Ok(permits) => permits,
+            Err(denial) => return Ok(Err(denial.to_string())),
+        };
         let people = is_person(&approver) && is_person(&requester);
-        match (by_rules, self.expect) {
-            (Ok(permits), Outcome::Allow) if people && !access.requester.may_be(&approver) => {
-                self.compare_permits("may approve", &permits)
-            }
-            (Ok(_), Outcome::Allow) => {
-                Err("may not approve: only people do, and never for themselves".to_owned())
-            }
-            (Err(denial), Outcome::Allow) => Err(format!("may not approve: {denial}")),
-            (Ok(permits), Outcome::Deny) if people && !access.requester.may_be(&approver) => {
+        if people && !access.requester.may_be(&approver) {
+            Ok(Ok(permits))
+        } else {
+            Ok(Err("only people do, and never for themselves".to_owned()))
+        }
+    }
+
+    /// The difference between what is expected and whether the caller may decide a request.
+    fn compare_approval(
+        &self,
+        asked: &ApprovesToml,
+        policy: &Policy,
+        roles: &NamedSessionRoles,
+        account: Option<&str>,
+    ) -> Result<(), String> {
+        match (self.approving(asked, policy, roles, account)?, self.expect) {
+            (Ok(permits), Outcome::Allow) => self.compare_permits("may approve", &permits),
+            (Err(why), Outcome::Allow) => Err(format!("may not approve: {why}")),
+            (Ok(permits), Outcome::Deny) => {
                 Err(format!("should not approve, but may by {}", listed(&permits)))
             }
-            (_, Outcome::Deny) => Ok(()),
+            (Err(_), Outcome::Deny) => Ok(()),
         }
     }
 

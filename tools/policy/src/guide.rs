@@ -1,42 +1,17 @@
 //! The worked examples of `docs/policy.md`: each loads without a warning and does what its own
 //! expectations say.
 
-use super::*;
-use crate::expectations::Outcome;
-use std::collections::BTreeMap;
-
-/// The files in the guide's fences, such as ` ```cedar access.cedar`, by section.
-fn sections(guide: &str) -> Vec<(&str, BTreeMap<&str, String>)> {
-    let mut sections: Vec<(&str, BTreeMap<&str, String>)> = Vec::new();
-    let mut file: Option<&str> = None;
-    for line in guide.lines() {
-        match (line.strip_prefix("```"), file) {
-            (Some(_), Some(_)) => file = None,
-            (Some(info), None) => file = Some(info.split_once(' ').map_or("", |(_, name)| name)),
-            (None, Some(name)) => {
-                if let (Some((_, files)), false) = (sections.last_mut(), name.is_empty()) {
-                    let text = files.entry(name).or_default();
-                    text.push_str(line);
-                    text.push('\n');
-                }
-            }
-            (None, None) => {
-                if let Some(title) = line.strip_prefix("### ") {
-                    sections.push((title, BTreeMap::new()));
-                }
-            }
-        }
-    }
-    sections.retain(|(_, files)| !files.is_empty());
-    sections
-}
+use crate::{Check, Expectations, Outcome, worked_examples};
+use sentinel_tvm::{BundleFiles, Policy};
+use std::fs;
+use std::path::Path;
 
 #[test]
 fn each_worked_example_does_what_it_says() {
     let guide =
         fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/policy.md"))
             .unwrap();
-    let sections = sections(&guide);
+    let sections = worked_examples(&guide);
     assert!(sections.len() >= 6, "{sections:?}");
     for (title, mut files) in sections {
         let expectations =

@@ -11,11 +11,7 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
 
-mod expectations;
-#[cfg(test)]
-mod guide;
-
-use expectations::{Check, Expectations};
+use policy::{Check, Expectations};
 use sentinel_tvm::{BundleError, BundleFiles, ParameterPath, Policy};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -66,7 +62,9 @@ fn check(directory: &Path) -> Result<BundleFiles, Problems> {
         policy.digest()
     );
     report(&expectations, &policy)?;
-    Ok(text)
+    let flawed: Problems =
+        expectations.invariants.iter().flat_map(|invariant| invariant.problems(&text)).collect();
+    if flawed.is_empty() { Ok(text) } else { Err(flawed.iter().map(in_directory).collect()) }
 }
 
 /// The text of `tests.toml`; empty if there is none.
