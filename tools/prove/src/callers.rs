@@ -156,6 +156,15 @@ impl Candidate {
         sentinel_tvm::is_person(&self.caller)
     }
 
+    /// The name as far as the function compares it: two people of one such name could be the same.
+    pub(crate) fn local_name(&self) -> String {
+        self.name().split('@').next().unwrap_or_default().to_lowercase()
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        self.caller.name()
+    }
+
     /// That `of` is this caller.
     pub(crate) fn is(&self, of: &str) -> String {
         let (caller, principal) = (&self.caller, quoted(self.principal()));
@@ -197,7 +206,9 @@ pub(crate) fn candidates(
                 format!("{iam}:user/bob"),
                 format!("{iam}:root"),
                 format!("{sts}:assumed-role/other/session"),
-                format!("{sts}:assumed-role/AWSReservedSSO_Other_0123456789abcdef/bob@example.com"),
+                format!(
+                    "{sts}:assumed-role/AWSReservedSSO_Other_0123456789abcdef/carol@example.com"
+                ),
             ]);
         }
     }

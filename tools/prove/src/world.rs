@@ -159,7 +159,14 @@ impl World<'_> {
                 facts.push(given("context has approval", &joined(&approval, " && ")));
             }
             Action::Approve => {
-                facts.push(any(&people, |candidate| candidate.is("context.requester")));
+                facts.push(any(&people, |requester| {
+                    let alike =
+                        people.iter().filter(|other| other.local_name() == requester.local_name());
+                    let another =
+                        alike.map(|other| format!("principal.name != {:?}", other.name()));
+                    let is = std::iter::once(requester.is("context.requester")).chain(another);
+                    format!("({})", joined(&is.collect::<Vec<_>>(), " && "))
+                }));
                 facts.push(
                     "!(context.requester has org) && !(context.requester has unique_id)".to_owned(),
                 );
