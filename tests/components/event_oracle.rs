@@ -150,9 +150,12 @@ fn event_reads<'a>(event: &Event, names: impl Iterator<Item = &'a String>) -> Re
     }
 }
 
-/// The request that `lambda_http` gives its handler.
+/// The request that `lambda_http` gives its handler, which can read its query.
 fn lambda_http_reads(text: &str) -> Result<Request, Failure> {
-    let read = quietly(|| lambda_http::request::from_str(text));
+    let read = quietly(|| {
+        lambda_http::request::from_str(text)
+            .inspect(|request| drop(request.query_string_parameters().iter().count()))
+    });
     read.map_err(|()| Failure::Panicked)?.map_err(|_| Failure::Refused)
 }
 

@@ -59,8 +59,10 @@ fn query(request: &Request, sample: &Sample) -> Result<BTreeMap<String, Vec<Stri
         }
     }
     if joined {
-        for values in query.values_mut() {
-            *values = vec![values.join(",")];
+        for (name, values) in &mut query {
+            if sample.event["queryStringParameters"][name].is_string() {
+                *values = vec![values.join(",")];
+            }
         }
     }
     let length = |(name, values): (&String, &Vec<String>)| {
