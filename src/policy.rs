@@ -281,7 +281,7 @@ impl Policy {
                 let longest = deciding.map(longest_session).max().unwrap_or(SessionDuration::MIN);
                 match profile.scope.narrow(caller, scope) {
                     Ok(scope) => Ok(Permission { rules, scope, longest }),
-                    Err(why) => Err(Denial::unscopable(why, rules)),
+                    Err(why) => Err(Denial::unscopable(why, rules, &profile.scope.summaries())),
                 }
             }
             Some(refusal) => Err(denial(refusal, &evaluation, &self.bundle.rules)),

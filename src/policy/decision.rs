@@ -1,8 +1,8 @@
 //! Decisions, grants and denials. Only the parent module makes grants.
 
-use super::Permission;
 use super::catalogue::Profile;
 use super::scope::{Marks, SessionScope, Unscopable};
+use super::{Permission, ScopeSummary};
 use crate::caller::Caller;
 use crate::request::SessionDuration;
 use serde::Serialize;
@@ -212,17 +212,17 @@ impl Denial {
         Self::new(refusal, Vec::new(), Vec::new())
     }
 
-    pub(super) fn unscopable(why: Unscopable, rules: Vec<String>) -> Self {
-        let reason = match why {
-            Unscopable::NoSuchScope => {
-                "This profile has no such scope. GET /v1/profiles lists the scopes of each profile."
+    /// A permit matches, so the caller may know which scopes the profile has.
+    pub(super) fn unscopable(why: Unscopable, rules: Vec<String>, scopes: &[ScopeSummary]) -> Self {
+        let names: Vec<&str> = scopes.iter().map(|scope| scope.name.as_str()).collect();
+        let reason = match (why, names.as_slice()) {
+            (Unscopable::NoSuchScope, []) => "This profile has no scopes.".to_owned(),
+            (Unscopable::NoSuchScope, names) => {
+                format!("This profile has no such scope. It has: {}.", names.join(", "))
             }
-            _ => {
-                "This profile cannot be given to you as it is set up. Tell your administrators the RequestId."
-            }
+            _ => "This profile cannot be given to you as it is set up. Tell your administrators the RequestId.".to_owned(),
         };
-        Self::new(Refusal::Unscopable(why), rules, vec![reason.to_owned()])
-            .in_spite_of_permits(true)
+        Self::new(Refusal::Unscopable(why), rules, vec![reason]).in_spite_of_permits(true)
     }
 
     /// Why.

@@ -357,6 +357,51 @@ fn policies_without_an_id_are_named_by_file_and_place() {
     assert_eq!(decision.rules(), ["a.cedar#policy0"]);
 }
 
+/// Each permit is for `dev`, with this condition.
+#[test]
+fn a_permit_that_rests_on_claims_alone_is_remarked() {
+    let ticket = "context.claimed has ticket";
+    for (condition, is_remarked) in [
+        (ticket.to_owned(), true),
+        (format!("{ticket} && context.weekday <= 5 && context.duration <= 900"), true),
+        (format!("!(!({ticket}))"), true),
+        (format!("{ticket} || principal.name == \"alice\""), true),
+        (format!("if {ticket} then true else principal.name == \"alice\""), true),
+        (format!("if principal.name == \"alice\" then true else {ticket}"), false),
+        (format!("{ticket} && principal.name == \"alice\""), false),
+        (format!("{ticket} && context has approval"), false),
+        (format!("{ticket} && context has device"), false),
+        (format!("!(!({ticket}) || principal.name != \"alice\")"), false),
+        ("context.weekday <= 5".to_owned(), false),
+    ] {
+        let cedar = format!(
+            "permit (principal, action == Sentinel::Action::\"vend\", resource == Sentinel::Profile::\"dev\") when {{ {condition} }};"
+        );
+        let policy = policy(PROFILES, &cedar);
+        let remarked = policy.warnings().iter().any(|it| it.contains("whoever makes this claim"));
+        assert_eq!(remarked, is_remarked, "{condition}: {:?}", policy.warnings());
+    }
+    for (cedar, is_remarked) in [
+        (
+            "permit (principal == Sentinel::Caller::\"arn:aws:iam::123456789012:user/alice\", action, resource) when { context.claimed has ticket };",
+            false,
+        ),
+        ("permit (principal, action, resource) unless { !(context.claimed has ticket) };", true),
+        (
+            "permit (principal, action, resource) when { context.claimed has ticket } unless { principal.name != \"alice\" };",
+            false,
+        ),
+        (
+            "permit (principal, action, resource) when { principal.name == \"alice\" }; forbid (principal, action, resource) unless { context.claimed has ticket };",
+            false,
+        ),
+    ] {
+        let policy = policy(PROFILES, cedar);
+        let remarked = policy.warnings().iter().any(|it| it.contains("whoever makes this claim"));
+        assert_eq!(remarked, is_remarked, "{cedar}: {:?}", policy.warnings());
+    }
+}
+
 /// `schema.json` is what the program validates with, `sentinel.cedarschema` what people read.
 #[test]
 fn both_forms_of_the_schema_are_the_same() {
