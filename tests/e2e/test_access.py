@@ -139,7 +139,8 @@ def test_the_client_requests_and_decides(approving, tmp_path):
         assert done.returncode == code, done.stdout + done.stderr
         return done
 
-    assert "sentinel request" in sentinel("bob", "explain", "production", code=5).stdout
+    assert "sentinel request production" in sentinel("bob", "explain", "production", code=5).stdout
+    assert "run `sentinel request production --reason TEXT`" in sentinel("bob", "credentials", "production", code=5).stderr
     asked = json.loads(sentinel("bob", "request", "production", "--reason", "an outage", "--json").stdout)
     assert "OWN_REQUEST" in sentinel("bob", "approve", asked["id"], code=5).stderr
     assert asked["id"] in sentinel("alice", "requests").stdout
@@ -148,4 +149,4 @@ def test_the_client_requests_and_decides(approving, tmp_path):
     issued = json.loads(sentinel("bob", "credentials", "production", "--no-cache").stdout)
     assert issued["AccessKeyId"].startswith("ASIA")
     alone = ("break-glass", "database", "--reason", "the database is on fire")
-    assert "This is an alarm." in sentinel("alice", *alone).stdout
+    assert "This raises an alarm." in sentinel("alice", *alone).stdout
