@@ -4,8 +4,9 @@
 //! holds its public message and nothing internal. The shape is that of a Lambda proxy response,
 //! which Function URLs, HTTP APIs and REST APIs all accept.
 
-use crate::access::{AccessRequest, Emergency, Reason, Ticket};
+use crate::access::{AccessRequest, Emergency};
 use crate::caller_proof::CallerProofMode;
+use crate::claims::{Reason, Ticket};
 use crate::client_token::ClientTokenError;
 use crate::error::Error;
 use crate::policy::{Clamp, Explanation, ProfileSummary};

@@ -1,7 +1,8 @@
 //! Break-glass: access that a person takes without waiting for another one.
 
-use super::{AccessDraft, Reason, Requester, Ticket, whole};
+use super::{AccessDraft, Requester, whole};
 use crate::caller::Caller;
+use crate::claims::{Reason, Ticket};
 use crate::request::{ProfileName, SessionDuration};
 use time::{Duration, UtcDateTime};
 

@@ -127,7 +127,7 @@ impl App {
         }
         let policy = self.policy(request).await?;
         let (profile, now) = (draft.profile.clone(), request.now);
-        let asked = VendRequest { profile, duration: draft.duration, device: None };
+        let asked = VendRequest { duration: draft.duration, ..VendRequest::of(profile) };
         request.record.asked(&asked);
         let duration = draft.duration.unwrap_or(policy.default_duration());
         let access = AccessRequest::new(caller, draft, duration, &request.request_id, now);

@@ -1,12 +1,13 @@
 //! The parts of an audit line, each made from a stage's result.
 
-use crate::access::{AccessId, AccessRequest, Approval, Emergency, Reason, State, Ticket};
+use crate::access::{AccessId, AccessRequest, Approval, Emergency, State};
 use crate::caller::Caller;
+use crate::claims::{Claims, Reason, Ticket};
 use crate::event::Event;
 use crate::mdm::{DeviceLookUp, Posture, PostureSource};
 use crate::policy::{Clamp, Grant, Shadow};
 use crate::rate_limit::{Admission, DecidedBy, Outcome, Tier};
-use crate::request::{DeviceId, ProfileName, SessionDuration, VendRequest};
+use crate::request::{DeviceId, ProfileName, ScopeName, SessionDuration, VendRequest};
 use crate::secret::Freshness;
 use crate::sts::Credentials;
 use serde::Serialize;
@@ -132,6 +133,8 @@ pub(super) struct AskedEntry {
     profile: ProfileName,
     asked_seconds: Option<SessionDuration>,
     device_id: Option<DeviceId>,
+    scope: Option<ScopeName>,
+    claimed: Option<Claims>,
 }
 
 impl AskedEntry {
@@ -140,6 +143,8 @@ impl AskedEntry {
             profile: request.profile.clone(),
             asked_seconds: request.duration,
             device_id: request.device.clone(),
+            scope: request.scope.clone(),
+            claimed: Some(request.claims.clone()).filter(|claims| !claims.is_empty()),
         }
     }
 }

@@ -19,9 +19,8 @@
 //!
 //! Invariant: an item that is not exactly so is neither.
 
-use crate::access::{
-    AccessId, AccessRequest, Emergency, LastDenial, Reason, Requester, State, Ticket, moment,
-};
+use crate::access::{AccessId, AccessRequest, Emergency, LastDenial, Requester, State, moment};
+use crate::claims::{Reason, Ticket};
 use crate::request::{ProfileName, SessionDuration};
 use aws_sdk_dynamodb::types::AttributeValue;
 use std::collections::HashMap;

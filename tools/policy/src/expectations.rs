@@ -279,7 +279,7 @@ impl Expectation {
         let (duration, profile) = (self.duration.map(seconds).transpose()?, self.profile()?);
         let device = self.device.as_ref().map(DeviceToml::device).transpose()?;
         let now = self.now.as_ref().map_or(Ok(MONDAY_NOON), moment)?;
-        let request = VendRequest { profile, duration, device: None };
+        let request = VendRequest { duration, ..VendRequest::of(profile) };
         let id = RequestId::new("00000000-0000-0000-0000-000000000000");
         let approval =
             self.approval.as_ref().map(|given| given.approval(duration, now)).transpose()?;
