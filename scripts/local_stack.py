@@ -1,6 +1,6 @@
 """Runs the function on this machine, between a local Function URL and an AWS emulator.
 
-    local_stack.py demo   vend once, use the credentials; show device checks, an approval and a block; stop
+    local_stack.py demo   vend once, use the credentials; show device checks, an approval, a scope and a block; stop
     local_stack.py run    vend once, use the credentials, show device checks; then serve until Ctrl-C
 """
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from botocore.exceptions import HTTPClientError
 
-from local.access import demonstrate_approval, demonstrate_block, with_approvals
+from local.access import demonstrate_approval, demonstrate_block, demonstrate_scope, with_approvals
 from local.demo import demonstrate, demonstrate_devices, print_commands
 from local.environment import isolate
 from local.errors import StackError
@@ -59,6 +59,7 @@ def demo():
             demonstrate(stack)
             demonstrate_devices(stack)
             demonstrate_approval(stack)
+            demonstrate_scope(stack)
             demonstrate_block(stack)
             print(f"Logs are in {stack.state}/*.log")
 

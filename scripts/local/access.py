@@ -1,4 +1,4 @@
-"""The second demonstration: access that another person approves, and a caller who is blocked."""
+"""The second demonstration: access that another person approves, a session with a scope, and a caller who is blocked."""
 
 import json
 import os
@@ -18,6 +18,12 @@ PROFILE = f"""
 [payments]
 role_arn = "arn:aws:iam::{ACCOUNT}:role/vended-production"
 description = "Repair payments, with the approval of another person"
+
+[payments.scopes.read-only]
+description = "Look at the queues, and change nothing"
+session_policy = '''
+{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Action":["sqs:Get*","sqs:List*"],"Resource":"*"}}]}}
+'''
 """
 RULES = f"""
 @id("developers-repair-payments-with-approval")
@@ -32,6 +38,7 @@ permit (principal, action == Sentinel::Action::"approve", resource == Sentinel::
 when {{ principal.arn == "arn:aws:iam::{ACCOUNT}:user/bob" }};
 """
 VEND = "/v1/credentials?profile=payments"
+READ_ONLY = f"{VEND}&scope=read-only&agent=coding-agent&ticket=OPS-4711"
 ASK = {"profile": "payments", "reason": "repair the payments queue", "ticket": "OPS-4711", "duration": 1200}
 BLOCK = {"FOR": "1h", "REASON": "key leaked, ticket 4711", "TABLE": TABLE, "YES": "1"}
 
@@ -46,7 +53,7 @@ def with_approvals(policy, directory):
 
 
 def demonstrate_approval(stack):
-    """A request, its approval, and the credentials that rest on it. Raises if a reply is not the expected one."""
+    """A request, its approval, and the credentials that rest on it. Raises if a reply is not the expected one. Returns them."""
     print("This demo adds the profile `payments`. alice gets it if another person approves, and bob may approve.\n")
     _send(stack, "alice asks for credentials", "alice", "GET", VEND, "403 POLICY_DENY")
     _send(stack, "alice asks what is missing", "alice", "GET", VEND.replace("credentials", "explain"), "200 approval")
@@ -55,11 +62,20 @@ def demonstrate_approval(stack):
     _send(stack, "alice approves her own request", "alice", "POST", approve, "403 OWN_REQUEST")
     _send(stack, "bob approves it", "bob", "POST", approve, "200 approved")
     vended = _send(stack, "alice asks for credentials", "alice", "GET", f"{VEND}&duration=3600", "200 OK")
-    audit = audit_line(stack.function_log, vended.headers["x-request-id"])
     seconds, limit = vended.headers["x-sentinel-granted-seconds"], vended.headers["x-sentinel-clamped-by"]
-    print(f"\n  They act as {client.identity(client.vended(_body(vended)), stack.endpoint)}")
+    credentials = client.vended(_body(vended))
+    print(f"\n  They act as {client.identity(credentials, stack.endpoint)}")
     print(f"  for {seconds} of the 3600 seconds that she asked for: the limit is the {limit}.")
-    print(f"  Audit line: \"approval\": {json.dumps(audit['approval'])}\n")
+    _show_audit(stack, vended, "approval")
+    return credentials
+
+
+def demonstrate_scope(stack):
+    """A session that can do less than the profile. Raises if a reply is not the expected one. Returns the credentials."""
+    print("Her coding agent needs less, and says who it is. The scope is one more session policy: AWS enforces it.\n")
+    vended = _send(stack, "alice asks for the scope `read-only`", "alice", "GET", READ_ONLY, "200 OK")
+    _show_audit(stack, vended, "scope", "claimed", "session_policy")
+    return client.vended(_body(vended))
 
 
 def demonstrate_block(stack):
@@ -83,6 +99,16 @@ def _send(stack, what, caller, method, target, expected, body=None):
     if f"{response.status_code} {became}" != expected:
         raise refusal(stack, response)
     return response
+
+
+def _show_audit(stack, response, *fields):
+    """Prints fields of the audit line of a request."""
+    audit = audit_line(stack.function_log, response.headers["x-request-id"])
+    print("\n  Its audit line has")
+    for field in fields:
+        value = audit[field]
+        print(f"    {field:<16}{value if isinstance(value, str) else json.dumps(value)}")
+    print()
 
 
 def _body(response):

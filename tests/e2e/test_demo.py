@@ -1,12 +1,15 @@
-"""What `make demo` shows: an approval, and a block."""
+"""What `make demo` shows: an approval, a scope, and a block."""
 
+import json
 import re
 
 import pytest
-from local.access import demonstrate_approval, demonstrate_block, with_approvals
+from botocore.exceptions import ClientError
+from local.access import demonstrate_approval, demonstrate_block, demonstrate_scope, with_approvals
 from local.demo import demonstrate, demonstrate_devices
 from local.errors import StackError
 from local.ports import Ports
+from local.provision import ROOT
 from local.stack import REPOSITORY, LocalStack
 
 
@@ -24,11 +27,11 @@ def steps(text):
     return [tuple(re.split(r"\s{2,}", line.strip(), maxsplit=1)) for line in text.splitlines() if re.search(r"  \d{3} \S+$", line)]
 
 
-def test_the_demo_shows_an_approval_and_a_block(demo, capsys):
+def test_the_demo_shows_an_approval_a_scope_and_a_block(demo, capsys):
     demonstrate(demo)
     demonstrate_devices(demo)
     capsys.readouterr()
-    demonstrate_approval(demo)
+    whole = demonstrate_approval(demo)
     shown = capsys.readouterr().out
     assert steps(shown) == [
         ("alice asks for credentials", "403 POLICY_DENY"),
@@ -40,6 +43,19 @@ def test_the_demo_shows_an_approval_and_a_block(demo, capsys):
     ]
     assert "assumed-role/vended-production/alice@example.com-" in shown and "1200 of the 3600 seconds" in shown
     assert f'"by": "{demo.callers["bob"].arn}"' in shown
+
+    iam, sqs = (ROOT.client(service, demo.endpoint) for service in ("iam", "sqs"))
+    allow = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "sqs:*", "Resource": "*"}}
+    iam.put_role_policy(RoleName="vended-production", PolicyName="queues", PolicyDocument=json.dumps(allow))
+    queue = sqs.create_queue(QueueName="payments")["QueueUrl"]
+    scoped = demonstrate_scope(demo)
+    shown = capsys.readouterr().out
+    assert steps(shown) == [("alice asks for the scope `read-only`", "200 OK")]
+    assert re.search(r"scope +read-only\n +claimed +\{\"ticket\": \"OPS-4711\", \"agent\": \"coding-agent\"\}\n +session_policy +\{.*sqs:List", shown)
+    assert scoped.client("sqs", demo.endpoint).list_queues()["QueueUrls"] == [queue]
+    with pytest.raises(ClientError, match="AccessDenied"):
+        scoped.client("sqs", demo.endpoint).delete_queue(QueueUrl=queue)
+    whole.client("sqs", demo.endpoint).delete_queue(QueueUrl=queue)
 
     demonstrate_block(demo)
     shown = capsys.readouterr().out
