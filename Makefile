@@ -80,7 +80,7 @@ run: $(LOCAL_STACK) ## Vend from a local stack, then serve until Ctrl-C
 	@$(CLIENT)/python scripts/local_stack.py run
 
 .PHONY: demo
-demo: $(LOCAL_STACK) ## Vend from a local stack, use the credentials, and stop
+demo: $(LOCAL_STACK) ## Show a vend, device checks, an approval, a scope and a block on a local stack
 	@$(CLIENT)/python scripts/local_stack.py demo
 
 .PHONY: invoke
