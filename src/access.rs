@@ -152,7 +152,13 @@ impl Requester {
         let is_other_user = caller.kind() == CallerKind::User
             && self.unique_id.is_some()
             && self.unique_id.as_deref() != caller.unique_id();
-        self.arn == caller.principal().as_str() && !is_other_user
+        self.has_arn_of(caller) && !is_other_user
+    }
+
+    /// Whether `caller` has the requester's ARN. A user who was made again has it, too.
+    #[must_use]
+    pub fn has_arn_of(&self, caller: &Caller) -> bool {
+        self.arn == caller.principal().as_str()
     }
 }
 
@@ -178,9 +184,6 @@ pub enum State {
 }
 
 impl State {
-    /// Every state.
-    pub const ALL: [Self; 4] = [Self::Pending, Self::Approved, Self::Denied, Self::Withdrawn];
-
     /// The state's name in the table and in replies.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -190,6 +193,14 @@ impl State {
             Self::Denied => "denied",
             Self::Withdrawn => "withdrawn",
         }
+    }
+
+    /// The state of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Pending, Self::Approved, Self::Denied, Self::Withdrawn]
+            .into_iter()
+            .find(|state| state.name() == name)
     }
 
     /// Whether time ends it.

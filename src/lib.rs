@@ -151,7 +151,7 @@ pub use request::{
     DeviceId, InvalidRequest, ProfileName, RequestId, Route, RouteError, ScopeName,
     SessionDuration, VendRequest,
 };
-pub use response::{AccessView, EmergencyView, Health, May, Reply, Response, Vended};
+pub use response::{AccessView, Health, May, Reply, Response, Vended};
 pub use secret::{CachedSecret, Freshness, FromSecret, SecretError, Served};
 pub use services::{ServiceReadings, Services};
 pub use sts::{Credentials, Sts, StsError};

@@ -6,7 +6,6 @@
 
 use crate::access::{AccessRequest, Emergency};
 use crate::caller_proof::CallerProofMode;
-use crate::claims::{Reason, Ticket};
 use crate::client_token::ClientTokenError;
 use crate::error::Error;
 use crate::policy::{Clamp, Explanation, ProfileSummary};
@@ -41,33 +40,7 @@ pub enum Reply {
     /// Several of them.
     AccessList(Vec<AccessView>),
     /// An emergency.
-    Emergency(EmergencyView),
-}
-
-/// An emergency, as the person who took it sees it.
-#[derive(Debug, Clone, Serialize)]
-pub struct EmergencyView {
-    profile: ProfileName,
-    reason: Reason,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ticket: Option<Ticket>,
-    began_at: String,
-    ends_at: String,
-}
-
-impl EmergencyView {
-    /// The view of `emergency`.
-    #[must_use]
-    pub fn new(emergency: Emergency) -> Self {
-        let written = |at: UtcDateTime| at.format(&Rfc3339).unwrap_or_default();
-        Self {
-            profile: emergency.profile,
-            reason: emergency.reason,
-            ticket: emergency.ticket,
-            began_at: written(emergency.began_at),
-            ends_at: written(emergency.ends_at),
-        }
-    }
+    Emergency(Emergency),
 }
 
 /// A request for access, as its requester and those who may decide it see it.

@@ -1,6 +1,6 @@
 //! The parts of an audit line, each made from a stage's result.
 
-use crate::access::{AccessId, AccessRequest, Approval, Emergency, State};
+use crate::access::{AccessId, AccessRequest, Approval, State};
 use crate::caller::Caller;
 use crate::claims::{Claims, Reason, Ticket};
 use crate::event::Event;
@@ -14,7 +14,6 @@ use serde::Serialize;
 use serde_with::skip_serializing_none;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use time::UtcDateTime;
 use time::format_description::well_known::Rfc3339;
 
 /// The longest text that is copied from a client, in characters.
@@ -308,30 +307,6 @@ impl ApprovalEntry {
             reason: approval.reason.clone(),
             ticket: approval.ticket.clone(),
             approved_at: approval.approved_at.format(&Rfc3339).unwrap_or_default(),
-        }
-    }
-}
-
-/// An emergency: taken by this request, or in force for it.
-#[skip_serializing_none]
-#[derive(Debug, Serialize)]
-pub(super) struct EmergencyEntry {
-    profile: ProfileName,
-    reason: Reason,
-    ticket: Option<Ticket>,
-    began_at: String,
-    ends_at: String,
-}
-
-impl EmergencyEntry {
-    pub(super) fn of(emergency: &Emergency) -> Self {
-        let written = |at: UtcDateTime| at.format(&Rfc3339).unwrap_or_default();
-        Self {
-            profile: emergency.profile.clone(),
-            reason: emergency.reason.clone(),
-            ticket: emergency.ticket.clone(),
-            began_at: written(emergency.began_at),
-            ends_at: written(emergency.ends_at),
         }
     }
 }

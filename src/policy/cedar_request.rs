@@ -185,25 +185,28 @@ fn context_attributes(
         ("now", Some(datetime(now)?)),
         ("weekday", Some(number(now.weekday().number_from_monday().into()))),
         ("duration", Some(number(duration.seconds().into()))),
-        ("source_ip", known(caller.source_ip(), |ip| extension(&IP, ip.to_string()))?),
-        ("device", known(device, device_record)?),
-        ("approval", known(approval, approval_record)?),
-        ("emergency", known(emergency, emergency_record)?),
+        ("source_ip", known(caller.source_ip(), |ip| extension(&IP, ip.to_string())).ok()?),
+        ("device", known(device, device_record).ok()?),
+        ("approval", known(approval, approval_record).ok()?),
+        ("emergency", known(emergency, emergency_record).ok()?),
         ("scope", action.scope().map(|scope| text(scope.as_str()))),
         ("claimed", Some(claimed_record(action.claims())?)),
-        ("requester", known(requester, requester_record)?),
+        ("requester", known(requester, requester_record).ok()?),
         ("reason", reason.map(|reason| text(reason.as_str()))),
         ("ticket", ticket.map(|ticket| text(ticket.as_str()))),
     ];
     Some(named(present).collect())
 }
 
-/// The attribute of a value, if there is one; `None` if Cedar rejects it.
+/// Cedar rejects a value.
+struct Rejected;
+
+/// The attribute of a value, if there is one.
 fn known<T>(
     value: Option<T>,
     attribute: impl FnOnce(T) -> Option<RestrictedExpression>,
-) -> Option<Option<RestrictedExpression>> {
-    value.map_or(Some(None), |value| attribute(value).map(Some))
+) -> Result<Option<RestrictedExpression>, Rejected> {
+    value.map(|value| attribute(value).ok_or(Rejected)).transpose()
 }
 
 fn claimed_record(claims: Option<&Claims>) -> Option<RestrictedExpression> {
@@ -267,7 +270,7 @@ fn device_record(device: &Device) -> Option<RestrictedExpression> {
         ("managed", Some(RestrictedExpression::new_bool(device.managed))),
         ("compliant", Some(RestrictedExpression::new_bool(device.compliant))),
         ("owner", device.owner.as_deref().map(text)),
-        ("last_seen", known(device.last_seen, datetime)?),
+        ("last_seen", known(device.last_seen, datetime).ok()?),
         ("os_version", device.os_version.as_deref().map(text)),
         ("provider", Some(text(device.provider))),
     ];
