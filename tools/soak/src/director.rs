@@ -13,13 +13,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// All faults, and the share of calls that each hits.
-const FAULTS: [(Service, Fault, f64); 20] = [
+const FAULTS: [(Service, Fault, f64); 21] = [
     (Service::Dynamodb, Fault::Late(Duration::from_secs(3)), 0.2),
     (Service::Dynamodb, Fault::Failure, 0.5),
     (Service::Dynamodb, Fault::Reset, 0.5),
     (Service::Dynamodb, Fault::LostAnswer, 0.3),
     (Service::Dynamodb, Fault::Throttled, 0.5),
     (Service::Dynamodb, Fault::Reset, 1.0),
+    (Service::Dynamodb, Fault::Silence, 1.0),
     (Service::Sts, Fault::Late(Duration::from_secs(3)), 0.2),
     (Service::Sts, Fault::Failure, 0.5),
     (Service::Sts, Fault::Reset, 0.5),

@@ -64,6 +64,8 @@ impl Service {
 pub(crate) enum Fault {
     /// The service works, and answers late: between nothing and this.
     Late(Duration),
+    /// The service does not answer, and keeps the connection.
+    Silence,
     /// 500.
     Failure,
     /// The connection is reset before the service sees the request.
@@ -80,6 +82,7 @@ impl Fault {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Late(_) => "late answer",
+            Self::Silence => "no answer",
             Self::Failure => "5xx",
             Self::Reset => "connection reset",
             Self::LostAnswer => "lost answer",

@@ -62,6 +62,7 @@ async fn answer(
             tokio::time::sleep(delay).await;
             reply
         }
+        Some(Fault::Silence) => std::future::pending().await,
         Some(Fault::Reset) => Err(Broken),
         Some(Fault::LostAnswer) => {
             let _ = work(service, head, body, world).await;
