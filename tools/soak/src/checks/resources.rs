@@ -68,7 +68,7 @@ fn number(value: u64) -> f64 {
 pub(super) fn memory(evidence: &Evidence) -> Check {
     const NAME: &str = "memory does not grow";
     /// In KiB.
-    const MOST: f64 = 8.0 * 1024.0;
+    const MOST: f64 = 4.0 * 1024.0;
     let Some(growth) = Growth::after_warm_up(evidence, |reading| reading.kib) else {
         return Check::of(NAME, String::new(), &["no readings".to_owned()]);
     };
