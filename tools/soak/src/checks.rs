@@ -158,3 +158,6 @@ fn readings(evidence: &Evidence) -> Check {
     let counted = format!("{} budgets, policy at most {most} s old", budgets.len());
     Check::of("all readings are possible", counted, &odd.collect::<Vec<_>>())
 }
+
+#[cfg(test)]
+mod tests;

@@ -106,6 +106,9 @@ impl Lines {
         let value: Value = serde_json::from_str(text).map_err(|_| format!("not JSON: {text}"))?;
         if value["type"] != "audit" {
             let word = |name: &str| value[name].as_str().unwrap_or_default().to_owned();
+            if value["message"] == "panic" {
+                return Err(format!("a panic: {text}"));
+            }
             let mut state = lock(&self.state);
             let message = format!("{} {}", word("level"), word("message"));
             *state.warnings.entry(message).or_default() += 1;
