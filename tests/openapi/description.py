@@ -113,6 +113,8 @@ API.config.generation.update(
     max_examples=int(os.environ.get("EXAMPLES") or 40),
     with_security_parameters=False,
 )
+# Malformed input is refused as such, whoever sends it and whatever exists. 404: a path with a malformed id.
+API.config.checks.negative_data_rejection.expected_statuses = ["400", "404", "413", "429"]
 API.config.output.sanitization.keys_to_sanitize += ("x-sentinel-caller-proof", "x-sentinel-token")
 
 # The replies of the function that were seen: method, path, status, code.

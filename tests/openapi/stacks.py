@@ -99,6 +99,8 @@ class Signed(AuthBase):
 
     def __call__(self, request):
         # Only the headers that AWS requires: clients do not agree on how to sign the bytes that a generated header may hold.
+        # A space in the query is `%20`: after signing, `+` would be a plus.
+        request.url = request.url.replace("+", "%20")
         signed = AWSRequest(request.method, request.url, data=request.body)
         SigV4Auth(self._keys, "lambda", REGION).add_auth(signed)
         request.headers.update(signed.headers.items())
