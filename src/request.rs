@@ -9,7 +9,7 @@ use crate::alphabet::{is_digits, is_word};
 use crate::claims::{self, Claims};
 use crate::digest::short_digest;
 use crate::event::{Event, UnreadableInput};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use std::fmt;
 
@@ -367,10 +367,20 @@ struct Body {
     profile: Option<Value>,
     duration: Option<Value>,
     device_id: Option<Value>,
+    #[serde(default, deserialize_with = "given")]
     scope: Option<Value>,
+    #[serde(default, deserialize_with = "given")]
     reason: Option<Value>,
+    #[serde(default, deserialize_with = "given")]
     ticket: Option<Value>,
+    #[serde(default, deserialize_with = "given")]
     agent: Option<Value>,
+}
+
+/// A member that is there. `null` is a value, and not the absence of one: a client that fails to fill in
+/// a scope must not get the whole role.
+fn given<'de, D: Deserializer<'de>>(member: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(member).map(Some)
 }
 
 impl Body {

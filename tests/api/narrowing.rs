@@ -159,7 +159,7 @@ async fn security_malformed_scopes_and_claims_are_refused() {
         }
         let twice = ask(&api, &format!("profile=narrowable&{name}=a&{name}=b")).await;
         assert_eq!(twice.outcome(), (400, "INVALID_REQUEST".to_owned()), "{name} twice");
-        for value in [json!(1), json!(["read-only"]), json!({}), json!("")] {
+        for value in [json!(null), json!(1), json!(["read-only"]), json!({}), json!("")] {
             let body = json!({ "profile": "narrowable", name: value });
             let answer = api.send(Call::post(body.to_string())).await;
             assert_eq!(answer.outcome(), (400, "INVALID_REQUEST".to_owned()), "{body}");
