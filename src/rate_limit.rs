@@ -254,7 +254,7 @@ impl<T: Table> RateLimiter<T> {
         let mut writes = 0;
         let (outcome, decided_by) = match shared.decide(request, known, owed, &mut writes).await {
             Ok(TableDecision::Admitted(tats)) => {
-                self.local.learn(request.key, tats, request.now);
+                self.local.charged(request.key, tats, owed, request.now);
                 (request.admitted(tats), DecidedBy::Table)
             }
             Ok(TableDecision::Refused(tats)) => {
