@@ -27,6 +27,7 @@ mod policy_arns;
 mod references;
 mod rules;
 mod scope;
+mod scope_names;
 mod session_policy;
 mod template;
 mod temporal;
@@ -143,6 +144,15 @@ impl Policy {
     #[must_use]
     pub fn default_duration(&self) -> SessionDuration {
         self.default_duration
+    }
+
+    /// The scopes of `profile` that callers can ask for; none if there is no such profile.
+    #[must_use]
+    pub fn scopes(&self, profile: &ProfileName) -> Vec<ScopeSummary> {
+        self.bundle
+            .catalogue
+            .get(profile)
+            .map_or_else(Vec::new, |profile| profile.scope.summaries())
     }
 
     /// Whether a policy about `profile` reads `context.approval`.

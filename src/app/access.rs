@@ -9,6 +9,7 @@ use crate::access::{
     AccessDraft, AccessId, AccessRequest, Approval, Change, Emergency, NoBody, is_person,
 };
 use crate::caller::Caller;
+use crate::claims::Claims;
 use crate::error::Error;
 use crate::event::UnreadableInput;
 use crate::grants::{AccessError, Grants, GrantsTable, GrantsUnavailable};
@@ -129,11 +130,24 @@ impl App {
         let (profile, now) = (draft.profile.clone(), request.now);
         let asked = VendRequest { duration: draft.duration, ..VendRequest::of(profile) };
         request.record.asked(&asked);
+        // A rule that demands a claim is met by what the requester says here.
+        let (reason, ticket) = (Some(draft.reason.clone()), draft.ticket.clone());
+        let asked = VendRequest { claims: Claims { reason, ticket, agent: None }, ..asked };
         let duration = draft.duration.unwrap_or(policy.default_duration());
         let access = AccessRequest::new(caller, draft, duration, &request.request_id, now);
         let facts = Facts { approval: Approved::Requested(&access), ..Facts::default() };
-        let explained = policy.explain(caller, &asked, facts, now, tokio::task::yield_now).await;
-        would_help(explained)?;
+        let plain = policy.explain(caller, &asked, facts, now, tokio::task::yield_now).await;
+        let mut helps = would_help(plain);
+        // A profile may be open only with one of its scopes.
+        for scope in policy.scopes(&asked.profile) {
+            if helps.is_err() {
+                let asked = VendRequest { scope: Some(scope.name), ..asked.clone() };
+                let narrowed =
+                    policy.explain(caller, &asked, facts, now, tokio::task::yield_now).await;
+                helps = would_help(narrowed).or(helps);
+            }
+        }
+        helps?;
         request.record.access("request", &access);
         table.create(&access, now).await?;
         Ok(AccessView::new(access, vec![May::Withdraw], now))

@@ -37,9 +37,9 @@ const APPROVAL_TAG: &str = "SentinelApproval";
 const EMERGENCY_TAG: &str = "SentinelEmergency";
 /// The tags of a session whose request names a scope, or claims something.
 const SCOPE_TAG: &str = "SentinelScope";
-const REASON_TAG: &str = "SentinelReason";
-const TICKET_TAG: &str = "SentinelTicket";
-const AGENT_TAG: &str = "SentinelAgent";
+const REASON_TAG: &str = "SentinelClaimedReason";
+const TICKET_TAG: &str = "SentinelClaimedTicket";
+const AGENT_TAG: &str = "SentinelClaimedAgent";
 const OWN_TAGS: [&str; 8] = [
     PROFILE_TAG,
     REQUEST_TAG,
@@ -52,7 +52,7 @@ const OWN_TAGS: [&str; 8] = [
 ];
 /// The most of a claim that a tag holds: STS limits the packed size of all tags together, and a caller
 /// must not reach that limit by a long reason. The audit line holds it whole.
-const LONGEST_CLAIM: usize = 128;
+const LONGEST_CLAIM: usize = 64;
 
 /// The scope of a profile's sessions, as the catalogue has it.
 pub(super) struct ScopeSettings {
@@ -157,7 +157,11 @@ impl SessionScope {
 /// not take.
 fn claimed(text: &str) -> String {
     let taken = |c: char| if is_tag_text(c.encode_utf8(&mut [0; 4])) { c } else { '_' };
-    text.chars().take(LONGEST_CLAIM).map(taken).collect()
+    let mut value: String = text.chars().take(LONGEST_CLAIM).map(taken).collect();
+    if is_reserved(&value) {
+        value.replace_range(3..4, "_");
+    }
+    value
 }
 
 impl ScopeSettings {
@@ -208,6 +212,11 @@ impl ProfileScope {
             tags: self.tags(&lookup)?,
             transitive_tags: self.transitive_tags.clone(),
         })
+    }
+
+    /// Whether callers can ask for a scope of this name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.named.keys().any(|known| known.as_str() == name)
     }
 
     /// The scopes that callers can ask for, by name.
@@ -275,7 +284,7 @@ impl ProfileScope {
         let bad =
             |template: &Template| !template.fill(&longest).is_ok_and(|value| is_tag_value(&value));
         let tags = self.tags.iter().filter(|(_, template)| bad(template)).map(|(key, _)| {
-            format!("the value of the tag {key:?} is not, or can be not, 0 to 256 of A-Z a-z 0-9 blank _ . : / = + - @")
+            format!("the value of the tag {key:?} is not, or can be not, 0 to 256 of A-Z a-z 0-9 blank _ . : / = + - @, or begins aws:")
         });
         tags.chain(policy).chain(scopes).collect()
     }
@@ -296,7 +305,7 @@ fn tag_keys(tags: &BTreeMap<String, String>) -> Vec<String> {
     }
     for key in tags.keys() {
         let folded = key.to_ascii_lowercase();
-        if !(1..=128).contains(&key.len()) || !is_tag_text(key) || folded.starts_with("aws:") {
+        if !(1..=128).contains(&key.len()) || !is_tag_text(key) || is_reserved(key) {
             problems.push(format!("the tag key {key:?} is not 1 to 128 of A-Z a-z 0-9 blank _ . : / = + - @, or begins aws:"));
         }
         if seen.contains(&folded) {
@@ -320,7 +329,12 @@ fn transitive_tags(keys: &[String], tags: &BTreeMap<String, String>) -> Vec<Stri
 }
 
 fn is_tag_value(text: &str) -> bool {
-    text.len() <= 256 && is_tag_text(text)
+    text.len() <= 256 && is_tag_text(text) && !is_reserved(text)
+}
+
+/// Source: "Rules for tagging in IAM and AWS STS" in the IAM user guide.
+fn is_reserved(text: &str) -> bool {
+    text.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("aws:"))
 }
 
 fn is_tag_text(text: &str) -> bool {

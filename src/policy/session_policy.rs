@@ -73,7 +73,10 @@ impl SessionPolicy {
     fn parse(text: &str) -> Result<Self, Vec<String>> {
         let document: Document<Template> =
             serde_json::from_str(text).map_err(|error| vec![format!("{error} of its text")])?;
-        let problems = problems(&document);
+        let mut problems = problems(&document);
+        if reads_a_claim(text) {
+            problems.push("it reads a tag whose value the caller chooses: aws:PrincipalTag/SentinelScope or SentinelClaimed…".to_owned());
+        }
         if problems.is_empty() { Ok(Self(document)) } else { Err(problems) }
     }
 
@@ -291,6 +294,17 @@ impl Statement<Template> {
         ];
         found.into_iter().filter_map(|(wrong, problem)| wrong.then_some(problem))
     }
+}
+
+/// Whether it reads a session tag that the caller chooses, as a condition key or as a variable. IAM's names
+/// of keys and tags do not distinguish upper and lower case.
+fn reads_a_claim(text: &str) -> bool {
+    // Written anew, so that no escape hides a name.
+    let plain = serde_json::from_str::<serde_json::Value>(text).unwrap_or_default().to_string();
+    let plain = plain.to_ascii_lowercase();
+    ["principaltag/sentinelscope", "principaltag/sentinelclaimed"]
+        .iter()
+        .any(|key| plain.contains(key))
 }
 
 /// `s3:Get*`. The service's prefix has no wildcard.

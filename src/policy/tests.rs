@@ -371,6 +371,10 @@ fn a_permit_that_rests_on_claims_alone_is_remarked() {
         (format!("{ticket} && principal.name == \"alice\""), false),
         (format!("{ticket} && context has approval"), false),
         (format!("{ticket} && context has device"), false),
+        (format!("{ticket} && !(context has device)"), true),
+        (format!("if context has device then principal.name == \"alice\" else {ticket}"), true),
+        ("context.claimed has agent && context.claimed.agent == principal.name".to_owned(), true),
+        (format!("{ticket} && context has device && context.device.compliant"), false),
         (format!("!(!({ticket}) || principal.name != \"alice\")"), false),
         ("context.weekday <= 5".to_owned(), false),
     ] {
@@ -378,7 +382,8 @@ fn a_permit_that_rests_on_claims_alone_is_remarked() {
             "permit (principal, action == Sentinel::Action::\"vend\", resource == Sentinel::Profile::\"dev\") when {{ {condition} }};"
         );
         let policy = policy(PROFILES, &cedar);
-        let remarked = policy.warnings().iter().any(|it| it.contains("whoever makes this claim"));
+        let remarked =
+            policy.warnings().iter().any(|it| it.contains("rests on what the caller says"));
         assert_eq!(remarked, is_remarked, "{condition}: {:?}", policy.warnings());
     }
     for (cedar, is_remarked) in [
@@ -387,6 +392,15 @@ fn a_permit_that_rests_on_claims_alone_is_remarked() {
             false,
         ),
         ("permit (principal, action, resource) unless { !(context.claimed has ticket) };", true),
+        ("permit (principal, action, resource) unless { context.claimed has agent };", true),
+        (
+            "permit (principal, action, resource) when { context.claimed has ticket } unless { context has approval };",
+            true,
+        ),
+        (
+            "@mode(\"shadow\") permit (principal, action, resource) when { context.claimed has ticket };",
+            false,
+        ),
         (
             "permit (principal, action, resource) when { context.claimed has ticket } unless { principal.name != \"alice\" };",
             false,
@@ -397,9 +411,33 @@ fn a_permit_that_rests_on_claims_alone_is_remarked() {
         ),
     ] {
         let policy = policy(PROFILES, cedar);
-        let remarked = policy.warnings().iter().any(|it| it.contains("whoever makes this claim"));
+        let remarked =
+            policy.warnings().iter().any(|it| it.contains("rests on what the caller says"));
         assert_eq!(remarked, is_remarked, "{cedar}: {:?}", policy.warnings());
     }
+}
+
+/// THREAT: a `forbid` that names a scope which no profile has never applies, and nobody notices.
+/// PREVENTION: it does not load. In a `permit` it is remarked.
+#[test]
+fn security_a_scope_that_no_profile_has_is_an_error_in_a_forbid() {
+    let profiles = format!(
+        "{PROFILES}\n[dev.scopes.read-only]\npolicy_arns = [\"arn:aws:iam::aws:policy/ReadOnlyAccess\"]"
+    );
+    let forbid = |condition: &str| {
+        format!("{PERMIT} forbid (principal, action, resource) when {{ {condition} }};")
+    };
+    for condition in [
+        "context has scope && context.scope == \"raed-only\"",
+        "context has scope && \"raed-only\" != context.scope",
+        "context has scope && [\"read-only\", \"raed-only\"].contains(context.scope)",
+    ] {
+        problem(&profiles, &forbid(condition), "no profile has the scope \"raed-only\"");
+    }
+    policy(&profiles, &forbid("context has scope && context.scope == \"read-only\""));
+    let permit = "permit (principal, action, resource) when { context has scope && context.scope == \"raed-only\" };";
+    let warnings = policy(&profiles, permit).warnings().join("\n");
+    assert!(warnings.contains("no profile has the scope"), "{warnings}");
 }
 
 /// `schema.json` is what the program validates with, `sentinel.cedarschema` what people read.

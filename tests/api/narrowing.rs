@@ -76,9 +76,9 @@ async fn what_is_claimed_is_in_the_audit_line_the_tags_and_the_policys_context()
     assert_eq!((&refused.audit["claimed"], &granted.audit["claimed"]), (&claimed, &claimed));
     let asked = api.sts.requests().await.remove(0);
     let tags = tags(&asked);
-    assert_eq!(tags["SentinelReason"], "Ausfall _berall");
-    assert_eq!(tags["SentinelTicket"], "OPS-1_1");
-    assert_eq!(tags["SentinelAgent"], "coding-helper:2");
+    assert_eq!(tags["SentinelClaimedReason"], "Ausfall _berall");
+    assert_eq!(tags["SentinelClaimedTicket"], "OPS-1_1");
+    assert_eq!(tags["SentinelClaimedAgent"], "coding-helper:2");
     let nothing = ask(&api, "profile=narrowable").await;
     assert_eq!(nothing.audit.get("claimed"), None);
 }

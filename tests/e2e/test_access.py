@@ -177,7 +177,7 @@ def test_the_client_asks_for_less_and_says_why(approving, sentinel):
     [line] = claimed(approving)
     assert (line["scope"], line["policy_arns"]) == ("look", ["arn:aws:iam::aws:policy/ReadOnlyAccess"])
     assert line["claimed"] == {"reason": "count the orders", "ticket": "OPS-1", "agent": "coding-agent"}
-    assert line["tags"]["SentinelAgent"] == "coding-agent"
+    assert line["tags"]["SentinelClaimedAgent"] == "coding-agent"
     sentinel("bob", "credentials", "development", *said)
     assert [line.get("scope") for line in claimed(approving)] == ["look", None], "the cached session with a scope is another one"
 

@@ -447,6 +447,26 @@ fn each_problem_of_a_scope_is_named_with_the_scope() {
     problem(with_scope(long_own, &statements(&long)), "scopes.read-only: with it, session_policy");
 }
 
+/// THREAT: a session policy permits something because of a tag whose value the caller chooses.
+/// PREVENTION: a policy that reads one of these tags does not load, however it is written.
+#[test]
+fn security_no_session_policy_reads_what_callers_claim() {
+    for key in ["aws:PrincipalTag/SentinelScope", "AWS:principaltag/sentinelclaimedTicket"] {
+        let mut reading = allow("*");
+        reading["Condition"] = json!({ "StringEquals": { key: "x" } });
+        problem(
+            ScopeSettings { session_policy: Some(statement(&reading)), ..settings() },
+            "reads a tag",
+        );
+        let variable = allow(&format!("arn:aws:s3:::x/${{{key}}}/*"));
+        let hidden = statement(&variable).replace('/', "\\/").replace("Sent", "\\u0053ent");
+        problem(ScopeSettings { session_policy: Some(hidden), ..settings() }, "reads a tag");
+    }
+    let mut own = allow("*");
+    own["Condition"] = json!({ "StringEquals": { "aws:PrincipalTag/SentinelProfile": "x" } });
+    scope(ScopeSettings { session_policy: Some(statement(&own)), ..settings() });
+}
+
 #[test]
 fn a_scope_that_a_profile_does_not_have_is_refused() {
     let profile = scope(settings());
@@ -458,21 +478,21 @@ fn claims_and_the_scope_become_tags_that_sts_takes() {
     let claims = Claims {
         reason: Reason::parse(&format!("Störung: \"db\" <1> {}", "x".repeat(200))),
         ticket: Ticket::parse("org/repo#12"),
-        agent: Agent::parse("pipeline@main"),
+        agent: Agent::parse("AWS:codebuild@main"),
     };
     let profile = ProfileName::try_from("p".to_owned()).unwrap();
     let (id, narrow) = (RequestId::new("0a1b2c3d"), read_only());
     let marks = Marks { scope: Some(&narrow), ..marks(&profile, &id, &claims) };
     let session = scope(settings()).narrow(&alice(), None).unwrap().marked(&marks);
     sts_takes(&session);
-    let reason = format!("St_rung: _db_ _1_ {}", "x".repeat(110));
+    let reason = format!("St_rung: _db_ _1_ {}", "x".repeat(46));
     let expected = [
         ("SentinelProfile", "p"),
         ("SentinelRequestId", id.as_str()),
         ("SentinelScope", "read-only"),
-        ("SentinelReason", &reason),
-        ("SentinelTicket", "org/repo_12"),
-        ("SentinelAgent", "pipeline@main"),
+        ("SentinelClaimedReason", &reason),
+        ("SentinelClaimedTicket", "org/repo_12"),
+        ("SentinelClaimedAgent", "AWS_codebuild@main"),
     ];
     assert_eq!(session.tags, expected.map(|(key, value)| (key.to_owned(), value.to_owned())));
 }
