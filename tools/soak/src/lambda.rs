@@ -154,7 +154,10 @@ async fn read(
     let mut stream = BufReader::new(stream);
     let mut line = Vec::new();
     while stream.read_until(b'\n', &mut line).await.is_ok_and(|length| length > 0) {
-        take(&lines, instance, &String::from_utf8_lossy(&line));
+        // A process that is killed may leave a part of its last line.
+        if line.ends_with(b"\n") {
+            take(&lines, instance, &String::from_utf8_lossy(&line));
+        }
         line.clear();
     }
 }

@@ -94,8 +94,19 @@ pub(super) fn explained(evidence: &Evidence) -> Check {
             ));
         }
     }
+    problems.extend(failed_starts(evidence));
     let counted = format!("{explained} replies explained by a fault, {failures} of them 5xx");
     Check::of("every reply is expected, or explained by a fault", counted, &problems)
+}
+
+/// An instance that cannot read its policy does not start. It tries for some seconds.
+fn failed_starts(evidence: &Evidence) -> impl Iterator<Item = String> {
+    const TRIES: Micros = 15 * SECOND;
+    let starts = evidence.incidents.iter().filter(|incident| incident.what == "failed start");
+    let unexplained = starts.filter(|start| {
+        !evidence.is_disturbed(Service::Parameters, start.from.saturating_sub(TRIES), start.to)
+    });
+    unexplained.map(|start| format!("instance {:?} ended by itself", start.instance))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "seconds for people")]

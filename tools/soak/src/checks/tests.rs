@@ -217,6 +217,20 @@ fn a_5xx_passes_during_its_fault_only() {
 }
 
 #[test]
+fn an_instance_that_ends_by_itself_passes_while_parameter_store_fails_only() {
+    let (from, to) = (BEGIN + 20 * SECOND, BEGIN + 20 * SECOND);
+    let end = |evidence: &mut Evidence| {
+        evidence.incidents.push(incident("failed start", None, from, to));
+    };
+    assert_eq!(failed_with(end), "every reply is expected, or explained by a fault");
+    let during = |evidence: &mut Evidence| {
+        end(evidence);
+        evidence.incidents.push(incident("5xx", Some(Service::Parameters), from, to));
+    };
+    assert_eq!(failed_with(during), "");
+}
+
+#[test]
 fn a_decision_by_an_old_policy_fails() {
     let name = "a change of the policy takes effect within its TTL";
     let toggled = |second: u64| {

@@ -56,13 +56,16 @@ pub(crate) fn draw(evidence: &Evidence) -> String {
     faults(&mut body, &scale, &mut y, evidence);
     for (name, value) in USAGE {
         let first = evidence.survivors[0];
-        let of = |is_first: bool| {
-            let readings =
-                evidence.usage.iter().filter(move |one| (one.instance == first) == is_first);
-            readings.map(|reading| (reading.at, value(reading))).collect()
-        };
-        let series =
-            [Series { colour: GREY, points: of(false) }, Series { colour: BLUE, points: of(true) }];
+        let newest = evidence.usage.iter().map(|reading| reading.instance).max().unwrap_or(first);
+        // The first instance comes last, so that its line is on top.
+        let instances = (first + 1..=newest).chain([first]);
+        let series: Vec<Series> = instances
+            .map(|instance| {
+                let own = evidence.usage.iter().filter(|one| one.instance == instance);
+                let points = own.map(|reading| (reading.at, value(reading))).collect();
+                Series { colour: if instance == first { BLUE } else { GREY }, points }
+            })
+            .collect();
         panel(&mut body, &scale, &mut y, name, &series);
     }
     format!(
@@ -119,8 +122,10 @@ fn panel(body: &mut String, scale: &Scale, y: &mut f64, name: &str, series: &[Se
     );
     for Series { colour, points } in series {
         let mut path = String::new();
-        for (at, value) in points {
-            let _ = write!(path, "{:.1},{:.1} ", scale.x(*at), bottom - value / most * HEIGHT);
+        // One point for about each pixel is enough.
+        let step = (points.len() / 400).max(1);
+        for (at, value) in points.iter().step_by(step) {
+            let _ = write!(path, "{:.0},{:.1} ", scale.x(*at), bottom - value / most * HEIGHT);
         }
         let _ = writeln!(
             body,
