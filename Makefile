@@ -21,6 +21,8 @@ JSON ?=
 FUZZ_SECONDS ?= 60
 FUNCTION ?=
 ATTACK_OPTIONS ?=
+export SEED ?=
+export EXAMPLES ?=
 BENCH_OPTIONS ?=
 MINUTES ?= 1
 SOAK_OPTIONS ?=
@@ -36,6 +38,7 @@ LOCK := .venv/lock/bin
 SCAN := .venv/scan/bin
 AWS_CLI := .venv/aws/bin
 TEMPLATES := .venv/templates/bin
+API := .venv/openapi/bin
 SIMULATOR := .venv/iam/node_modules/.installed
 LOCAL_STACK := cargo $(CLIENT)/.installed $(EMULATOR)/.installed
 # With this PATH cargo finds cargo-lambda, cargo-lambda finds zig, and sam finds both.
@@ -69,6 +72,7 @@ help:
 	@echo '  BENCH_OPTIONS=     bench-start: see docs/performance.md'
 	@echo '  FUZZ_SECONDS=60    fuzz: seconds for each fuzz target'
 	@echo '  MINUTES=1          soak: the length of the run; SOAK_OPTIONS: see docs/assurance.md'
+	@echo '  SEED=1 EXAMPLES=40 openapi: other requests, or more of them for each operation'
 	@echo '  EVENT=NAME         invoke: the event tests/events/NAME.json'
 	@echo '  ATTACK_OPTIONS=    attack: see docs/SECURITY_HARDENING.md'
 	@echo '  URL=https://...    attack, limits: a deployed Function URL; needs AWS credentials in the environment'
@@ -154,7 +158,7 @@ soak: cargo ## Run the function for MINUTES while every service fails on purpose
 check: fmt clippy doc cargo-test client-test prove policy-check deny scan validate ## All checks and tests except the end-to-end tests
 
 .PHONY: test
-test: cargo-test client-test e2e ## All tests, including the end-to-end tests
+test: cargo-test client-test e2e openapi ## All tests, including the end-to-end tests
 
 .PHONY: fmt
 fmt: cargo ## Check the formatting of the source
@@ -249,6 +253,11 @@ iam: $(TEMPLATES)/.installed $(SIMULATOR) ## Evaluate the IAM documents in a pol
 .PHONY: e2e
 e2e: $(LOCAL_STACK) $(AWS_CLI)/.installed ## Test with real AWS clients against a separate local stack
 	$(CLIENT)/python -m pytest tests/e2e
+
+# The seed is fixed: each run sends the same requests.
+.PHONY: openapi
+openapi: $(LOCAL_STACK) $(API)/.installed ## Test the API against docs/openapi.yaml with generated requests, on separate local stacks
+	HYPOTHESIS_STORAGE_DIRECTORY=target/hypothesis $(API)/python -m pytest tests/openapi
 
 # Without a sanitizer, cargo-fuzz works with the pinned stable compiler. A sanitizer would watch `unsafe`, which is forbidden here.
 # The corpus is in fuzz/target and grows with each run.

@@ -9,6 +9,7 @@ from description import API, SEED, code_of, readable
 from hypothesis import seed, settings
 from schemathesis.core.failures import AcceptedNegativeData
 from schemathesis.core.parameters import ParameterLocation
+from schemathesis.generation.meta import TestPhase
 from schemathesis.generation.stateful.state_machine import DEFAULT_STATE_MACHINE_SETTINGS
 from stacks import Signed
 
@@ -51,7 +52,10 @@ def number_of(case):
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
-    """Makes most requests lead further: they name what exists, and have no made-up proof, which is always refused."""
+    """
+    Makes most requests lead further: they name what exists, and have no made-up proof, which is always refused. Leaves the
+    values of the coverage phase: they are the shortest, the longest, the largest of each parameter.
+    """
     if case.meta is None:
         return
     number = number_of(case)
@@ -59,7 +63,7 @@ def before_call(context, case, kwargs):
     for values, location in [(case.query, ParameterLocation.QUERY), (case.body, ParameterLocation.BODY)]:
         if isinstance(values, dict) and not case.meta.is_negative_at(location):
             for name in known.keys() & values.keys():
-                if number % 8:
+                if number % 8 and case.meta.phase.name != TestPhase.COVERAGE:
                     values[name] = known[name][max(0, number // 8 % (2 * len(known[name])) - len(known[name]))]
             if isinstance(values.get("duration"), float):
                 # JSON Schema calls 900.0 an integer. Most programs write 900.

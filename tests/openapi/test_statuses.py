@@ -148,8 +148,7 @@ def test_each_documented_status_is_reached(stacks, method, path, status):
 
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)
 def test_security_an_unsigned_request_gets_nothing(stack, method, path):
-    """
-    THREAT: a path is open to callers whom IAM has not identified.
+    """THREAT: a path is open to callers whom IAM has not identified.
     PREVENTION: no documented path replies to a request without a signature, or with that of an unknown key.
     """
     for who in (Stranger(), Stranger(Credentials("KEY-OF-NOBODY", "x" * 40, "x" * 40))):
