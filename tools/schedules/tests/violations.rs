@@ -118,7 +118,12 @@ fn a_second_end_is_found() {
 
 #[test]
 fn a_decision_about_another_request_is_found() {
-    finds(approvals::scenario, "#Id = :Id AND ", "", &["a wrong write"]);
+    finds(
+        approvals::scenario,
+        "#Id = :Id AND ",
+        "",
+        &["a wrong write", "answered, but not written"],
+    );
 }
 
 #[test]

@@ -71,7 +71,7 @@ fn at(hours: i64) -> UtcDateTime {
 
 /// The same steps with the types of both: the function's, and those of the code that is built again.
 macro_rules! steps {
-    ($name:ident, $($types:tt)*) => {
+    ($name:ident { $($types:item)* }) => {
         mod $name {
             use super::{Op, Step, TABLE, at, caller};
             use aws_config::SdkConfig;
@@ -134,16 +134,18 @@ macro_rules! steps {
     };
 }
 
-steps!(
-    of_the_function,
-    use sentinel_tvm::{
-        AccessDraft, AccessRequest, Change, Emergency, Grants, GrantsSettings, ProfileName, Reason,
-        RequestId, SessionDuration,
-    };
-);
-steps!(
-    built_again,
-    use schedules::function::access::{AccessDraft, AccessRequest, Change, Emergency, Reason};,
-    use schedules::function::grants::{Grants, GrantsSettings};,
-    use schedules::function::request::{ProfileName, RequestId, SessionDuration};
-);
+steps! {
+    of_the_function {
+        use sentinel_tvm::{
+            AccessDraft, AccessRequest, Change, Emergency, Grants, GrantsSettings, ProfileName,
+            Reason, RequestId, SessionDuration,
+        };
+    }
+}
+steps! {
+    built_again {
+        use schedules::function::access::{AccessDraft, AccessRequest, Change, Emergency, Reason};
+        use schedules::function::grants::{Grants, GrantsSettings};
+        use schedules::function::request::{ProfileName, RequestId, SessionDuration};
+    }
+}

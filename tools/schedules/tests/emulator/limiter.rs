@@ -111,8 +111,9 @@ fn here(network: &Network, ops: &[Op]) -> Vec<String> {
     for op in ops {
         match op {
             Op::Charge(key, charge) => {
-                let answer = built::Table::charge(&table, KEYS[*key], &same(charge));
-                answers.push(format!("{:?}", block_on(answer)));
+                let charge = same(charge);
+                let answer = block_on(built::Table::charge(&table, KEYS[*key], &charge));
+                answers.push(format!("{answer:?}"));
             }
             Op::Block(key, is_number, until) => {
                 let until = until.to_string();
