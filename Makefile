@@ -19,9 +19,10 @@ export OLD ?=
 export NEW ?= policy
 JSON ?=
 FUZZ_SECONDS ?= 60
+SCHEDULES ?= 100000
 FUNCTION ?=
 ATTACK_OPTIONS ?=
-export SEED ?=
+export SEED ?= 1
 export EXAMPLES ?=
 BENCH_OPTIONS ?=
 MINUTES ?= 1
@@ -46,6 +47,7 @@ WITH_TOOLS := PATH="$(CURDIR)/$(CLIENT):$$PATH"
 # The solver: a Python package, and a small program around it.
 SOLVER := .venv/prove/bin
 PROVE := cargo run --quiet --locked --package prove --
+EXPLORE := cargo run --locked --package schedules -- $(SCHEDULES) $(SEED)
 POLICY_CHECK := cargo run --quiet --locked --package policy -- check
 SAM_DEPLOY = PATH="$(CURDIR)/$(TEMPLATES):$$PATH" $(CLIENT)/python scripts/sam_deploy.py samconfig.toml
 LAMBDA_BUILD := $(WITH_TOOLS) cargo lambda build --locked --release $(if $(filter arm64,$(ARCH)),--arm64,--x86-64)
@@ -72,7 +74,8 @@ help:
 	@echo '  BENCH_OPTIONS=     bench-start: see docs/performance.md'
 	@echo '  FUZZ_SECONDS=60    fuzz: seconds for each fuzz target'
 	@echo '  MINUTES=1          soak: the length of the run; SOAK_OPTIONS: see docs/assurance.md'
-	@echo '  SEED=1 EXAMPLES=40 openapi: other requests, or more of them for each operation'
+	@echo '  EXAMPLES=40 SEED=1 openapi: more requests for each operation, or others'
+	@echo '  SCHEDULES=100000 SEED=1  schedules, prove: how many of each kind, from which seed on; 1 and a seed replay one'
 	@echo '  EVENT=NAME         invoke: the event tests/events/NAME.json'
 	@echo '  ATTACK_OPTIONS=    attack: see docs/SECURITY_HARDENING.md'
 	@echo '  URL=https://...    attack, limits: a deployed Function URL; needs AWS credentials in the environment'
@@ -195,9 +198,15 @@ policy-diff: cargo $(SOLVER)/.installed ## Prove what NEW grants and OLD does no
 	$(PROVE) diff "$$old" "$$NEW" $(if $(JSON),--json)
 
 .PHONY: prove
-prove: cargo $(SOLVER)/.installed ## Prove the invariants of the policy, and test the prover; the first build takes minutes
+prove: cargo $(SOLVER)/.installed ## Prove the invariants of the policy, test the prover, run the schedules; the first build takes minutes
 	cargo test --locked --package prove
 	$(PROVE) check "$$POLICY"
+	$(EXPLORE)
+
+# In the development profile: it optimizes this package, and its checks for overflow stay on.
+.PHONY: schedules
+schedules: cargo ## Run the limiter and the approvals under many schedules and faults; prints the seed of a violation
+	$(EXPLORE)
 
 # Instructions, never time: they are the same on a busy machine.
 .PHONY: bench-check

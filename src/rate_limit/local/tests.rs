@@ -47,23 +47,31 @@ fn a_block_is_remembered_for_half_a_minute_and_known_until_its_end() {
 
 #[test]
 fn a_table_that_is_asked_again_and_reports_no_block_lifts_it() {
-    let store = store(10);
-    store.learn_block("a", u64::MAX, NOW);
-    let later = NOW + BLOCK_MEMORY;
-    assert!(!is_blocked(&store, later), "the table is asked");
-    store.learn("a", short(later + SECOND), later);
-    assert_eq!(store.block("a", later), None);
+    for charges in [false, true] {
+        let (store, later) = (store(10), NOW + BLOCK_MEMORY);
+        store.learn_block("a", u64::MAX, NOW);
+        assert!(!is_blocked(&store, later), "the table is asked again");
+        if charges {
+            store.charged("a", short(later + SECOND), short(0), later);
+        } else {
+            store.learn("a", short(later + SECOND), later);
+        }
+        assert_eq!(store.block("a", later), None);
+    }
 }
 
-/// THREAT: the table's answer to a request from before the block comes late, and makes the instance forget the
-/// block.
-/// PREVENTION: only the answer to a request that was sent after the block was seen lifts it.
+/// THREAT: a blocked caller's request from before the block gets its answer late. The instance takes
+/// that for the end of the block, and admits the caller in the next outage.
+/// PREVENTION: only the answer to a request that asked after the block was seen can lift it.
 #[test]
-fn security_a_late_answer_from_before_the_block_does_not_lift_it() {
-    let (store, quota) = (store(10), quota(3));
-    assert!(matches!(store.consult("a", quota, NOW), Known::Open { .. }));
+fn security_a_late_answer_from_before_a_block_does_not_lift_it() {
+    let store = store(10);
+    assert!(!is_blocked(&store, NOW), "two requests ask the table");
+    assert!(!is_blocked(&store, NOW));
     store.learn_block("a", u64::MAX, NOW);
     store.charged("a", short(NOW + SECOND), short(0), NOW);
+    store.learn("a", short(NOW + SECOND), NOW);
+    assert_eq!(store.block("a", NOW), Some(u64::MAX));
     assert!(is_blocked(&store, NOW));
 }
 
@@ -120,6 +128,47 @@ fn what_was_admitted_here_is_owed_once_and_drains_last() {
     );
     store.give_back("a", short(2 * SECOND), NOW + 2 * SECOND);
     assert_eq!(owed(&store, quota, NOW + 100 * SECOND), 0, "an idle principal owes nothing");
+}
+
+/// THREAT: while one write carries what a caller owes and hangs, other requests of the caller fail
+/// fast, and each is admitted by an instance that sees no debt.
+/// PREVENTION: what a write carries still counts for local decisions.
+#[test]
+fn security_what_a_write_carries_still_counts_here() {
+    let (store, quota) = (store(10), quota(3));
+    for _ in 0..2 {
+        assert!(store.admit("a", quota, NOW).is_ok());
+    }
+    assert_eq!(owed(&store, quota, NOW), 2 * SECOND);
+    assert!(store.admit("a", quota, NOW).is_ok());
+    assert!(store.admit("a", quota, NOW).is_err(), "three at once, and two are on their way");
+    store.charged("a", short(NOW + 3 * SECOND), short(2 * SECOND), NOW);
+    let after = NOW + 2 * SECOND;
+    assert_eq!(owed(&store, quota, after), SECOND, "the write charged two of the three");
+}
+
+#[test]
+fn what_a_forgotten_write_carries_is_owed_again_if_it_fails() {
+    let (store, quota) = (store(1), quota(3));
+    for _ in 0..2 {
+        assert!(store.admit("a", quota, NOW).is_ok());
+    }
+    let carried = owed(&store, quota, NOW);
+    assert!(store.admit("b", quota, NOW).is_ok(), "a is forgotten");
+    assert_eq!(store.give_back("a", short(carried), NOW), short(NOW + 2 * SECOND));
+}
+
+#[test]
+fn a_request_that_never_reports_keeps_its_part_until_the_principal_was_idle() {
+    let (store, quota) = (store(10), quota(3));
+    assert!(store.admit("a", quota, NOW).is_ok());
+    assert_eq!(owed(&store, quota, NOW), SECOND, "and then it was given up");
+    assert!(store.admit("a", quota, NOW).is_ok());
+    assert_eq!(owed(&store, quota, NOW), SECOND, "only the new one");
+    let later = NOW + 2 * SECOND + IDLE;
+    assert_eq!(owed(&store, quota, later), 0);
+    assert!(store.admit("a", quota, later).is_ok());
+    assert_eq!(owed(&store, quota, later), SECOND);
 }
 
 proptest! {

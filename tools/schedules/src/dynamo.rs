@@ -15,7 +15,9 @@ use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemInputBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 use expression::{Item, Placeholders, holds, update};
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// A defect of the table, to show that the checks find it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +33,40 @@ pub struct Defect {
 pub struct Database {
     items: Mutex<HashMap<(String, String), Item>>,
     defect: Option<Defect>,
+    writes: Option<Mutex<Vec<Write>>>,
+    moments: AtomicU64,
+}
+
+/// A write that changed an item.
+#[derive(Clone)]
+pub struct Write {
+    /// When, in the order of all that happens.
+    pub at: u64,
+    /// The item before, if there was one.
+    pub old: Option<Item>,
+    /// The item after.
+    pub new: Item,
+}
+
+/// The same text in each run: the attributes are sorted.
+impl fmt::Debug for Write {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}: {} -> {}", self.at, text(self.old.as_ref()), text(Some(&self.new)))
+    }
+}
+
+/// The attributes of an item and of its maps; their plain values are enough for people.
+fn text(item: Option<&Item>) -> String {
+    let Some(item) = item else { return "nothing".to_owned() };
+    let plain = |value: &AttributeValue| match value {
+        AttributeValue::N(text) | AttributeValue::S(text) => text.clone(),
+        AttributeValue::M(map) => text(Some(map)),
+        other => format!("{other:?}"),
+    };
+    let mut all: Vec<_> =
+        item.iter().map(|(name, value)| format!("{name}={}", plain(value))).collect();
+    all.sort();
+    format!("{{{}}}", all.join(" "))
 }
 
 /// The result of a conditional write.
@@ -46,7 +82,24 @@ impl Database {
     /// Tables without items.
     #[must_use]
     pub fn new(defect: Option<Defect>) -> Self {
-        Self { items: Mutex::default(), defect }
+        Self { defect, ..Self::default() }
+    }
+
+    /// The same, and keeps every write.
+    #[must_use]
+    pub fn recording(defect: Option<Defect>) -> Self {
+        Self { writes: Some(Mutex::default()), ..Self::new(defect) }
+    }
+
+    /// The writes so far, in order.
+    #[must_use]
+    pub fn changes(&self) -> Vec<Write> {
+        self.writes.as_ref().map(|writes| lock(writes).clone()).unwrap_or_default()
+    }
+
+    /// A number greater than all before: the order of what happens.
+    pub fn moment(&self) -> u64 {
+        self.moments.fetch_add(1, Relaxed)
     }
 
     /// The item with this key.
@@ -91,12 +144,17 @@ impl Database {
         let new = set.into_iter().filter_map(|name| item.get_key_value(&name));
         let new = new.map(|(name, value)| (name.clone(), value.clone())).collect();
         item.insert("PK".to_owned(), AttributeValue::S(place.1.clone()));
+        let at = self.moment();
+        if let Some(writes) = &self.writes {
+            let old = items.get(&place).cloned();
+            lock(writes).push(Write { at, old, new: item.clone() });
+        }
         items.insert(place, item);
         Update::Done(new)
     }
 
     /// A write from outside the function. Returns whether its condition held.
-    pub(crate) fn write(&self, input: UpdateItemInputBuilder) -> bool {
+    pub fn write(&self, input: UpdateItemInputBuilder) -> bool {
         let input = input.build().unwrap_or_else(|error| panic!("{error}"));
         matches!(self.update(&input), Update::Done(_))
     }

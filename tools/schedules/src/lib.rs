@@ -4,6 +4,7 @@
 //! time-out and every answer of DynamoDB is at the mercy of a seed ([`explorer`], [`network`]). The
 //! table evaluates the expressions that the function sends ([`dynamo`]).
 
+pub mod approvals;
 pub mod dynamo;
 pub mod explorer;
 pub mod function;

@@ -6,7 +6,7 @@ mod plan;
 use crate::dynamo::{Database, Defect};
 use crate::explorer::Scenario;
 use crate::function::rate_limit::{DecidedBy, DynamoTable, Outcome, RateLimiter, Tier};
-use crate::network::{Network, Weather, draw, lock, one_of};
+use crate::network::{Network, Patience, Weather, draw, lock, one_of, unless_dropped};
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemInputBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -83,7 +83,7 @@ impl World {
     fn drawn(defect: Option<Defect>) -> Self {
         let plan = Plan::drawn();
         let mut world = Self {
-            network: Network::enter(Database::new(defect), START),
+            network: Network::enter(Database::new(defect), START, Patience::Caller),
             instances: Vec::new(),
             running: Vec::new(),
             records: Arc::default(),
@@ -232,7 +232,9 @@ async fn request(
 ) {
     let (begun, at) = (network.moment(), network.now());
     let now = at.saturating_add_signed(clock);
-    let admission = limiter.admit(Tier::Vend, principal(who), time(now)).await;
+    let chance = if network.weather() == Weather::Fine { 0 } else { 60 };
+    let admission = limiter.admit(Tier::Vend, principal(who), time(now));
+    let Some(admission) = unless_dropped(admission, chance).await else { return };
     let ended = network.moment();
     let record = Record {
         instance,

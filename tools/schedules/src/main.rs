@@ -5,7 +5,7 @@
 #![expect(clippy::disallowed_methods, reason = "it measures itself")]
 
 use schedules::explorer::{Range, Scenario, explore};
-use schedules::limiter;
+use schedules::{approvals, limiter};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
@@ -23,7 +23,8 @@ fn main() -> ExitCode {
     };
     let threads = std::thread::available_parallelism().map_or(1, |threads| threads.get() as u64);
     let range = Range { seed, schedules, threads: threads.min(schedules) };
-    let all: [(&str, Arc<Scenario>); 1] = [("limiter", limiter::scenario(None))];
+    let all: [(&str, Arc<Scenario>); 2] =
+        [("limiter", limiter::scenario(None)), ("approvals", approvals::scenario(None))];
     for (name, scenario) in all {
         let start = Instant::now();
         if let Err(violation) = explore(&scenario, range) {

@@ -29,6 +29,15 @@ pub enum Weather {
     Refusing,
 }
 
+/// Who ends an attempt that hangs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Patience {
+    /// The client's time-out for one attempt, always.
+    Client,
+    /// That, or the caller's own time-out for all of them.
+    Caller,
+}
+
 /// What happens to one attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
@@ -77,7 +86,7 @@ pub struct Network {
     weather: Mutex<Weather>,
     /// The true time, in microseconds since the Unix epoch.
     clock: AtomicU64,
-    moments: AtomicU64,
+    patience: Patience,
     hangs: AtomicBool,
     late: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -85,12 +94,12 @@ pub struct Network {
 impl Network {
     /// A fine network at this time, which the clients of this thread use from now on.
     #[must_use]
-    pub fn enter(database: Database, clock: u64) -> Arc<Self> {
+    pub fn enter(database: Database, clock: u64, patience: Patience) -> Arc<Self> {
         let network = Arc::new(Self {
             database,
             weather: Mutex::new(Weather::Fine),
             clock: AtomicU64::new(clock),
-            moments: AtomicU64::new(0),
+            patience,
             hangs: AtomicBool::new(false),
             late: Mutex::default(),
         });
@@ -108,7 +117,7 @@ impl Network {
         *lock(&self.weather) = weather;
     }
 
-    fn weather(&self) -> Weather {
+    pub(crate) fn weather(&self) -> Weather {
         *lock(&self.weather)
     }
 
@@ -124,7 +133,7 @@ impl Network {
 
     /// A number greater than all before: the order of what happens.
     pub fn moment(&self) -> u64 {
-        self.moments.fetch_add(1, Relaxed)
+        self.database.moment()
     }
 
     /// Waits for the writes that are still on their way.
@@ -174,6 +183,9 @@ impl Network {
             Fate::Hangs => {
                 if coin() {
                     self.later(act);
+                }
+                if self.patience == Patience::Client {
+                    return Err(Fault::TimeOut);
                 }
                 self.hangs.store(true, Relaxed);
                 std::future::pending().await
@@ -230,6 +242,17 @@ pub async fn timeout<F: Future>(_limit: Duration, future: F) -> Result<F::Output
     poll_fn(|context| match future.as_mut().poll(context) {
         Poll::Ready(output) => Poll::Ready(Ok(output)),
         Poll::Pending if network.is_given_up() => Poll::Ready(Err(GivenUp)),
+        Poll::Pending => Poll::Pending,
+    })
+    .await
+}
+
+/// Runs `future`, which its caller may drop at any wait: Lambda's deadline is near. `None` if so.
+pub(crate) async fn unless_dropped<F: Future>(future: F, chance: u64) -> Option<F::Output> {
+    let mut future = pin!(future);
+    poll_fn(|context| match future.as_mut().poll(context) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending if chance > 0 && draw(1, chance) == 1 => Poll::Ready(None),
         Poll::Pending => Poll::Pending,
     })
     .await

@@ -11,6 +11,7 @@
 use super::plan::{Conditions, Plan, interval};
 use super::{Block, Instance, Record};
 use crate::function::rate_limit::{DecidedBy, Degraded, Outcome, Quota, StoreError};
+use time::UtcDateTime;
 
 pub(super) struct Checks<'a> {
     pub(super) plan: &'a Plan,
@@ -93,7 +94,7 @@ impl Checks<'_> {
             let seen = self.records.iter().any(|other| {
                 other.who == who
                     && other.instance == record.instance
-                    && matches!(other.outcome, Outcome::Blocked(_))
+                    && matches!(other.outcome, Outcome::Blocked(end) if block.ends_at(end))
                     && block.landed < other.begun
                     && other.ended < record.begun
             });
@@ -161,6 +162,10 @@ impl Checks<'_> {
 }
 
 impl Block {
+    fn ends_at(&self, end: UtcDateTime) -> bool {
+        end.unix_timestamp().unsigned_abs() == self.until.div_ceil(1_000_000)
+    }
+
     /// Whether it was there for as long as the request took.
     fn covers(&self, record: &Record) -> bool {
         self.who == record.who
