@@ -1,3 +1,5 @@
+mod edges;
+
 use super::*;
 use crate::access::{AccessDraft, AccessRequest, Change, Reason, Ticket};
 use crate::caller::NamedSessionRoles;
