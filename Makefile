@@ -20,6 +20,8 @@ export NEW ?= policy
 JSON ?=
 FUZZ_SECONDS ?= 60
 SCHEDULES ?= 100000
+DIFF ?=
+MUTANTS_OPTIONS ?=
 FUNCTION ?=
 ATTACK_OPTIONS ?=
 export SEED ?= 1
@@ -33,6 +35,7 @@ CARGO_CYCLONEDX := 0.5.9
 CARGO_AUDIT := 0.22.2
 CARGO_DENY := 0.20.2
 CARGO_FUZZ := 0.13.2
+CARGO_MUTANTS := 27.1.0
 CLIENT := .venv/client/bin
 EMULATOR := .venv/emulator/bin
 LOCK := .venv/lock/bin
@@ -76,6 +79,8 @@ help:
 	@echo '  MINUTES=1          soak: the length of the run; SOAK_OPTIONS: see docs/assurance.md'
 	@echo '  EXAMPLES=40 SEED=1 openapi: more requests for each operation, or others'
 	@echo '  SCHEDULES=100000 SEED=1  schedules, prove: how many of each kind, from which seed on; 1 and a seed replay one'
+	@echo '  DIFF=file          mutants: only what this diff changes, as from `git diff main...`'
+	@echo '  MUTANTS_OPTIONS=   mutants: options of cargo-mutants, as in MUTANTS_OPTIONS="--file src/caller.rs"'
 	@echo '  EVENT=NAME         invoke: the event tests/events/NAME.json'
 	@echo '  ATTACK_OPTIONS=    attack: see docs/SECURITY_HARDENING.md'
 	@echo '  URL=https://...    attack, limits: a deployed Function URL; needs AWS credentials in the environment'
@@ -291,6 +296,19 @@ fuzz: cargo-fuzz ## Fuzz the library's public API; the first build takes minutes
 cargo-fuzz: cargo
 	@[[ $$(cargo fuzz --version 2>/dev/null) == 'cargo-fuzz $(CARGO_FUZZ)' ]] || \
 		cargo install --locked cargo-fuzz --version $(CARGO_FUZZ)
+
+# Which modules, and by which tests: .cargo/mutants.toml. The tree is copied, and the results are in target/mutants.out.
+# Exit status 2: a mutant survived. 3: a mutant ended the time of its tests, which counts as noticed.
+.PHONY: mutants
+mutants: cargo-mutants ## Change the code of the access control in small ways; a test must notice each. Whole: hours. DIFF=file: minutes
+	@mkdir -p target
+	@status=0; cargo mutants --colors never --output target --jobs 1 $(if $(DIFF),--in-diff $(DIFF)) $(MUTANTS_OPTIONS) || status=$$?; \
+		[[ $$status == 3 ]] && status=0; exit $$status
+
+.PHONY: cargo-mutants
+cargo-mutants: cargo
+	@[[ $$(cargo mutants --version 2>/dev/null) == 'cargo-mutants $(CARGO_MUTANTS)' ]] || \
+		cargo install --locked cargo-mutants --version $(CARGO_MUTANTS)
 
 ##@ The client
 

@@ -397,7 +397,7 @@ fn log(error: &StoreError) {
 
 /// Whether `at` is within a minute of `now`, whatever the clock did in between.
 fn is_recent(at: u64, now: u64) -> bool {
-    at > 0 && at.abs_diff(now) < RECENTLY
+    at.abs_diff(now) < RECENTLY
 }
 
 fn micros(at: UtcDateTime) -> u64 {

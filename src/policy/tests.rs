@@ -1,3 +1,5 @@
+mod edges;
+
 use super::*;
 use crate::access::{AccessDraft, AccessRequest, Change, Emergency};
 use crate::caller::NamedSessionRoles;

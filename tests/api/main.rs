@@ -23,4 +23,5 @@ mod robustness;
 mod scope;
 mod security;
 mod signature;
+mod start;
 mod support;

@@ -340,3 +340,39 @@ fn the_warning_comes_each_time_the_store_passes_four_fifths() {
     fill(1, 9);
     assert!(warned());
 }
+
+#[test]
+fn the_warning_comes_again_only_after_the_store_was_below_seven_tenths() {
+    let (store, quota) = (store(10), quota(1));
+    let warned = || lock(&store.inner).warned;
+    for caller in 0..8 {
+        assert!(store.admit(&format!("early-{caller}"), quota, NOW).is_ok());
+    }
+    assert!(warned());
+    for (caller, keys, still) in [("late-1", 7, true), ("late-2", 6, false)] {
+        assert!(store.admit(caller, quota, NOW + 600 * SECOND).is_ok());
+        assert_eq!((store.usage().keys, warned()), (keys, still), "each takes the place of two");
+    }
+}
+
+#[test]
+fn only_a_new_entry_drops_idle_ones_and_never_itself() {
+    let (store, quota) = (store(10), quota(1));
+    assert!(matches!(store.consult("a", quota, NOW), Known::Open { .. }));
+    assert_eq!(store.usage().keys, 1, "although it is idle");
+    for key in ["a", "b"] {
+        assert!(store.admit(key, quota, NOW).is_ok());
+    }
+    assert!(store.admit("b", quota, NOW + 600 * SECOND).is_ok());
+    assert_eq!(store.usage().keys, 2);
+    assert!(store.admit("c", quota, NOW + 600 * SECOND).is_ok());
+    assert_eq!(store.usage().keys, 2);
+}
+
+#[test]
+fn nothing_owed_changes_nothing() {
+    let (store, quota) = (store(10), quota(1));
+    store.learn("a", short(NOW - SECOND), NOW);
+    assert_eq!(store.tats("a", quota, NOW), short(NOW - SECOND));
+    assert_eq!(store.give_back("a", short(0), NOW), short(NOW - SECOND));
+}
