@@ -13,7 +13,10 @@ use tracing_subscriber::prelude::*;
 pub fn init(level: LevelFilter) {
     let targets = Targets::new()
         .with_default(LevelFilter::WARN.min(level))
-        .with_target("sentinel_tvm", level);
+        .with_target("sentinel_tvm", level)
+        // At each call that fails, it logs as an ERROR that there is no connection to mark. A call that
+        // was cut off closes its own.
+        .with_target("aws_smithy_runtime::client::http::connection_poisoning", LevelFilter::OFF);
     let lines = tracing_subscriber::fmt::layer()
         .json()
         .flatten_event(true)

@@ -26,14 +26,18 @@ fn collect(expression: &Value, mentioned: &mut BTreeSet<String>) {
                 if ["==", "!=", "contains"].contains(&operator.as_str()) {
                     let sides = [&operands["left"], &operands["right"]];
                     if sides.iter().any(|side| is_scope(side)) {
-                        sides.iter().for_each(|side| texts(side, mentioned));
+                        for side in sides {
+                            texts(side, mentioned);
+                        }
                     }
                 }
                 collect(operands, mentioned);
             }
         }
         Value::Array(elements) => {
-            elements.iter().for_each(|element| collect(element, mentioned));
+            for element in elements {
+                collect(element, mentioned);
+            }
         }
         _ => {}
     }

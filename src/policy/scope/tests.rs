@@ -624,12 +624,12 @@ fn as_many_tags_and_policies_as_sts_takes_are_accepted_and_no_more() {
 fn inline_and_managed_policies_share_one_limit() {
     let arn = "arn:aws:iam::aws:policy/ReadOnlyAccess";
     let with_inline_of = |length: usize| {
-        let empty = statement(&allow("arn:aws:s3:::")).len();
+        let empty = statement(&json!([allow("arn:aws:s3:::")])).len();
         ScopeSettings {
-            session_policy: Some(statement(&allow(&format!(
+            session_policy: Some(statement(&json!([allow(&format!(
                 "arn:aws:s3:::{}",
                 "x".repeat(length - empty)
-            )))),
+            ))]))),
             policy_arns: vec![arn.to_owned()],
             ..settings()
         }
