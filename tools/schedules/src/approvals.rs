@@ -10,8 +10,9 @@ mod people;
 use crate::dynamo::{Database, Defect};
 use crate::explorer::Scenario;
 use crate::function::access::{
-    AccessDraft, AccessId, AccessRequest, Approval, Change, Emergency, Reason, is_person,
+    AccessDraft, AccessId, AccessRequest, Approval, Change, Emergency, is_person,
 };
+use crate::function::claims::Reason;
 use crate::function::grants::{AccessError, Grants, GrantsSettings, GrantsTable};
 use crate::function::request::{ProfileName, RequestId, SessionDuration};
 use crate::network::{Network, Patience, Weather, draw, lock, one_of};
