@@ -19,17 +19,23 @@ export OLD ?=
 export NEW ?= policy
 JSON ?=
 FUZZ_SECONDS ?= 60
+SCHEDULES ?= 100000
+DIFF ?=
+MUTANTS_OPTIONS ?=
 FUNCTION ?=
 ATTACK_OPTIONS ?=
-export SEED ?=
+export SEED ?= 1
 export EXAMPLES ?=
 BENCH_OPTIONS ?=
+MINUTES ?= 1
+SOAK_OPTIONS ?=
 
 CARGO_AUDITABLE := 0.7.7
 CARGO_CYCLONEDX := 0.5.9
 CARGO_AUDIT := 0.22.2
 CARGO_DENY := 0.20.2
 CARGO_FUZZ := 0.13.2
+CARGO_MUTANTS := 27.1.0
 CLIENT := .venv/client/bin
 EMULATOR := .venv/emulator/bin
 LOCK := .venv/lock/bin
@@ -44,6 +50,7 @@ WITH_TOOLS := PATH="$(CURDIR)/$(CLIENT):$$PATH"
 # The solver: a Python package, and a small program around it.
 SOLVER := .venv/prove/bin
 PROVE := cargo run --quiet --locked --package prove --
+EXPLORE := cargo run --locked --package schedules -- $(SCHEDULES) $(SEED)
 POLICY_CHECK := cargo run --quiet --locked --package policy -- check
 SAM_DEPLOY = PATH="$(CURDIR)/$(TEMPLATES):$$PATH" $(CLIENT)/python scripts/sam_deploy.py samconfig.toml
 LAMBDA_BUILD := $(WITH_TOOLS) cargo lambda build --locked --release $(if $(filter arm64,$(ARCH)),--arm64,--x86-64)
@@ -69,7 +76,11 @@ help:
 	@echo '  FUNCTION=file      bench-start, bench-check: another build of the function'
 	@echo '  BENCH_OPTIONS=     bench-start: see docs/performance.md'
 	@echo '  FUZZ_SECONDS=60    fuzz: seconds for each fuzz target'
-	@echo '  SEED=1 EXAMPLES=40 openapi: other requests, or more of them for each operation'
+	@echo '  MINUTES=1          soak: the length of the run; SOAK_OPTIONS: see docs/assurance.md'
+	@echo '  EXAMPLES=40 SEED=1 openapi: more requests for each operation, or others'
+	@echo '  SCHEDULES=100000 SEED=1  schedules, prove: how many of each kind, from which seed on; 1 and a seed replay one'
+	@echo '  DIFF=file          mutants: only what this diff changes, as from `git diff main...`'
+	@echo '  MUTANTS_OPTIONS=   mutants: options of cargo-mutants, as in MUTANTS_OPTIONS="--file src/caller.rs"'
 	@echo '  EVENT=NAME         invoke: the event tests/events/NAME.json'
 	@echo '  ATTACK_OPTIONS=    attack: see docs/SECURITY_HARDENING.md'
 	@echo '  URL=https://...    attack, limits: a deployed Function URL; needs AWS credentials in the environment'
@@ -84,7 +95,7 @@ run: $(LOCAL_STACK) ## Vend from a local stack, then serve until Ctrl-C
 	@$(CLIENT)/python scripts/local_stack.py run
 
 .PHONY: demo
-demo: $(LOCAL_STACK) ## Vend from a local stack, use the credentials, and stop
+demo: $(LOCAL_STACK) ## Show a vend, device checks, an approval, a scope and a block on a local stack
 	@$(CLIENT)/python scripts/local_stack.py demo
 
 .PHONY: invoke
@@ -144,6 +155,13 @@ bench-programs: cargo
 
 ##@ Checks and tests
 
+# The function in the dev profile: the same code, and built already for the tests. FUNCTION= names another build.
+.PHONY: soak
+soak: cargo ## Run the function for MINUTES while every service fails on purpose; check quotas, audit lines, secrets, memory
+	$(if $(FUNCTION),,cargo build --locked)
+	cargo run --locked --package soak -- --minutes $(MINUTES) --function $(or $(FUNCTION),$(BENCH_BUILT)/debug/sentinel-tvm) \
+		--build $(if $(FUNCTION),'$(FUNCTION)','dev profile') $(SOAK_OPTIONS)
+
 .PHONY: check
 check: fmt clippy doc cargo-test client-test prove policy-check deny scan validate ## All checks and tests except the end-to-end tests
 
@@ -185,9 +203,15 @@ policy-diff: cargo $(SOLVER)/.installed ## Prove what NEW grants and OLD does no
 	$(PROVE) diff "$$old" "$$NEW" $(if $(JSON),--json)
 
 .PHONY: prove
-prove: cargo $(SOLVER)/.installed ## Prove the invariants of the policy, and test the prover; the first build takes minutes
+prove: cargo $(SOLVER)/.installed ## Prove the invariants of the policy, test the prover, run the schedules; the first build takes minutes
 	cargo test --locked --package prove
 	$(PROVE) check "$$POLICY"
+	$(EXPLORE)
+
+# In the development profile: it optimizes this package, and its checks for overflow stay on.
+.PHONY: schedules
+schedules: cargo ## Run the limiter and the approvals under many schedules and faults; prints the seed of a violation
+	$(EXPLORE)
 
 # Instructions, never time: they are the same on a busy machine.
 .PHONY: bench-check
@@ -272,6 +296,19 @@ fuzz: cargo-fuzz ## Fuzz the library's public API; the first build takes minutes
 cargo-fuzz: cargo
 	@[[ $$(cargo fuzz --version 2>/dev/null) == 'cargo-fuzz $(CARGO_FUZZ)' ]] || \
 		cargo install --locked cargo-fuzz --version $(CARGO_FUZZ)
+
+# Which modules, and by which tests: .cargo/mutants.toml. The tree is copied, and the results are in target/mutants.out.
+# Exit status 2: a mutant survived. 3: a mutant ended the time of its tests, which counts as noticed.
+.PHONY: mutants
+mutants: cargo-mutants ## Change the code of the access control in small ways; a test must notice each. Whole: hours. DIFF=file: minutes
+	@mkdir -p target
+	@status=0; cargo mutants --colors never --output target --jobs 1 $(if $(DIFF),--in-diff $(DIFF)) $(MUTANTS_OPTIONS) || status=$$?; \
+		[[ $$status == 3 ]] && status=0; exit $$status
+
+.PHONY: cargo-mutants
+cargo-mutants: cargo
+	@[[ $$(cargo mutants --version 2>/dev/null) == 'cargo-mutants $(CARGO_MUTANTS)' ]] || \
+		cargo install --locked cargo-mutants --version $(CARGO_MUTANTS)
 
 ##@ The client
 

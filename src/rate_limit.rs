@@ -254,7 +254,7 @@ impl<T: Table> RateLimiter<T> {
         let mut writes = 0;
         let (outcome, decided_by) = match shared.decide(request, known, owed, &mut writes).await {
             Ok(TableDecision::Admitted(tats)) => {
-                self.local.learn(request.key, tats, request.now);
+                self.local.charged(request.key, tats, owed, request.now);
                 (request.admitted(tats), DecidedBy::Table)
             }
             Ok(TableDecision::Refused(tats)) => {
@@ -397,7 +397,7 @@ fn log(error: &StoreError) {
 
 /// Whether `at` is within a minute of `now`, whatever the clock did in between.
 fn is_recent(at: u64, now: u64) -> bool {
-    at > 0 && at.abs_diff(now) < RECENTLY
+    at.abs_diff(now) < RECENTLY
 }
 
 fn micros(at: UtcDateTime) -> u64 {

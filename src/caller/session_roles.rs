@@ -128,7 +128,7 @@ fn matches(pattern: &str, role: &str) -> bool {
             None => return false,
         }
     }
-    left.len() >= last.len() && left.ends_with(last)
+    left.ends_with(last)
 }
 
 #[cfg(test)]
@@ -147,6 +147,8 @@ mod tests {
             ("AWSReservedSSO_*", "awsreservedsso_Dev", false),
             ("Okta-*-People", "Okta-Dev-People", true),
             ("Okta-*-People", "Okta-People", false),
+            ("Okta-*-People", "Okta-Dev-Robots", false),
+            ("Okta-*-People", "Okta-Dev-People-x", false),
             ("a*b*a", "aba", true),
             ("a*b*a", "ab", false),
             ("exact", "exact", true),

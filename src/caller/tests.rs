@@ -136,3 +136,68 @@ proptest! {
         let _ = caller(&arn);
     }
 }
+
+#[test]
+fn the_arn_is_kept_whole_for_the_audit_line() {
+    let arn = "arn:aws:sts::123456789012:assumed-role/ci/build-42";
+    assert_eq!(caller(arn).unwrap().arn(), arn);
+}
+
+#[test]
+fn a_name_that_only_resembles_a_digest_is_kept() {
+    for name in ["team=abc", "team=0123456789abcdeg", "team=0123456789ABCDEF", "0123456789abcdef"] {
+        let caller = caller(&format!("arn:aws:iam::123456789012:user/{name}")).unwrap();
+        assert_eq!(caller.source_identity(), format!("sentinel-{name}"));
+    }
+}
+
+#[test]
+fn arns_of_resources_have_an_owner_only_if_every_part_is_right() {
+    let role = "arn:aws-cn:iam::123456789012:role/path/ci";
+    assert_eq!(role_owner(role), Some(("aws-cn", "123456789012")));
+    for policy in ["arn:aws:iam::aws:policy/ReadOnly", "arn:aws:iam::123456789012:policy/own"] {
+        assert!(managed_policy_owner(policy).is_some(), "{policy}");
+    }
+    let function = "arn:aws:lambda:eu-central-1:123456789012:function:sentinel-tvm:live";
+    assert_eq!(function_owner(function), Some("123456789012"));
+    for (part, wrong) in [
+        ("arn:", "ARN:"),
+        ("arn:", ":"),
+        ("aws-cn", "aws-moon"),
+        (":iam:", ":sts:"),
+        (":iam::", ":iam:eu-central-1:"),
+        ("123456789012", "12345678901"),
+        ("123456789012", "aws"),
+        ("role/", "user/"),
+        ("/ci", "/"),
+    ] {
+        assert_eq!(role_owner(&role.replacen(part, wrong, 1)), None, "{wrong} for {part}");
+    }
+    for wrong in
+        ["arn:aws:iam::alias:policy/x", "arn:aws:iam::aws:role/x", "arn:aws:s3::aws:policy/x"]
+    {
+        assert_eq!(managed_policy_owner(wrong), None, "{wrong}");
+    }
+    for (part, wrong) in [
+        ("arn:", "ARN:"),
+        ("arn:aws:", "arn:aws-moon:"),
+        (":lambda:", ":sns:"),
+        ("123456789012", "12345678901"),
+    ] {
+        assert_eq!(function_owner(&function.replacen(part, wrong, 1)), None, "{wrong} for {part}");
+    }
+}
+
+#[test]
+fn a_session_of_a_named_role_is_a_principal_only_in_that_roles_account() {
+    let named = NamedSessionRoles::parse("210987654321:Okta-*").unwrap();
+    for (arn, expected) in [
+        ("arn:aws:sts::210987654321:assumed-role/Okta-Dev/ann", true),
+        ("arn:aws:sts::123456789012:assumed-role/Okta-Dev/ann", false),
+        ("arn:aws:sts::210987654321:assumed-role/Okta-Dev", false),
+        ("arn:aws:sts::123456789012:assumed-role/Okta-Dev", true),
+        ("arn:aws:sts::210987654321:assumed-role/ci", true),
+    ] {
+        assert_eq!(is_principal(arn, &named), expected, "{arn}");
+    }
+}

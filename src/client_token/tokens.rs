@@ -95,4 +95,27 @@ mod tests {
             assert!(ClientTokens::from_secret(text).is_err(), "{text:?}");
         }
     }
+
+    #[test]
+    fn a_token_that_is_listed_twice_is_valid() {
+        let tokens = ClientTokens::from_secret(&format!("{OLD},{NEW},{OLD}")).unwrap();
+        assert_eq!([OLD, NEW].map(|token| tokens.verify(Some(token))), [Ok(()), Ok(())]);
+    }
+
+    /// THREAT: the secret is JSON by mistake, and its text, which its documentation may show, is
+    /// the token.
+    /// PREVENTION: such a secret is malformed, however long.
+    #[test]
+    fn security_json_is_no_token() {
+        for json in [format!("{{\"token\":\"{OLD}\"}}"), format!(" {{\"token\":\"{OLD}\"}}")] {
+            assert!(ClientTokens::from_secret(&json).is_err(), "{json}");
+        }
+        assert!(ClientTokens::from_secret(&format!("{OLD} {OLD}")).is_err());
+    }
+
+    #[test]
+    fn tokens_print_their_number() {
+        let tokens = ClientTokens::from_secret(&format!("{OLD},{NEW}")).unwrap();
+        assert_eq!(format!("{tokens:?}"), "ClientTokens(2 [REDACTED])");
+    }
 }

@@ -6,7 +6,7 @@ use super::mentions::Mentions;
 use super::patterns;
 use super::references::{self, DanglingReference};
 use super::rules::{Rules, policy_name};
-use super::{BundleFiles, annotations};
+use super::{BundleFiles, annotations, claimed_only, scope_names};
 use crate::caller::NamedSessionRoles;
 use cedar_policy::{
     Effect, PolicyId, PolicySet, Schema, ValidationMode, ValidationWarning, Validator,
@@ -76,6 +76,22 @@ impl Bundle {
         warnings.extend(
             text.policies().flat_map(|(file, text)| patterns::wide_permission_sets(file, text)),
         );
+        let claimed =
+            policies.set.policies().filter(|policy| claimed_only::rests_on_claims(policy));
+        warnings.extend(claimed.map(|policy| {
+            policies.at_literal(policy.id(), "context.claimed", "rests on what the caller says, which nobody verifies: it can be satisfied without a look at the principal, the address, the device, an approval or an emergency")
+        }));
+        for policy in policies.set.policies().filter(|_| !catalogue.is_empty()) {
+            for name in scope_names::unknown(policy, &catalogue) {
+                let literal = format!("{name:?}");
+                let problem = format!("no profile has the scope {literal}");
+                let remark = policies.at_literal(policy.id(), &literal, &problem);
+                match policy.effect() {
+                    Effect::Forbid => problems.push(remark),
+                    Effect::Permit => warnings.push(remark),
+                }
+            }
+        }
         let policies = policies.set;
         if !problems.is_empty() {
             return Err(BundleError(problems));

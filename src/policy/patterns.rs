@@ -36,6 +36,6 @@ fn has_star(set: &str) -> bool {
 
 /// Whether the line has only a comment.
 fn in_comment(text: &str, offset: usize) -> bool {
-    let line = text[..offset].rfind('\n').map_or(0, |end| end + 1);
+    let line = text[..offset].rfind('\n').unwrap_or_default();
     text[line..offset].trim_start().starts_with("//")
 }

@@ -1,6 +1,9 @@
+mod edges;
+
 use super::*;
-use crate::access::{AccessDraft, AccessRequest, Change, Reason, Ticket};
+use crate::access::{AccessDraft, AccessRequest, Change, Emergency};
 use crate::caller::NamedSessionRoles;
+use crate::claims::{Agent, Claims, Reason, Ticket};
 use crate::device::Device;
 use crate::event::IamIdentity;
 use bundle::BundleError;
@@ -70,7 +73,7 @@ fn each_catalogue_problem_is_named() {
         problem(&format!("[dev]\nrole_arn = \"{arn}\""), PERMIT, "[dev] role_arn");
     }
     let many: Vec<String> = (0..49).map(|n| format!("t{n} = \"\"")).collect();
-    problem(&profile(&format!("[dev.tags]\n{}", many.join("\n"))), PERMIT, "46 tags");
+    problem(&profile(&format!("[dev.tags]\n{}", many.join("\n"))), PERMIT, "42 tags");
 }
 
 #[test]
@@ -302,11 +305,8 @@ fn security_a_forbid_about_nothing_does_not_load() {
 fn several_permits_give_the_longest_session_that_one_of_them_gives() {
     let alice = "arn:aws:iam::123456789012:user/alice";
     let granted = |cedar: &str, wish: u32| {
-        let request = VendRequest {
-            profile: dev(),
-            duration: SessionDuration::from_seconds(wish),
-            device: None,
-        };
+        let duration = SessionDuration::from_seconds(wish);
+        let request = VendRequest { duration, ..VendRequest::of(dev()) };
         let (decision, _) = policy(PROFILES, cedar).decide(
             &caller(alice),
             &request,
@@ -332,7 +332,7 @@ fn several_permits_give_the_longest_session_that_one_of_them_gives() {
 #[test]
 fn shadow_policies_change_nothing_but_the_record() {
     let alice = caller("arn:aws:iam::123456789012:user/alice");
-    let request = VendRequest { profile: dev(), duration: None, device: None };
+    let request = VendRequest::of(dev());
     let outcome = |cedar: &str| {
         let id = RequestId::new("0a1b2c3d");
         let (decision, shadow) =
@@ -357,6 +357,89 @@ fn policies_without_an_id_are_named_by_file_and_place() {
     let policy = policy(PROFILES, "permit (principal, action, resource);");
     let decision = decide(&policy, "arn:aws:iam::123456789012:user/alice", "dev", monday_noon());
     assert_eq!(decision.rules(), ["a.cedar#policy0"]);
+}
+
+/// Each permit is for `dev`, with this condition.
+#[test]
+fn a_permit_that_rests_on_claims_alone_is_remarked() {
+    let ticket = "context.claimed has ticket";
+    for (condition, is_remarked) in [
+        (ticket.to_owned(), true),
+        (format!("{ticket} && context.weekday <= 5 && context.duration <= 900"), true),
+        (format!("!(!({ticket}))"), true),
+        (format!("{ticket} || principal.name == \"alice\""), true),
+        (format!("if {ticket} then true else principal.name == \"alice\""), true),
+        (format!("if principal.name == \"alice\" then true else {ticket}"), false),
+        (format!("{ticket} && principal.name == \"alice\""), false),
+        (format!("{ticket} && context has approval"), false),
+        (format!("{ticket} && context has device"), false),
+        (format!("{ticket} && !(context has device)"), true),
+        (format!("if context has device then principal.name == \"alice\" else {ticket}"), true),
+        ("context.claimed has agent && context.claimed.agent == principal.name".to_owned(), true),
+        (format!("{ticket} && context has device && context.device.compliant"), false),
+        (format!("!(!({ticket}) || principal.name != \"alice\")"), false),
+        ("context.weekday <= 5".to_owned(), false),
+    ] {
+        let cedar = format!(
+            "permit (principal, action == Sentinel::Action::\"vend\", resource == Sentinel::Profile::\"dev\") when {{ {condition} }};"
+        );
+        let policy = policy(PROFILES, &cedar);
+        let remarked =
+            policy.warnings().iter().any(|it| it.contains("rests on what the caller says"));
+        assert_eq!(remarked, is_remarked, "{condition}: {:?}", policy.warnings());
+    }
+    for (cedar, is_remarked) in [
+        (
+            "permit (principal == Sentinel::Caller::\"arn:aws:iam::123456789012:user/alice\", action, resource) when { context.claimed has ticket };",
+            false,
+        ),
+        ("permit (principal, action, resource) unless { !(context.claimed has ticket) };", true),
+        ("permit (principal, action, resource) unless { context.claimed has agent };", true),
+        (
+            "permit (principal, action, resource) when { context.claimed has ticket } unless { context has approval };",
+            true,
+        ),
+        (
+            "@mode(\"shadow\") permit (principal, action, resource) when { context.claimed has ticket };",
+            false,
+        ),
+        (
+            "permit (principal, action, resource) when { context.claimed has ticket } unless { principal.name != \"alice\" };",
+            false,
+        ),
+        (
+            "permit (principal, action, resource) when { principal.name == \"alice\" }; forbid (principal, action, resource) unless { context.claimed has ticket };",
+            false,
+        ),
+    ] {
+        let policy = policy(PROFILES, cedar);
+        let remarked =
+            policy.warnings().iter().any(|it| it.contains("rests on what the caller says"));
+        assert_eq!(remarked, is_remarked, "{cedar}: {:?}", policy.warnings());
+    }
+}
+
+/// THREAT: a `forbid` that names a scope which no profile has never applies, and nobody notices.
+/// PREVENTION: it does not load. In a `permit` it is remarked.
+#[test]
+fn security_a_scope_that_no_profile_has_is_an_error_in_a_forbid() {
+    let profiles = format!(
+        "{PROFILES}\n[dev.scopes.read-only]\npolicy_arns = [\"arn:aws:iam::aws:policy/ReadOnlyAccess\"]"
+    );
+    let forbid = |condition: &str| {
+        format!("{PERMIT} forbid (principal, action, resource) when {{ {condition} }};")
+    };
+    for condition in [
+        "context has scope && context.scope == \"raed-only\"",
+        "context has scope && \"raed-only\" != context.scope",
+        "context has scope && [\"read-only\", \"raed-only\"].contains(context.scope)",
+    ] {
+        problem(&profiles, &forbid(condition), "no profile has the scope \"raed-only\"");
+    }
+    policy(&profiles, &forbid("context has scope && context.scope == \"read-only\""));
+    let permit = "permit (principal, action, resource) when { context has scope && context.scope == \"raed-only\" };";
+    let warnings = policy(&profiles, permit).warnings().join("\n");
+    assert!(warnings.contains("no profile has the scope"), "{warnings}");
 }
 
 /// `schema.json` is what the program validates with, `sentinel.cedarschema` what people read.
@@ -391,14 +474,26 @@ fn cedar_requests_satisfy_the_schema() {
         let approved = access.clone().change(Change::Approve, "bob", monday_noon()).unwrap();
         let approval = approved.approval(&caller(arn), &dev(), monday_noon()).unwrap();
         let emergency = emergency(arn);
-        for action in [Action::Vend, Action::Approve(&access), Action::BreakGlass(&emergency)] {
+        let asked = VendRequest {
+            scope: ScopeName::try_from("read-only".to_owned()).ok(),
+            claims: Claims {
+                reason: Reason::parse("an outage"),
+                ticket: Ticket::parse("OPS-1"),
+                agent: Agent::parse("pipeline"),
+            },
+            ..VendRequest::of(dev())
+        };
+        for action in [
+            Action::Vend(None),
+            Action::Vend(Some(&asked)),
+            Action::Approve(&access),
+            Action::BreakGlass(&emergency),
+        ] {
             let context = RequestContext {
-                duration: SessionDuration::MIN,
                 device: Some(&device),
                 approval: Some(&approval),
                 emergency: Some(&emergency),
-                action,
-                now: monday_noon(),
+                ..RequestContext::of(action, SessionDuration::MIN, monday_noon())
             };
             satisfies(&schema, &CedarRequest::new(&caller(arn), profile, context).unwrap());
         }
@@ -514,7 +609,7 @@ fn decide_on(
     now: UtcDateTime,
 ) -> Decision {
     let profile = ProfileName::try_from(profile.to_owned()).unwrap();
-    let request = VendRequest { profile, duration: None, device: None };
+    let request = VendRequest::of(profile);
     policy.decide(&caller(arn), &request, device, &RequestId::new("0a1b2c3d"), now).0
 }
 

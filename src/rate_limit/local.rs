@@ -8,11 +8,13 @@
 //! It keeps two numbers per principal and window: `table`, the TAT last seen in the table, and
 //! `local`, the TAT that includes the requests this process has admitted since without the table.
 //! Their difference is *owed*: the next write adds it. So an outage neither gives anyone a new budget nor
-//! charges anyone twice. Owed time drains like the rest of the bucket.
+//! charges anyone twice. Owed time drains like the rest of the bucket. While a write carries it, no
+//! other write does, but it still counts for local decisions: the write may fail.
 //!
 //! It also remembers blocks that the table has reported. For [`BLOCK_MEMORY`] a blocked principal is
 //! refused without a write; then the table is asked again, so that lifting a block takes effect. If
-//! the table does not answer, the block holds until its end.
+//! the table does not answer, the block holds until its end. A late answer to a request from before
+//! the block does not lift it.
 //!
 //! Invariant: never more than `max_keys` entries. An entry that has been idle for a minute says
 //! nothing that an empty one does not, and makes room for the next. If none is idle, the principal
@@ -58,6 +60,9 @@ struct Budget {
     blocked: u64,
     /// When the table reported it.
     block_seen: u64,
+    /// Whether a request has asked the table again since. Only then can an answer without a block mean
+    /// that it was lifted: the answers to earlier requests may come late.
+    block_checked: bool,
     /// Whether the table has ever answered for this key. Without an answer, nobody knows whether it
     /// is blocked.
     answered: bool,
@@ -68,6 +73,8 @@ struct Budget {
 struct Level {
     table: u64,
     local: u64,
+    /// The part of what is owed that writes carry now.
+    handed_out: u64,
 }
 
 impl Level {
@@ -83,10 +90,32 @@ impl Level {
         }
     }
 
+    /// What is owed and no write carries yet. A request that is given up never returns its part: that
+    /// part drains with the rest.
     fn hand_out(&mut self, now: u64) -> u64 {
         let owed = self.owed(now);
-        self.local -= owed;
-        owed
+        let rest = owed.saturating_sub(self.handed_out);
+        self.handed_out = owed;
+        rest
+    }
+
+    /// A write carried `owed`. Returns the part that this level still has: an entry may have been
+    /// forgotten since.
+    fn take_back(&mut self, owed: u64) -> u64 {
+        let known = self.handed_out.min(owed);
+        self.handed_out -= known;
+        known
+    }
+
+    fn charged(&mut self, tat: u64, owed: u64, now: u64) {
+        let paid = self.take_back(owed).min(self.owed(now));
+        self.local -= paid;
+        self.learn(tat, now);
+    }
+
+    fn give_back(&mut self, owed: u64, now: u64) {
+        self.take_back(owed);
+        self.owe(owed, now);
     }
 
     fn learn(&mut self, tat: u64, now: u64) {
@@ -100,6 +129,14 @@ impl Budget {
     /// The end of the known block, if it has not ended.
     fn block(&self, now: u64) -> Option<u64> {
         (self.blocked > now).then_some(self.blocked)
+    }
+
+    /// The table answered, and reported no block.
+    fn answer(&mut self) {
+        self.answered = true;
+        if self.block_checked {
+            self.blocked = 0;
+        }
     }
 
     /// Of the windows that `shape` has.
@@ -179,6 +216,7 @@ impl LocalStore {
             if quotas.over(tats, now) > 0 {
                 return Known::Refused { tats };
             }
+            budget.block_checked = true;
             let known = budget.levels(quotas).map(|(level, _)| (level.hand_out(now), level.table));
             Known::Open { table: known.map(|(_, table)| table), owed: known.map(|(owed, _)| owed) }
         })
@@ -188,8 +226,7 @@ impl LocalStore {
     /// owed meanwhile stay owed.
     pub(super) fn learn(&self, key: &str, tats: Windows<u64>, now: u64) {
         self.update(key, now, |budget| {
-            budget.blocked = 0;
-            budget.answered = true;
+            budget.answer();
             budget.levels(tats).iter().for_each(|(level, tat)| level.learn(tat, now));
         });
     }
@@ -199,6 +236,7 @@ impl LocalStore {
         self.update(key, now, |budget| {
             budget.blocked = until;
             budget.block_seen = now;
+            budget.block_checked = false;
             budget.answered = true;
         });
     }
@@ -218,13 +256,23 @@ impl LocalStore {
         self.update(key, now, |budget| budget.tats(quotas))
     }
 
+    /// Records the TATs of a write that charged a request, and with it the owed time that `consult`
+    /// handed out; and that there is no block.
+    pub(super) fn charged(&self, key: &str, tats: Windows<u64>, owed: Windows<u64>, now: u64) {
+        self.update(key, now, |budget| {
+            budget.answer();
+            budget
+                .levels(tats.zip(owed))
+                .iter()
+                .for_each(|(level, (tat, owed))| level.charged(tat, owed, now));
+        });
+    }
+
     /// Takes back the owed time that `consult` handed out and no write charged. Returns the
     /// resulting TATs.
     pub(super) fn give_back(&self, key: &str, owed: Windows<u64>, now: u64) -> Windows<u64> {
         self.update(key, now, |budget| {
-            budget.levels(owed).iter().for_each(|(level, owed)| {
-                level.owe(level.owed(now).saturating_add(owed), now);
-            });
+            budget.levels(owed).iter().for_each(|(level, owed)| level.give_back(owed, now));
             budget.tats(owed)
         })
     }

@@ -1,7 +1,7 @@
 //! Break-glass: who may take an emergency, how often, for how long, and that it is never silent; part
 //! of `cargo test security`.
 
-use crate::access::{alice, api, code, instances, operator, send, vend};
+use crate::access::{alice, api, code, instances, operator, person, send, vend};
 use crate::support::audit::metric;
 use crate::support::{Answer, Api, Call, Dynamo};
 use futures_util::future::join_all;
@@ -169,4 +169,20 @@ async fn security_without_the_table_there_is_no_emergency() {
 async fn without_a_grants_table_there_is_no_such_path() {
     let api = Api::start().await;
     assert_eq!(code(&api.send(take(&operator(), "database", REASON)).await), "NOT_FOUND");
+}
+
+#[tokio::test]
+async fn each_person_has_an_emergency_of_their_own_and_its_item_stays_for_a_month() {
+    let dynamo = Dynamo::start().await;
+    let mut api = api(&dynamo).await;
+    taken(&api, &operator()).await;
+    taken(&api, &person("op-otto")).await;
+    api.wait(1);
+    assert_eq!(code(&api.send(take(&operator(), "database", REASON)).await), "EMERGENCY_USED");
+    let items = dynamo.items(Dynamo::GRANTS);
+    assert_eq!(items.len(), 2);
+    for item in items {
+        // 2026-03-04T14:30:00Z, the emergency's end, and 30 days.
+        assert_eq!(item["TTL"]["N"], "1775226600", "{item}");
+    }
 }

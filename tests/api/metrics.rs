@@ -176,3 +176,30 @@ async fn the_policy_age_is_that_of_the_bundle_that_decided() {
     let directory = Api::start().await;
     assert_eq!(reported(&vend(&directory, "development").await), [Value::Null, Value::Null]);
 }
+
+#[tokio::test]
+async fn the_age_of_the_client_tokens_is_a_metric_and_a_secret_that_never_changes_has_none() {
+    let mut api = Api::with(&[("SENTINEL_CLIENT_TOKEN_SECRET_ARN", "client-tokens")]).await;
+    let token = "CANARY-token-0000000000000000000";
+    api.secrets.hold(token).await;
+    let call = || Call::get("/?profile=development").set("/headers/x-sentinel-token", token);
+    let readings =
+        |answer: &Answer| ["SecretAge", "SecretRefreshFailures"].map(|name| value(answer, name));
+    assert_eq!(readings(&api.send(call()).await), [json!(0), Value::Null]);
+    api.wait(100);
+    assert_eq!(readings(&api.send(call()).await), [json!(100), Value::Null]);
+    api.secrets.fail(500, "InternalServiceError").await;
+    api.wait(3_600);
+    assert_eq!(readings(&api.send(call()).await), [json!(3_700), json!(1)]);
+
+    let jamf = FakeJamf::believing("CANARY-mdm-token").await;
+    let uri = jamf.uri();
+    let settings = [
+        ("SENTINEL_MDM_PROVIDER", "jamf"),
+        ("SENTINEL_MDM_BASE_URL", uri.as_str()),
+        ("SENTINEL_MDM_API_TOKEN", "CANARY-mdm-token"),
+    ];
+    let answer = vend(&Api::with(&settings).await, "development&device_id=GOOD").await;
+    assert_eq!(answer.audit["posture"], "compliant");
+    assert_eq!(readings(&answer), [Value::Null, Value::Null]);
+}

@@ -2,6 +2,7 @@
 
 mod blocks;
 mod day;
+mod edges;
 mod faults;
 mod recovery;
 mod security;

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop here")]
 
 mod event_oracle;
+mod events;
 mod limiter;
 mod mdm;
 mod policy_store;

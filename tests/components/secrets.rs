@@ -2,6 +2,7 @@
 
 use crate::support::{CANARY, FakeSecrets, sdk_config, wednesday_morning};
 use sentinel_tvm::{CachedSecret, Freshness, FromSecret, MdmCredential, SecretError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration as Real;
 use time::{Duration, UtcDateTime};
 use tokio::task::JoinSet;
@@ -199,4 +200,56 @@ async fn security_a_withdrawn_secret_ends_with_its_ttl() {
         manager.hold("two").await;
         assert_eq!(at(&secret, after(3_740)).await, Ok(fresh("two")));
     }
+}
+
+#[tokio::test]
+async fn a_cached_secret_prints_what_it_is() {
+    let manager = FakeSecrets::holding("one").await;
+    let secret: CachedSecret<Plain> = secret(&manager).await;
+    assert_eq!(format!("{secret:?}"), "CachedSecret([REDACTED])");
+}
+
+/// The lines that `work` logs on this thread.
+async fn logged(work: impl Future<Output = ()>) -> String {
+    let lines = Arc::new(Mutex::new(Vec::new()));
+    let writer = Arc::clone(&lines);
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_writer(move || Lines(Arc::clone(&writer)))
+        .finish();
+    let guard = tracing::subscriber::set_default(subscriber);
+    work.await;
+    drop(guard);
+    String::from_utf8(lines.lock().unwrap().clone()).unwrap()
+}
+
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_failed_read_is_logged_with_the_secrets_name() {
+    let manager = FakeSecrets::holding("one").await;
+    manager.fail(500, "InternalServiceError").await;
+    let remote = secret(&manager).await;
+    let lines = logged(async {
+        let _ = at(&remote, after(0)).await;
+    });
+    let lines = lines.await;
+    assert!(lines.contains("a secret could not be refreshed"), "{lines}");
+    assert!(lines.contains("secret=\"mdm\" has_old_value=false"), "{lines}");
+    let fixed = CachedSecret::fixed("bad".to_owned().into());
+    let lines = logged(async {
+        let _ = at(&fixed, after(0)).await;
+    });
+    let lines = lines.await;
+    assert!(lines.contains("secret=\"given at the start\""), "{lines}");
 }

@@ -20,7 +20,7 @@ def crates(*packages):
     return {line.removesuffix(" (*)") for line in tree.stdout.splitlines() if line}
 
 
-@pytest.mark.parametrize("tool", ["local-url", "policy", "simulate"])
+@pytest.mark.parametrize("tool", ["local-url", "policy", "schedules", "simulate"])
 def test_a_tool_compiles_nothing_twice(tool):
     """A crate whose features differ from the function's is compiled again for the tool, with all that depend on it."""
     assert crates(FUNCTION) - crates(FUNCTION, tool) == set()

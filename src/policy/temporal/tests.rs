@@ -78,3 +78,41 @@ fn security_the_number_of_times_is_bounded() {
     let many = boundaries(&conditions.iter().map(String::as_str).collect::<Vec<_>>());
     assert!(many.in_the_week_after(now()).len() <= 2 * MOST_TIMES);
 }
+
+#[test]
+fn a_moment_is_looked_at_both_ways_from_it_and_a_second_later() {
+    let noon = now() + Duration::minutes(90);
+    let both = boundaries(&[
+        "context.now.durationSince(datetime(\"2026-03-04T12:00:00Z\")) > duration(\"30m\")",
+    ]);
+    let times = both.in_the_week_after(now());
+    for minutes in [-30, 0, 30] {
+        let time = noon + Duration::minutes(minutes);
+        assert!(times.contains(&time) && times.contains(&(time + Duration::SECOND)), "{minutes}");
+    }
+    assert!(!times.contains(&(noon - Duration::SECOND)));
+}
+
+#[test]
+fn the_week_begins_after_now_and_ends_with_its_last_second() {
+    let of_day = boundaries(&["context.now.toTime() >= duration(\"10h30m\")"]);
+    let times = of_day.in_the_week_after(now());
+    assert!(!times.contains(&now()) && times.contains(&(now() + Duration::SECOND)));
+    assert_eq!(times.last(), Some(&(now() + Duration::WEEK)));
+}
+
+#[test]
+fn shifted_times_are_the_sums_and_the_differences() {
+    let shifted =
+        boundaries(&["context.now.offset(duration(\"2h\")).toTime() >= duration(\"8h\")"]);
+    let midnight = now().replace_time(time::Time::MIDNIGHT) + DAY;
+    let times = shifted.in_the_week_after(now());
+    for hours in [6, 10, 16, 4, 18] {
+        assert!(times.contains(&(midnight + Duration::hours(hours))), "{hours}");
+    }
+}
+
+#[test]
+fn a_datetime_is_cut_only_between_characters() {
+    assert_eq!(moment("2026-03-04T11\u{e9}0"), None);
+}

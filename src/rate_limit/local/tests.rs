@@ -46,12 +46,33 @@ fn a_block_is_remembered_for_half_a_minute_and_known_until_its_end() {
 }
 
 #[test]
-fn a_table_that_reports_no_block_lifts_it() {
+fn a_table_that_is_asked_again_and_reports_no_block_lifts_it() {
+    for charges in [false, true] {
+        let (store, later) = (store(10), NOW + BLOCK_MEMORY);
+        store.learn_block("a", u64::MAX, NOW);
+        assert!(!is_blocked(&store, later), "the table is asked again");
+        if charges {
+            store.charged("a", short(later + SECOND), short(0), later);
+        } else {
+            store.learn("a", short(later + SECOND), later);
+        }
+        assert_eq!(store.block("a", later), None);
+    }
+}
+
+/// THREAT: a blocked caller's request from before the block gets its answer late. The instance takes
+/// that for the end of the block, and admits the caller in the next outage.
+/// PREVENTION: only the answer to a request that asked after the block was seen can lift it.
+#[test]
+fn security_a_late_answer_from_before_a_block_does_not_lift_it() {
     let store = store(10);
-    store.learn_block("a", u64::MAX, NOW);
-    store.learn("a", short(NOW + SECOND), NOW);
+    assert!(!is_blocked(&store, NOW), "two requests ask the table");
     assert!(!is_blocked(&store, NOW));
-    assert_eq!(store.block("a", NOW), None);
+    store.learn_block("a", u64::MAX, NOW);
+    store.charged("a", short(NOW + SECOND), short(0), NOW);
+    store.learn("a", short(NOW + SECOND), NOW);
+    assert_eq!(store.block("a", NOW), Some(u64::MAX));
+    assert!(is_blocked(&store, NOW));
 }
 
 #[test]
@@ -109,6 +130,47 @@ fn what_was_admitted_here_is_owed_once_and_drains_last() {
     assert_eq!(owed(&store, quota, NOW + 100 * SECOND), 0, "an idle principal owes nothing");
 }
 
+/// THREAT: while one write carries what a caller owes and hangs, other requests of the caller fail
+/// fast, and each is admitted by an instance that sees no debt.
+/// PREVENTION: what a write carries still counts for local decisions.
+#[test]
+fn security_what_a_write_carries_still_counts_here() {
+    let (store, quota) = (store(10), quota(3));
+    for _ in 0..2 {
+        assert!(store.admit("a", quota, NOW).is_ok());
+    }
+    assert_eq!(owed(&store, quota, NOW), 2 * SECOND);
+    assert!(store.admit("a", quota, NOW).is_ok());
+    assert!(store.admit("a", quota, NOW).is_err(), "three at once, and two are on their way");
+    store.charged("a", short(NOW + 3 * SECOND), short(2 * SECOND), NOW);
+    let after = NOW + 2 * SECOND;
+    assert_eq!(owed(&store, quota, after), SECOND, "the write charged two of the three");
+}
+
+#[test]
+fn what_a_forgotten_write_carries_is_owed_again_if_it_fails() {
+    let (store, quota) = (store(1), quota(3));
+    for _ in 0..2 {
+        assert!(store.admit("a", quota, NOW).is_ok());
+    }
+    let carried = owed(&store, quota, NOW);
+    assert!(store.admit("b", quota, NOW).is_ok(), "a is forgotten");
+    assert_eq!(store.give_back("a", short(carried), NOW), short(NOW + 2 * SECOND));
+}
+
+#[test]
+fn a_request_that_never_reports_keeps_its_part_until_the_principal_was_idle() {
+    let (store, quota) = (store(10), quota(3));
+    assert!(store.admit("a", quota, NOW).is_ok());
+    assert_eq!(owed(&store, quota, NOW), SECOND, "and then it was given up");
+    assert!(store.admit("a", quota, NOW).is_ok());
+    assert_eq!(owed(&store, quota, NOW), SECOND, "only the new one");
+    let later = NOW + 2 * SECOND + IDLE;
+    assert_eq!(owed(&store, quota, later), 0);
+    assert!(store.admit("a", quota, later).is_ok());
+    assert_eq!(owed(&store, quota, later), SECOND);
+}
+
 proptest! {
     #[test]
     fn consulting_and_giving_back_changes_nothing(
@@ -127,6 +189,46 @@ proptest! {
         }
         prop_assert_eq!(touched.admit("a", quota, now), untouched.admit("a", quota, now));
     }
+}
+
+/// THREAT: a request that waits for the table holds what is owed, and others find an empty bucket.
+/// PREVENTION: what is lent still counts, whether it comes back or not.
+#[test]
+fn security_what_is_lent_counts_until_the_table_has_it() {
+    let (store, quota) = (store(10), quota(10));
+    for _ in 0..9 {
+        assert!(store.admit("a", quota, NOW).is_ok());
+    }
+    assert_eq!(owed(&store, quota, NOW), 9 * SECOND);
+    assert!(store.admit("a", quota, NOW).is_ok(), "the tenth");
+    assert!(store.admit("a", quota, NOW).is_err(), "nine are lent and one is owed");
+    store.charged("a", short(NOW + 10 * SECOND), short(9 * SECOND), NOW);
+    assert!(store.admit("a", quota, NOW).is_err(), "ten in the table and one owed");
+    assert_eq!(owed(&store, quota, NOW + 2 * SECOND), SECOND, "the tenth alone");
+}
+
+#[test]
+fn what_is_lent_and_never_returned_drains() {
+    let (store, quota) = (store(10), quota(10));
+    for _ in 0..5 {
+        assert!(store.admit("a", quota, NOW).is_ok());
+    }
+    assert_eq!(owed(&store, quota, NOW), 5 * SECOND);
+    let later = NOW + 5 * SECOND;
+    assert_eq!(owed(&store, quota, later), 0);
+    assert!(store.admit("a", quota, later).is_ok());
+    assert_eq!(owed(&store, quota, later), SECOND, "new debts are lent as ever");
+}
+
+#[test]
+fn what_is_given_back_to_a_forgotten_entry_is_owed_again() {
+    let (store, quota) = (store(1), quota(3));
+    for _ in 0..2 {
+        assert!(store.admit("a", quota, NOW).is_ok());
+    }
+    let lent = owed(&store, quota, NOW);
+    assert!(store.admit("b", quota, NOW).is_ok(), "a is forgotten");
+    assert_eq!(store.give_back("a", short(lent), NOW), short(NOW + 2 * SECOND));
 }
 
 #[test]
@@ -237,4 +339,40 @@ fn the_warning_comes_each_time_the_store_passes_four_fifths() {
     assert!(!warned(), "those of the first turn are idle and gone");
     fill(1, 9);
     assert!(warned());
+}
+
+#[test]
+fn the_warning_comes_again_only_after_the_store_was_below_seven_tenths() {
+    let (store, quota) = (store(10), quota(1));
+    let warned = || lock(&store.inner).warned;
+    for caller in 0..8 {
+        assert!(store.admit(&format!("early-{caller}"), quota, NOW).is_ok());
+    }
+    assert!(warned());
+    for (caller, keys, still) in [("late-1", 7, true), ("late-2", 6, false)] {
+        assert!(store.admit(caller, quota, NOW + 600 * SECOND).is_ok());
+        assert_eq!((store.usage().keys, warned()), (keys, still), "each takes the place of two");
+    }
+}
+
+#[test]
+fn only_a_new_entry_drops_idle_ones_and_never_itself() {
+    let (store, quota) = (store(10), quota(1));
+    assert!(matches!(store.consult("a", quota, NOW), Known::Open { .. }));
+    assert_eq!(store.usage().keys, 1, "although it is idle");
+    for key in ["a", "b"] {
+        assert!(store.admit(key, quota, NOW).is_ok());
+    }
+    assert!(store.admit("b", quota, NOW + 600 * SECOND).is_ok());
+    assert_eq!(store.usage().keys, 2);
+    assert!(store.admit("c", quota, NOW + 600 * SECOND).is_ok());
+    assert_eq!(store.usage().keys, 2);
+}
+
+#[test]
+fn nothing_owed_changes_nothing() {
+    let (store, quota) = (store(10), quota(1));
+    store.learn("a", short(NOW - SECOND), NOW);
+    assert_eq!(store.tats("a", quota, NOW), short(NOW - SECOND));
+    assert_eq!(store.give_back("a", short(0), NOW), short(NOW - SECOND));
 }
