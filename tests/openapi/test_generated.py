@@ -39,6 +39,12 @@ def filter_body(context, body):
 
 
 @schemathesis.hook
+def filter_query(context, query):
+    """The same for a query."""
+    return filter_body(context, query)
+
+
+@schemathesis.hook
 def filter_failure(context, failure, case, response):
     """A malformed proof is refused as a wrong one is, with a 403."""
     is_about_the_proof = isinstance(failure, AcceptedNegativeData) and case.meta.is_negative_at(ParameterLocation.HEADER)
