@@ -34,7 +34,7 @@ NAMED = {
     "unusable": f"arn:aws:iam::{ACCOUNT}:group/nobody",
 }
 # People with a budget, requests and emergencies of their own: one for each test that needs a fresh one.
-PEOPLE = [f"person-{number:03}" for number in range(400)]
+PEOPLE = [f"person-{number:04}" for number in range(5000)]
 
 NO_LIMITS = {f"SENTINEL_RATE_LIMIT_{tier}REQUESTS": "1000000" for tier in ("", "EXPLAIN_", "READ_")}
 # Counted, so that a block holds, but never over the quota.

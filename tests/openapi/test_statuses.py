@@ -201,6 +201,14 @@ def test_each_parameter_has_its_refusal(stack, locked, method, path):
         assert code(locked, profile="development", headers=token, device_id="NO-SUCH-MAC") == "DEVICE_VERIFICATION_FAILED"
 
 
+@pytest.mark.parametrize(("path", "shortest"), [("/v1/requests", 1), ("/v1/break-glass", 20)])
+def test_a_reason_has_the_described_length(stack, path, shortest):
+    """The lengths are in a pattern, of which no generator tries the bounds."""
+    for length, status in [(shortest - 1, 400), (shortest, 200), (256, 200), (257, 400)]:
+        body = valid("POST", path)["body"] | {"reason": "ä" * length}
+        assert ask(stack, stack.person(), "POST", path, body=body).status_code == status, length
+
+
 # What is not in the description: other methods, and other paths.
 
 
