@@ -104,7 +104,7 @@ async fn a_start_names_the_variable_that_shares_the_limits_and_the_memory_of_a_l
     assert!(with(&at_the_mark, "SENTINEL_RATE_LIMIT_TABLE").is_some(), "{at_the_mark:?}");
     assert_eq!(with(&at_the_mark, "SENTINEL_RATE_LIMIT_MEMORY_MAX_KEYS"), None);
     let above = with(&warned("1000000").await, "SENTINEL_RATE_LIMIT_MEMORY_MAX_KEYS").unwrap();
-    assert_eq!((&above["max_keys"], &above["megabytes"]), (&1_000_000.into(), &300.into()));
+    assert_eq!((&above["max_keys"], &above["megabytes"]), (&1_000_000.into(), &330.into()));
 }
 
 /// THREAT: a verbose log level makes the HTTP and SDK crates write requests and replies, and with

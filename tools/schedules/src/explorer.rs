@@ -59,7 +59,7 @@ pub fn explore(scenario: &Arc<Scenario>, range: Range) -> Result<(), Violation> 
     let found = Arc::new(Found::default());
     let run = |first: u64| {
         let (scenario, found) = (Arc::clone(scenario), Arc::clone(&found));
-        thread::spawn(move || explore_here(scenario, range, first, found))
+        thread::spawn(move || explore_here(scenario, range, first, &found))
     };
     let threads: Vec<_> = (0..range.threads).map(run).collect();
     for thread in threads {
@@ -88,14 +88,14 @@ impl Found {
 }
 
 /// Every `threads`th schedule, from the one with this number.
-fn explore_here(scenario: Arc<Scenario>, range: Range, first: u64, found: Arc<Found>) {
-    let seeds = Seeds { range, next: first, found: Arc::clone(&found), ..Seeds::new(range) };
+fn explore_here(scenario: Arc<Scenario>, range: Range, first: u64, found: &Arc<Found>) {
+    let seeds = Seeds { range, next: first, found: Arc::clone(found), ..Seeds::new(range) };
     let mut config = Config::new();
     config.failure_persistence = FailurePersistence::None;
     config.max_steps = MaxSteps::FailAfter(MOST_STEPS);
     config.silence_warnings = true;
     config.stack_size = STACK;
-    let reporting = Arc::clone(&found);
+    let reporting = Arc::clone(found);
     let runner = Runner::new(seeds, config);
     let run = || {
         runner.run(move || {

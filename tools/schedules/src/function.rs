@@ -4,7 +4,6 @@
 #![expect(dead_code, reason = "what only other parts of the function use")]
 #![expect(missing_docs, reason = "the comments are in the function's files")]
 #![allow(clippy::all, clippy::pedantic, unreachable_pub, reason = "checked where the files are")]
-#![expect(clippy::allow_attributes, reason = "whether a lint fires is up to the function's files")]
 
 include!(concat!(env!("OUT_DIR"), "/function.rs"));
 

@@ -317,7 +317,7 @@ fn principal(who: usize) -> &'static Principal {
         let named = NamedSessionRoles::default();
         let identity = IamIdentity::of_arn(&arn);
         let caller = Caller::verified(&identity, None, named.of_function_in(None));
-        caller.map(|caller| caller.principal().clone()).unwrap_or_else(|_| panic!("{arn}"))
+        caller.map_or_else(|_| panic!("{arn}"), |caller| caller.principal().clone())
     };
     &ALL.get_or_init(|| (0..CALLERS).map(new).collect())[who]
 }

@@ -109,7 +109,7 @@ impl Network {
 
     /// That of the schedule that this thread runs.
     pub(crate) fn current() -> Arc<Self> {
-        CURRENT.with_borrow(|current| current.clone()).unwrap_or_else(|| panic!("no network"))
+        CURRENT.with_borrow(Clone::clone).unwrap_or_else(|| panic!("no network"))
     }
 
     /// Changes what happens to requests.

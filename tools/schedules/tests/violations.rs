@@ -1,6 +1,8 @@
 //! The checks find defects of the table, and nothing in the code as it is; part of
 //! `cargo test security`.
 
+#![expect(clippy::expect_used, clippy::print_stdout, reason = "the seed, for `--nocapture`")]
+
 use schedules::dynamo::Defect;
 use schedules::explorer::{Range, Scenario, Violation, explore};
 use schedules::{approvals, limiter};
@@ -33,7 +35,7 @@ fn security_no_schedule_beats_the_approvals() {
 fn found(scenario: &Arc<Scenario>) -> Violation {
     let range = Range { schedules: MOST_TO_FIND, ..RANGE };
     let violation = explore(scenario, range).expect_err("the defect is found");
-    println!("found after {}: {}", violation.after, first_line(&violation.message));
+    println!("found after {}: {}", violation.after, first_line(&violation.to_string()));
     let replay = Range { seed: violation.seed, schedules: 1, threads: 1 };
     let replayed = explore(scenario, replay).expect_err("the seed replays it");
     assert_eq!(first_line(&replayed.message), first_line(&violation.message));

@@ -17,6 +17,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::error::ErrorMetadata;
+use aws_smithy_types::retry::RetryConfig;
 use std::collections::HashMap;
 
 /// The client. It reads how often to try from the settings that the function makes for the SDK's.
@@ -27,12 +28,12 @@ pub struct Client {
 
 impl Client {
     pub(crate) fn new(config: &SdkConfig) -> Self {
-        Self { attempts: config.retry_config().map_or(1, |retries| retries.max_attempts()) }
+        Self { attempts: config.retry_config().map_or(1, RetryConfig::max_attempts) }
     }
 
     #[expect(clippy::needless_pass_by_value, reason = "as the SDK's")]
     pub(crate) fn from_conf(config: aws_sdk_dynamodb::Config) -> Self {
-        Self { attempts: config.retry_config().map_or(1, |retries| retries.max_attempts()) }
+        Self { attempts: config.retry_config().map_or(1, RetryConfig::max_attempts) }
     }
 
     pub(crate) fn update_item(&self) -> UpdateItemFluentBuilder {

@@ -25,7 +25,7 @@ impl<'a> Placeholders<'a> {
         if !path.starts_with('#') {
             return path;
         }
-        self.names.and_then(|names| names.get(path)).map_or_else(|| panic!("no {path}"), |it| it)
+        self.names.and_then(|names| names.get(path)).unwrap_or_else(|| panic!("no {path}"))
     }
 
     fn value(self, name: &str) -> &'a AttributeValue {
