@@ -24,6 +24,8 @@ MUTANTS_OPTIONS ?=
 FUNCTION ?=
 ATTACK_OPTIONS ?=
 BENCH_OPTIONS ?=
+MINUTES ?= 1
+SOAK_OPTIONS ?=
 
 CARGO_AUDITABLE := 0.7.7
 CARGO_CYCLONEDX := 0.5.9
@@ -71,6 +73,7 @@ help:
 	@echo '  FUZZ_SECONDS=60    fuzz: seconds for each fuzz target'
 	@echo '  DIFF=file          mutants: only what this diff changes, as from `git diff main...`'
 	@echo '  MUTANTS_OPTIONS=   mutants: options of cargo-mutants, as in MUTANTS_OPTIONS="--file src/caller.rs"'
+	@echo '  MINUTES=1          soak: the length of the run; SOAK_OPTIONS: see docs/assurance.md'
 	@echo '  EVENT=NAME         invoke: the event tests/events/NAME.json'
 	@echo '  ATTACK_OPTIONS=    attack: see docs/SECURITY_HARDENING.md'
 	@echo '  URL=https://...    attack, limits: a deployed Function URL; needs AWS credentials in the environment'
@@ -85,7 +88,7 @@ run: $(LOCAL_STACK) ## Vend from a local stack, then serve until Ctrl-C
 	@$(CLIENT)/python scripts/local_stack.py run
 
 .PHONY: demo
-demo: $(LOCAL_STACK) ## Vend from a local stack, use the credentials, and stop
+demo: $(LOCAL_STACK) ## Show a vend, device checks, an approval, a scope and a block on a local stack
 	@$(CLIENT)/python scripts/local_stack.py demo
 
 .PHONY: invoke
@@ -144,6 +147,13 @@ bench-programs: cargo
 	cargo build $(BENCH_BUILD) --release --package empty
 
 ##@ Checks and tests
+
+# The function in the dev profile: the same code, and built already for the tests. FUNCTION= names another build.
+.PHONY: soak
+soak: cargo ## Run the function for MINUTES while every service fails on purpose; check quotas, audit lines, secrets, memory
+	$(if $(FUNCTION),,cargo build --locked)
+	cargo run --locked --package soak -- --minutes $(MINUTES) --function $(or $(FUNCTION),$(BENCH_BUILT)/debug/sentinel-tvm) \
+		--build $(if $(FUNCTION),'$(FUNCTION)','dev profile') $(SOAK_OPTIONS)
 
 .PHONY: check
 check: fmt clippy doc cargo-test client-test prove policy-check deny scan validate ## All checks and tests except the end-to-end tests

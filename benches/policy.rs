@@ -67,7 +67,7 @@ fn decision(text: &BundleFiles) -> impl FnMut() {
         Caller::from_event(&Event::read(&event()), named.of_function_in(Some("123456789012")))
             .unwrap();
     let profile = ProfileName::try_from("profile-500".to_owned()).unwrap();
-    let request = VendRequest { profile, duration: None, device: None };
+    let request = VendRequest::of(profile);
     move || {
         let (decision, _) =
             policy.decide(&caller, &request, None, &RequestId::new(REQUEST_ID), now());

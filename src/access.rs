@@ -20,14 +20,13 @@
 
 mod draft;
 mod emergency;
-mod text;
 
 pub use draft::{AccessDraft, NoBody};
 pub use emergency::{BETWEEN_EMERGENCIES, EMERGENCY, Emergency};
-pub use text::{Reason, Ticket};
 
 use crate::alphabet::is_digits;
 use crate::caller::{Caller, CallerKind};
+use crate::claims::{Reason, Ticket};
 use crate::digest::digest_bits;
 use crate::request::{ProfileName, RequestId, SessionDuration};
 use serde::Serialize;
@@ -94,7 +93,7 @@ fn place(principal: &str, profile: &ProfileName) -> u64 {
 
 /// The place of the request of `principal` for `profile`, as text.
 pub(crate) fn place_of(principal: &str, profile: &ProfileName) -> String {
-    format!("{:016x}", place(principal, profile))
+    AccessId { place: place(principal, profile), nonce: 0 }.place()
 }
 
 /// Who requests access: what policies read of a caller.
@@ -144,9 +143,7 @@ impl Requester {
             || local(&self.name) == local(caller.name())
             || same_user
     }
-}
 
-impl Requester {
     /// Whether `caller` is this principal. IAM may give the name of a deleted user to a new one: for
     /// users the unique id has to be the same, too, if the requester's is known.
     /// Source: "IAM identifiers" in the IAM user guide, section "Unique identifiers".
@@ -155,7 +152,13 @@ impl Requester {
         let is_other_user = caller.kind() == CallerKind::User
             && self.unique_id.is_some()
             && self.unique_id.as_deref() != caller.unique_id();
-        self.arn == caller.principal().as_str() && !is_other_user
+        self.has_arn_of(caller) && !is_other_user
+    }
+
+    /// Whether `caller` has the requester's ARN. A user who was made again has it, too.
+    #[must_use]
+    pub fn has_arn_of(&self, caller: &Caller) -> bool {
+        self.arn == caller.principal().as_str()
     }
 }
 
@@ -181,9 +184,6 @@ pub enum State {
 }
 
 impl State {
-    /// Every state.
-    pub const ALL: [Self; 4] = [Self::Pending, Self::Approved, Self::Denied, Self::Withdrawn];
-
     /// The state's name in the table and in replies.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -194,9 +194,15 @@ impl State {
             Self::Withdrawn => "withdrawn",
         }
     }
-}
 
-impl State {
+    /// The state of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Pending, Self::Approved, Self::Denied, Self::Withdrawn]
+            .into_iter()
+            .find(|state| state.name() == name)
+    }
+
     /// Whether time ends it.
     #[must_use]
     pub fn can_expire(self) -> bool {
@@ -358,15 +364,7 @@ impl AccessRequest {
     #[must_use]
     pub fn if_approved(&self, by: &str, now: UtcDateTime) -> Approval {
         let approved_at = whole(now);
-        Approval {
-            id: None,
-            by: by.to_owned(),
-            reason: self.reason.clone(),
-            ticket: self.ticket.clone(),
-            duration: self.duration,
-            approved_at,
-            expires_at: approved_at + CLAIM_WINDOW,
-        }
+        self.approved_by(by.to_owned(), approved_at, approved_at + CLAIM_WINDOW)
     }
 
     /// The approval, if it is in force at `now` for this caller and profile.
@@ -381,15 +379,26 @@ impl AccessRequest {
         if self.state != State::Approved || now >= self.expires_at || !is_for_it {
             return None;
         }
-        Some(Approval {
-            id: Some(self.id),
-            by: self.decided_by.clone()?,
+        let approval =
+            self.approved_by(self.decided_by.clone()?, self.decided_at?, self.expires_at);
+        Some(Approval { id: Some(self.id), ..approval })
+    }
+
+    fn approved_by(
+        &self,
+        by: String,
+        approved_at: UtcDateTime,
+        expires_at: UtcDateTime,
+    ) -> Approval {
+        Approval {
+            id: None,
+            by,
             reason: self.reason.clone(),
             ticket: self.ticket.clone(),
             duration: self.duration,
-            approved_at: self.decided_at?,
-            expires_at: self.expires_at,
-        })
+            approved_at,
+            expires_at,
+        }
     }
 }
 

@@ -21,8 +21,8 @@ use crate::request::{RequestId, VendRequest};
 use crate::services::ServiceReadings;
 use crate::sts::Credentials;
 use entries::{
-    AccessEntry, ApprovalEntry, AskedEntry, CallerEntry, DeviceEntry, EmergencyEntry, GrantedEntry,
-    IssuedEntry, RateLimitEntry, RequestEntry, ShadowEntry,
+    AccessEntry, ApprovalEntry, AskedEntry, CallerEntry, DeviceEntry, GrantedEntry, IssuedEntry,
+    RateLimitEntry, RequestEntry, ShadowEntry,
 };
 use metrics::Metrics;
 use serde::Serialize;
@@ -54,7 +54,7 @@ pub struct AuditRecord {
     rules: Option<Vec<String>>,
     shadow: Option<ShadowEntry>,
     approval: Option<ApprovalEntry>,
-    emergency: Option<EmergencyEntry>,
+    emergency: Option<Emergency>,
     access: Option<AccessEntry>,
     #[serde(flatten)]
     granted: Option<GrantedEntry>,
@@ -180,12 +180,12 @@ impl AuditRecord {
 
     /// The emergency in force, if there is one.
     pub fn emergency(&mut self, emergency: Option<&Emergency>) {
-        self.emergency = emergency.map(EmergencyEntry::of);
+        self.emergency = emergency.cloned();
     }
 
     /// The emergency that this request took.
     pub fn glass_broken(&mut self, emergency: &Emergency) {
-        self.emergency = Some(EmergencyEntry::of(emergency));
+        self.emergency = Some(emergency.clone());
         self.lap("access");
     }
 

@@ -67,7 +67,7 @@
 //! | `error` | the sum of the stages' errors, and the only table to HTTP |
 //! | `services`, `config` | the start: the stages, made from the settings |
 //! | `sts`, `policy_store`, `policy`, `mdm`, `device`, `caller_proof`, `client_token`, `rate_limit`, `grants` | the stages; each owns its settings, its errors and its AWS client |
-//! | `access`, `request`, `caller`, `event` | from the wire to the domain |
+//! | `access`, `request`, `caller`, `claims`, `event` | from the wire to the domain |
 //! | `secret`, `refreshed`, `single_flight`, `upstream`, `https`, `clock`, `lock`, `digest`, `alphabet`, `amz_date` | shared by the stages |
 //! | `telemetry` | the log |
 
@@ -78,6 +78,7 @@ mod app;
 mod audit;
 mod caller;
 mod caller_proof;
+mod claims;
 mod client_token;
 mod clock;
 mod config;
@@ -106,7 +107,7 @@ mod upstream;
 
 pub use access::{
     AccessDraft, AccessId, AccessRequest, Approval, BETWEEN_EMERGENCIES, CLAIM_WINDOW, Change,
-    Closed, EMERGENCY, Emergency, NoBody, PENDING, Reason, Requester, State, Ticket, is_person,
+    Closed, EMERGENCY, Emergency, NoBody, PENDING, Requester, State, is_person,
 };
 pub use app::{App, AuditSink, Invocation};
 pub use audit::AuditRecord;
@@ -117,6 +118,7 @@ pub use caller::{
 pub use caller_proof::{
     CallerProof, CallerProofError, CallerProofMode, CallerProofSettings, MalformedProof, Proven,
 };
+pub use claims::{Agent, Claims, Reason, Ticket};
 pub use client_token::{
     ClientTokenCheck, ClientTokenError, ClientTokenInvalid, ClientTokenSettings, ClientTokens,
 };
@@ -132,7 +134,8 @@ pub use mdm::{
 };
 pub use policy::{
     Approved, BundleError, BundleFiles, BundleOptions, Clamp, Decision, Denial, Explanation,
-    Factor, Facts, Grant, Policy, ProfileSummary, Refusal, SessionScope, Shadow, Unscopable,
+    Factor, Facts, Grant, Policy, ProfileSummary, Refusal, ScopeSummary, SessionScope, Shadow,
+    Unscopable,
 };
 pub use policy_store::{
     InvalidPath, ParameterPath, PolicyHealth, PolicySettings, PolicySource, PolicyStore,
@@ -145,10 +148,10 @@ pub use rate_limit::{
     StoreSettings, Table, Tier, Usage, WindowStatus, Windows,
 };
 pub use request::{
-    DeviceId, InvalidRequest, ProfileName, RequestId, Route, RouteError, SessionDuration,
-    VendRequest,
+    DeviceId, InvalidRequest, ProfileName, RequestId, Route, RouteError, ScopeName,
+    SessionDuration, VendRequest,
 };
-pub use response::{AccessView, EmergencyView, Health, May, Reply, Response, Vended};
+pub use response::{AccessView, Health, May, Reply, Response, Vended};
 pub use secret::{CachedSecret, Freshness, FromSecret, SecretError, Served};
 pub use services::{ServiceReadings, Services};
 pub use sts::{Credentials, Sts, StsError};

@@ -13,6 +13,7 @@ mod annotations;
 mod bundle;
 mod catalogue;
 mod cedar_request;
+mod claimed_only;
 mod decision;
 mod explanation;
 mod facts;
@@ -20,7 +21,9 @@ mod files;
 mod iam_json;
 mod may;
 mod mentions;
+mod named_scope;
 mod patterns;
+mod policy_arns;
 mod references;
 mod rules;
 mod scope;
@@ -35,15 +38,14 @@ pub use facts::{Approved, Facts};
 pub use files::BundleFiles;
 pub use scope::{SessionScope, Unscopable};
 
-use crate::access::{Approval, Emergency};
 use crate::caller::{Caller, NamedSessionRoles};
-use crate::request::{ProfileName, RequestId, SessionDuration, VendRequest};
+use crate::request::{ProfileName, RequestId, ScopeName, SessionDuration, VendRequest};
 use bundle::Bundle;
 use catalogue::Profile;
 use cedar_request::{Action, CedarRequest, RequestContext};
 use facts::in_force;
 use rules::{Evaluation, Rules};
-
+use scope::Marks;
 use serde::Serialize;
 use time::UtcDateTime;
 
@@ -72,6 +74,18 @@ pub struct ProfileSummary {
     pub description: String,
     /// The longest session, in seconds.
     pub max_duration: u32,
+    /// The scopes to ask for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub scopes: Vec<ScopeSummary>,
+}
+
+/// A scope of a profile, as `/v1/profiles` shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ScopeSummary {
+    /// The name to ask for.
+    pub name: ScopeName,
+    /// What it is for.
+    pub description: String,
 }
 
 impl Policy {
@@ -162,26 +176,36 @@ impl Policy {
         };
         let facts = facts.into();
         let (duration, clamped_by) = self.requested(caller, request, profile, &facts, now);
-        let (device, approval) = (facts.device, facts.approval.approval());
-        let emergency = in_force(facts.emergency, caller, profile, now);
-        let action = Action::Vend;
-        let context = RequestContext { duration, device, approval, emergency, action, now };
+        let context = RequestContext {
+            device: facts.device,
+            approval: facts.approval.approval(),
+            emergency: in_force(facts.emergency, caller, profile, now),
+            ..RequestContext::of(Action::Vend(Some(request)), duration, now)
+        };
         let Some(asked) = CedarRequest::new(caller, profile, context) else {
             return denied(Refusal::EvaluationFailed);
         };
-        let decision = match self.evaluate(caller, profile, &asked) {
+        let scope = request.scope.as_ref();
+        let decision = match self.evaluate(caller, profile, scope, &asked) {
             Ok(permission) => {
+                let marks = Marks {
+                    profile: &profile.name,
+                    request_id,
+                    approval: context.approval.and_then(|approval| approval.id),
+                    emergency: context.emergency.map(|emergency| emergency.began_at),
+                    scope,
+                    claims: &request.claims,
+                };
                 let clamped = permission.clamp(duration, clamped_by);
-                let permission = permission.marked(approval, emergency);
-                let grant = Grant::new(caller, profile, request_id, clamped, permission);
-                Decision::Allow(Box::new(grant))
+                Decision::Allow(Box::new(Grant::new(caller, profile, &marks, clamped, permission)))
             }
             Err(denial) => Decision::Deny(denial),
         };
         (decision, self.shadow(&asked))
     }
 
-    /// The profiles that `caller` could be granted now without a device or an approval, by name.
+    /// The profiles that `caller` could be granted now without a device, an approval, a scope or a
+    /// claim, by name.
     ///
     /// Awaits `between` after each evaluation, so that a time limit can end a long list.
     pub async fn grantable(
@@ -193,14 +217,14 @@ impl Policy {
         let mut grantable = Vec::new();
         for profile in self.bundle.catalogue.values() {
             let duration = clamp(self.default_duration, profile).0;
-            let (device, approval, emergency, action) = (None, None, None, Action::Vend);
-            let context = RequestContext { duration, device, approval, emergency, action, now };
+            let context = RequestContext::of(Action::Vend(None), duration, now);
             if let Ok(permission) = self.permission(caller, profile, context) {
                 let longest = permission.clamp(profile.longest_session(), None).0;
                 grantable.push(ProfileSummary {
                     name: profile.name.clone(),
                     description: profile.description.clone(),
                     max_duration: longest.seconds(),
+                    scopes: profile.scope.summaries(),
                 });
             }
             between().await;
@@ -240,13 +264,14 @@ impl Policy {
     ) -> Result<Permission, Denial> {
         let asked = CedarRequest::new(caller, profile, context)
             .ok_or_else(|| Denial::of(Refusal::EvaluationFailed))?;
-        self.evaluate(caller, profile, &asked)
+        self.evaluate(caller, profile, context.action.scope(), &asked)
     }
 
     fn evaluate(
         &self,
         caller: &Caller,
         profile: &Profile,
+        scope: Option<&ScopeName>,
         asked: &CedarRequest,
     ) -> Result<Permission, Denial> {
         let evaluation = self.bundle.rules.evaluate(asked);
@@ -254,9 +279,9 @@ impl Policy {
         match evaluation.refusal {
             None => {
                 let longest = deciding.map(longest_session).max().unwrap_or(SessionDuration::MIN);
-                match profile.scope.narrow(caller) {
+                match profile.scope.narrow(caller, scope) {
                     Ok(scope) => Ok(Permission { rules, scope, longest }),
-                    Err(why) => Err(Denial::unscopable(why, rules)),
+                    Err(why) => Err(Denial::unscopable(why, rules, &profile.scope.summaries())),
                 }
             }
             Some(refusal) => Err(denial(refusal, &evaluation, &self.bundle.rules)),
@@ -298,13 +323,6 @@ struct Permission {
 }
 
 impl Permission {
-    /// The same, with tags that say what was approved or taken, whether it was needed or not.
-    fn marked(mut self, approval: Option<&Approval>, emergency: Option<&Emergency>) -> Self {
-        let id = approval.and_then(|approval| Some(approval.id?.to_string()));
-        self.scope = self.scope.with_access(id, emergency.map(|emergency| emergency.began_at));
-        self
-    }
-
     fn clamp(
         &self,
         duration: SessionDuration,

@@ -254,11 +254,11 @@ impl<T: Table> RateLimiter<T> {
         let mut writes = 0;
         let (outcome, decided_by) = match shared.decide(request, known, owed, &mut writes).await {
             Ok(TableDecision::Admitted(tats)) => {
-                self.local.learn(request.key, tats, request.now);
+                self.local.learn(request.key, tats, owed, request.now);
                 (request.admitted(tats), DecidedBy::Table)
             }
             Ok(TableDecision::Refused(tats)) => {
-                self.local.learn(request.key, tats, request.now);
+                self.local.learn(request.key, tats, owed.map(|_| 0), request.now);
                 (
                     request.throttled(self.local.give_back(request.key, owed, request.now)),
                     DecidedBy::Table,

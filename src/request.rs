@@ -6,9 +6,10 @@
 //! default.
 
 use crate::alphabet::{is_digits, is_word};
+use crate::claims::{self, Claims};
 use crate::digest::short_digest;
 use crate::event::{Event, UnreadableInput};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use std::fmt;
 
@@ -117,9 +118,7 @@ impl Route {
         let allowed = allow.split(", ").any(|allowed| allowed == method);
         if allowed { Ok(route) } else { Err(RouteError::MethodNotAllowed(allow)) }
     }
-}
 
-impl Route {
     /// The route of a path below `/v1/requests/`, whatever the id.
     fn of_one_request(path: &str) -> Option<Self> {
         match path.strip_prefix("/v1/requests/")?.split_once('/')? {
@@ -149,8 +148,7 @@ impl TryFrom<String> for ProfileName {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        let begins_well = text.starts_with(|first: char| first.is_ascii_alphanumeric());
-        if begins_well && is_word(&text, 1..=64, b"._-") {
+        if is_name(&text) {
             Ok(Self(text))
         } else {
             Err("a profile name is 1 to 64 of A-Z a-z 0-9 . _ -, beginning with a letter or digit")
@@ -162,6 +160,41 @@ impl fmt::Display for ProfileName {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(&self.0)
     }
+}
+
+/// The name of a scope of a profile, in the form of a [`ProfileName`].
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub struct ScopeName(String);
+
+impl ScopeName {
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn parse(text: String) -> Result<Self, InvalidRequest> {
+        Self::try_from(text).map_err(|_| {
+            malformed("A scope is 1 to 64 letters, digits, dots, underscores or hyphens, beginning with a letter or digit.")
+        })
+    }
+}
+
+impl TryFrom<String> for ScopeName {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        if is_name(&text) {
+            Ok(Self(text))
+        } else {
+            Err("a scope name is 1 to 64 of A-Z a-z 0-9 . _ -, beginning with a letter or digit")
+        }
+    }
+}
+
+fn is_name(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_alphanumeric()) && is_word(text, 1..=64, b"._-")
 }
 
 /// A session's length, requested or granted, in whole seconds: 900 (the minimum of `AssumeRole`) to
@@ -223,23 +256,37 @@ pub struct VendRequest {
     pub duration: Option<SessionDuration>,
     /// The device that the caller claims to use.
     pub device: Option<DeviceId>,
+    /// The scope of the profile that the session must have. It need not exist.
+    pub scope: Option<ScopeName>,
+    /// What the caller says about the request.
+    pub claims: Claims,
 }
 
 impl VendRequest {
+    /// A request that names only a profile.
+    #[must_use]
+    pub fn of(profile: ProfileName) -> Self {
+        Self { profile, duration: None, device: None, scope: None, claims: Claims::default() }
+    }
+
     /// Reads the parameters of a GET or POST event.
     pub fn parse(event: &Event<'_>) -> Result<Self, InvalidRequest> {
-        let parameters = match &*event.method() {
+        let given = match &*event.method() {
             "POST" => Parameters::from_body(event)?,
             _ => Parameters::from_query(event)?,
         };
-        let profile = parameters
-            .profile
-            .filter(|name| !name.is_empty())
-            .ok_or(InvalidRequest::MissingProfile)?;
+        let profile =
+            given.profile.filter(|name| !name.is_empty()).ok_or(InvalidRequest::MissingProfile)?;
         Ok(Self {
             profile: ProfileName::try_from(profile).map_err(|_| InvalidRequest::Profile)?,
-            duration: parameters.duration.as_deref().map(SessionDuration::parse).transpose()?,
-            device: parameters.device_id.map(DeviceId::parse).transpose()?,
+            duration: given.duration.as_deref().map(SessionDuration::parse).transpose()?,
+            device: given.device_id.map(DeviceId::parse).transpose()?,
+            scope: given.scope.map(ScopeName::parse).transpose()?,
+            claims: Claims {
+                reason: given.reason.as_deref().map(claims::reason).transpose()?,
+                ticket: given.ticket.as_deref().map(claims::ticket).transpose()?,
+                agent: given.agent.as_deref().map(claims::agent).transpose()?,
+            },
         })
     }
 }
@@ -250,18 +297,17 @@ struct Parameters {
     profile: Option<String>,
     duration: Option<String>,
     device_id: Option<String>,
+    scope: Option<String>,
+    reason: Option<String>,
+    ticket: Option<String>,
+    agent: Option<String>,
 }
 
 impl Parameters {
     fn from_query(event: &Event<'_>) -> Result<Self, InvalidRequest> {
         let mut parameters = Self::default();
         for (name, value) in event.query()? {
-            let slot = match &*name {
-                "profile" => &mut parameters.profile,
-                "duration" => &mut parameters.duration,
-                "device_id" => &mut parameters.device_id,
-                _ => return Err(malformed("A query parameter is unknown.")),
-            };
+            let slot = parameters.slot(&name).ok_or(malformed("A query parameter is unknown."))?;
             if slot.replace(value.into_owned()).is_some() {
                 return Err(malformed("A query parameter is repeated."));
             }
@@ -270,6 +316,19 @@ impl Parameters {
             Ok(parameters)
         } else {
             Err(malformed("A GET takes no body."))
+        }
+    }
+
+    fn slot(&mut self, name: &str) -> Option<&mut Option<String>> {
+        match name {
+            "profile" => Some(&mut self.profile),
+            "duration" => Some(&mut self.duration),
+            "device_id" => Some(&mut self.device_id),
+            "scope" => Some(&mut self.scope),
+            "reason" => Some(&mut self.reason),
+            "ticket" => Some(&mut self.ticket),
+            "agent" => Some(&mut self.agent),
+            _ => None,
         }
     }
 
@@ -282,21 +341,22 @@ impl Parameters {
             return Ok(Self::default());
         }
         let body = Body::parse(&body).ok_or(malformed(
-            "The body is not a JSON object of profile, duration and device_id, each at most once.",
+            "The body is not a JSON object of profile, duration, device_id, scope, reason, ticket and agent, each at most once.",
         ))?;
+        let word = |value: Option<Value>, problem| {
+            value.map(|value| text(value).ok_or(problem)).transpose()
+        };
         Ok(Self {
-            profile: body
-                .profile
-                .map(|value| text(value).ok_or(InvalidRequest::Profile))
-                .transpose()?,
+            profile: word(body.profile, InvalidRequest::Profile)?,
             duration: body
                 .duration
                 .map(|value| text_or_number(value).ok_or(InvalidRequest::Duration))
                 .transpose()?,
-            device_id: body
-                .device_id
-                .map(|value| text(value).ok_or(InvalidRequest::Device))
-                .transpose()?,
+            device_id: word(body.device_id, InvalidRequest::Device)?,
+            scope: word(body.scope, malformed("A scope is a text."))?,
+            reason: word(body.reason, malformed("A reason is a text."))?,
+            ticket: word(body.ticket, malformed("A ticket is a text."))?,
+            agent: word(body.agent, malformed("An agent is a text."))?,
         })
     }
 }
@@ -307,6 +367,20 @@ struct Body {
     profile: Option<Value>,
     duration: Option<Value>,
     device_id: Option<Value>,
+    #[serde(default, deserialize_with = "given")]
+    scope: Option<Value>,
+    #[serde(default, deserialize_with = "given")]
+    reason: Option<Value>,
+    #[serde(default, deserialize_with = "given")]
+    ticket: Option<Value>,
+    #[serde(default, deserialize_with = "given")]
+    agent: Option<Value>,
+}
+
+/// A member that is there. `null` is a value, and not the absence of one: a client that fails to fill in
+/// a scope must not get the whole role.
+fn given<'de, D: Deserializer<'de>>(member: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(member).map(Some)
 }
 
 impl Body {

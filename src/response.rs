@@ -4,7 +4,7 @@
 //! holds its public message and nothing internal. The shape is that of a Lambda proxy response,
 //! which Function URLs, HTTP APIs and REST APIs all accept.
 
-use crate::access::{AccessRequest, Emergency, Reason, Ticket};
+use crate::access::{AccessRequest, Emergency};
 use crate::caller_proof::CallerProofMode;
 use crate::client_token::ClientTokenError;
 use crate::error::Error;
@@ -40,33 +40,7 @@ pub enum Reply {
     /// Several of them.
     AccessList(Vec<AccessView>),
     /// An emergency.
-    Emergency(EmergencyView),
-}
-
-/// An emergency, as the person who took it sees it.
-#[derive(Debug, Clone, Serialize)]
-pub struct EmergencyView {
-    profile: ProfileName,
-    reason: Reason,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ticket: Option<Ticket>,
-    began_at: String,
-    ends_at: String,
-}
-
-impl EmergencyView {
-    /// The view of `emergency`.
-    #[must_use]
-    pub fn new(emergency: Emergency) -> Self {
-        let written = |at: UtcDateTime| at.format(&Rfc3339).unwrap_or_default();
-        Self {
-            profile: emergency.profile,
-            reason: emergency.reason,
-            ticket: emergency.ticket,
-            began_at: written(emergency.began_at),
-            ends_at: written(emergency.ends_at),
-        }
-    }
+    Emergency(Emergency),
 }
 
 /// A request for access, as its requester and those who may decide it see it.

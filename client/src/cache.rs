@@ -1,6 +1,6 @@
 //! Credentials that many processes share.
 //!
-//! One entry for each end point, caller, profile, duration and device ([`Key`]). A lock file for each key decides which
+//! One entry for each end point, caller, and everything that a request asks for and says of itself ([`Key`]). A lock file for each key decides which
 //! process asks the end point; the others wait, or use the credentials in the cache while those are valid.
 //!
 //! Invariant: an entry is written whole or not at all, and only its owner can read it. An entry that is damaged, of another

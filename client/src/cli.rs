@@ -69,7 +69,7 @@ pub(crate) enum Command {
     Deny(Decide),
     /// Take back your own request, approved or not
     Withdraw(Decide),
-    /// Take a profile in an emergency, without waiting for anybody: once a day, and it is an alarm
+    /// Take a profile in an emergency, without waiting for anybody: once a day, and it raises an alarm
     BreakGlass(BreakGlass),
     /// Show which AWS identity signs, and which principal the end point makes of it
     Whoami(Output),
@@ -102,6 +102,25 @@ pub(crate) struct Ask {
     /// The serial number of this device, if a rule requires one; `auto` reads it, `none` sends none
     #[arg(long, value_name = "SERIAL")]
     pub(crate) device: Option<String>,
+    /// Get less than the profile has: one of its scopes, which `sentinel profiles` lists
+    #[arg(long, value_name = "NAME")]
+    pub(crate) scope: Option<String>,
+    #[command(flatten)]
+    pub(crate) claims: Claims,
+}
+
+/// What a request says of itself. Nothing proves it.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Claims {
+    /// What the credentials are for, on one line [env: `SENTINEL_REASON`]
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
+    /// The ticket that says more [env: `SENTINEL_TICKET`]
+    #[arg(long, value_name = "ID")]
+    pub(crate) ticket: Option<String>,
+    /// Who or what asks: a person, a pipeline, a coding agent [env: `SENTINEL_AGENT`]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) agent: Option<String>,
 }
 
 /// A request for credentials, and how to treat the cache.
@@ -140,11 +159,14 @@ pub(crate) struct Serve {
 
 #[derive(Debug, Args)]
 pub(crate) struct Configure {
-    /// The profiles to write [default: all that you could get now]
+    /// The profiles to write [default: all that you could get now; with --scope, those that have it]
     pub(crate) profiles: Vec<String>,
     /// Put this before the name of each AWS profile
     #[arg(long, default_value = "", value_name = "TEXT", hide_default_value = true)]
     pub(crate) prefix: String,
+    /// Write profiles that get less: this scope. An AWS profile is then named PROFILE:SCOPE
+    #[arg(long, value_name = "NAME")]
+    pub(crate) scope: Option<String>,
     /// The region of the AWS profiles [default: the end point's]
     #[arg(long, value_name = "REGION")]
     pub(crate) profile_region: Option<String>,
@@ -173,7 +195,7 @@ pub(crate) struct Why {
     #[arg(long, value_name = "TEXT")]
     pub(crate) reason: String,
     /// The ticket that says more
-    #[arg(long, value_name = "TICKET")]
+    #[arg(long, value_name = "ID")]
     pub(crate) ticket: Option<String>,
 }
 

@@ -5,7 +5,10 @@
 //! | 429 | waits `Retry-After` and asks again, if that fits the deadline |
 //! | 503, or no reply | asks again after a random pause, if that fits the deadline |
 //! | any other error | is reported; a refusal is never retried |
+//!
+//! After a `POLICY_DENY` for credentials, `/v1/explain` is asked once whether an approval would help.
 
+mod approval;
 mod refusal;
 mod retry;
 
@@ -53,7 +56,12 @@ pub(crate) async fn vend(
     let client = Client::connect(&request.endpoint, environment, deadline).await?;
     let waited =
         format!("credentials for {} from {}", request.wanted.profile, request.endpoint.label());
-    let reply = waiting(&waited, client.get(&format!("/v1/credentials?{query}"))).await?;
+    let reply = match waiting(&waited, client.get(&format!("/v1/credentials?{query}"))).await {
+        Ok(reply) => reply,
+        Err(failure) => {
+            return Err(approval::advised(failure, &client, &request.wanted, &query).await);
+        }
+    };
     let credentials = Credentials::parse(&reply.body).ok_or_else(|| client.unusable(&reply))?;
     if credentials.expires <= clock::unix_now() {
         return Err(Failure::unavailable(
@@ -200,8 +208,8 @@ impl<'e> Client<'e> {
 
     /// Whether the end point refused because it began to require a proof since it was last asked. From then on, proves.
     async fn lacks_proof(&self, reply: &Reply) -> bool {
-        refusal::code(reply).as_deref() == Some("CALLER_PROOF_INVALID")
-            && !self.proves.load(Ordering::Relaxed)
+        !self.proves.load(Ordering::Relaxed)
+            && refusal::code(reply).as_deref() == Some("CALLER_PROOF_INVALID")
             && self.decide_on_proof(memo::Use::AskAgain).await
     }
 

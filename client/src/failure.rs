@@ -37,11 +37,13 @@ pub(crate) struct Failure {
     pub(crate) what: String,
     /// What the reader can do now.
     pub(crate) next: String,
+    /// The code, if the end point sent one.
+    pub(crate) code: Option<String>,
 }
 
 impl Failure {
     pub(crate) fn new(exit: Exit, what: impl Into<String>, next: impl Into<String>) -> Self {
-        Self { exit, what: what.into(), next: next.into() }
+        Self { exit, what: what.into(), next: next.into(), code: None }
     }
 
     pub(crate) fn settings(what: impl Into<String>, next: impl Into<String>) -> Self {
@@ -91,7 +93,7 @@ pub(crate) fn quoted(text: &str) -> String {
 /// Characters that change the direction of text, or show nothing (`Default_Ignorable_Code_Point` of
 /// Unicode, and the empty Braille pattern). Combining marks stay: the function bounds them where it
 /// takes text from people.
-fn is_invisible(c: char) -> bool {
+pub(crate) fn is_invisible(c: char) -> bool {
     matches!(u32::from(c),
         0xad | 0x34f | 0x61c | 0x115f..=0x1160 | 0x17b4..=0x17b5 | 0x180b..=0x180f | 0x200b..=0x200f
         | 0x2028..=0x202e | 0x2060..=0x206f | 0x2800 | 0x3164 | 0xfe00..=0xfe0f | 0xfeff | 0xffa0

@@ -5,7 +5,7 @@
 //! | module | does |
 //! |---|---|
 //! | [`cli`], [`settings`], [`environment`] | which end point, which profile, who signs |
-//! | [`vend`], [`cache`] | cached credentials, or one request for all processes |
+//! | [`wanted`], [`vend`], [`cache`] | what is asked for; cached credentials, or one request for all processes |
 //! | [`aws_credentials`], [`aws_files`], [`client_token`], [`device`], [`proof`] | what a request carries |
 //! | [`endpoint`], [`sign`], [`http`], [`memo`] | the request, its retries and its refusals |
 //! | [`commands`], [`server`] | the commands; the loopback end point of `exec` and `serve` |
@@ -38,6 +38,7 @@ mod settings;
 mod sign;
 mod terminal;
 mod vend;
+mod wanted;
 
 use clap::Parser as _;
 use std::process::ExitCode;

@@ -10,49 +10,15 @@
 //! takes effect at once.
 
 use crate::cache::{Age, Cache, Entry, Key, Lock, LockFile, Problem, Waited};
-use crate::cli::{Ask, Vend};
+use crate::cli::Vend;
 use crate::clock::{self, Deadline};
 use crate::credentials::Credentials;
-use crate::device;
 use crate::endpoint;
 use crate::environment::Environment;
 use crate::failure::{Exit, Failure};
 use crate::settings::{CacheKind, Endpoint};
 use crate::terminal;
-
-/// What a request asks for: as the arguments say, else the settings of the end point.
-#[derive(Debug)]
-pub(crate) struct Wanted {
-    pub(crate) profile: String,
-    pub(crate) duration: Option<u32>,
-    /// A serial number or `auto`.
-    pub(crate) device: Option<String>,
-}
-
-impl Wanted {
-    pub(crate) fn new(ask: &Ask, endpoint: &Endpoint) -> Result<Self, Failure> {
-        check_profile(&ask.profile)?;
-        let device = ask.device.clone().or_else(|| endpoint.device.clone());
-        Ok(Self {
-            profile: ask.profile.clone(),
-            duration: ask.duration.or(endpoint.duration),
-            device: device.filter(|device| device != "none"),
-        })
-    }
-
-    /// The query of the request. Reads the serial number of this device if that is wanted.
-    pub(crate) fn query(&self) -> Result<String, Failure> {
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        query.append_pair("profile", &self.profile);
-        if let Some(duration) = self.duration {
-            query.append_pair("duration", &duration.to_string());
-        }
-        if let Some(device) = device::serial_number(self.device.as_deref())? {
-            query.append_pair("device_id", &device);
-        }
-        Ok(query.finish())
-    }
-}
+use crate::wanted::Wanted;
 
 /// A request for credentials, with everything that selects them.
 #[derive(Debug)]
@@ -69,7 +35,7 @@ impl Request {
         vend: &Vend,
         environment: &Environment,
     ) -> Result<Self, Failure> {
-        let wanted = Wanted::new(&vend.ask, &endpoint)?;
+        let wanted = Wanted::new(&vend.ask, &endpoint, environment)?;
         if vend.no_cache {
             endpoint.cache = CacheKind::Off;
         }
@@ -81,20 +47,6 @@ impl Request {
     pub(crate) fn refreshed(&mut self) {
         self.refresh = false;
     }
-}
-
-/// Checked here, as the name becomes part of a file's name.
-pub(crate) fn check_profile(profile: &str) -> Result<(), Failure> {
-    let valid = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-    let first = profile.chars().next().is_some_and(|c| c.is_ascii_alphanumeric());
-    if first && profile.len() <= 64 && profile.chars().all(valid) {
-        return Ok(());
-    }
-    Err(Failure::new(
-        Exit::Usage,
-        "the profile is not 1 to 64 letters, digits, `.`, `_` or `-` that begin with a letter or digit",
-        "run `sentinel profiles` for the names that you can use",
-    ))
 }
 
 /// The cache for a request. Without a usable one, reports why.

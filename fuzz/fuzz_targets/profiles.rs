@@ -48,7 +48,7 @@ fuzz_target!(|text: &str| {
                 .map(|summary| summary.name)
                 .collect();
         for name in &names {
-            let request = VendRequest { profile: name.clone(), duration: None, device: None };
+            let request = VendRequest::of(name.clone());
             assert_eq!(
                 decides(&policy, caller, &request, None),
                 grantable.contains(name),
@@ -58,7 +58,7 @@ fuzz_target!(|text: &str| {
         }
     }
     // Only once: if a rule depends on the hour, `explain` evaluates the policies hundreds of times.
-    let request = VendRequest { profile: names[0].clone(), duration: None, device: None };
+    let request = VendRequest::of(names[0].clone());
     let explanation =
         ready(policy.explain(&CALLERS[0], &request, None, monday_noon(), async || ()));
     assert_eq!(explanation.allowed, decides(&policy, &CALLERS[0], &request, None));

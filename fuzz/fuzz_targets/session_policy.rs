@@ -207,11 +207,7 @@ fuzz_target!(|input: Input<'_>| {
 });
 
 fn decide(policy: &Policy, profile: &Profile<'_>, caller: &Caller) {
-    let request = VendRequest {
-        profile: ProfileName::try_from("p".to_owned()).unwrap(),
-        duration: None,
-        device: None,
-    };
+    let request = VendRequest::of(ProfileName::try_from("p".to_owned()).unwrap());
     let expected = Expected::new(profile, caller);
     let (decision, _) =
         policy.decide(caller, &request, None, &RequestId::new("0a1b2c3d"), monday_noon());

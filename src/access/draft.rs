@@ -2,7 +2,7 @@
 //!
 //! Invariant: unknown, repeated and misplaced members are refused, as in requests for credentials.
 
-use super::text::{Reason, Ticket};
+use crate::claims::{self, Reason, Ticket};
 use crate::event::{Event, UnreadableInput};
 use crate::request::{InvalidRequest, ProfileName, SessionDuration};
 use serde::Deserialize;
@@ -51,15 +51,11 @@ impl AccessDraft {
             body.profile.filter(|name| !name.is_empty()).ok_or(InvalidRequest::MissingProfile)?;
         Ok(Self {
             profile: ProfileName::try_from(profile).map_err(|_| InvalidRequest::Profile)?,
-            reason: body.reason.as_deref().and_then(Reason::parse).ok_or(malformed(
-                "A reason is required: 1 to 256 visible characters on one line.",
-            ))?,
-            ticket: match body.ticket {
-                Some(text) => Some(Ticket::parse(&text).ok_or(malformed(
-                    "A ticket is 1 to 64 letters, digits, dots, underscores, colons, slashes, number signs or hyphens.",
-                ))?),
-                None => None,
-            },
+            reason: body
+                .reason
+                .as_deref()
+                .map_or(Err(UnreadableInput::Malformed("A reason is required.")), claims::reason)?,
+            ticket: body.ticket.as_deref().map(claims::ticket).transpose()?,
             duration: body.duration.map(duration).transpose()?,
         })
     }

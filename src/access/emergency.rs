@@ -1,8 +1,13 @@
 //! Break-glass: access that a person takes without waiting for another one.
 
-use super::{AccessDraft, Reason, Requester, Ticket, whole};
+use super::{AccessDraft, Requester, whole};
 use crate::caller::Caller;
+use crate::claims::{Reason, Ticket};
 use crate::request::{ProfileName, SessionDuration};
+use serde::ser::Error;
+use serde::{Serialize, Serializer};
+use serde_with::skip_serializing_none;
+use time::format_description::well_known::Rfc3339;
 use time::{Duration, UtcDateTime};
 
 /// How long an emergency lasts. No session outlasts it.
@@ -12,10 +17,12 @@ pub const BETWEEN_EMERGENCIES: Duration = Duration::hours(24);
 /// The shortest reason, in characters.
 const SHORTEST_REASON: usize = 20;
 
-/// What somebody took for an emergency.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What somebody took for an emergency. Serialized, it is as that person and the audit line see it.
+#[skip_serializing_none]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Emergency {
     /// Who.
+    #[serde(skip)]
     pub requester: Requester,
     /// Which profile.
     pub profile: ProfileName,
@@ -24,8 +31,10 @@ pub struct Emergency {
     /// The ticket that says more.
     pub ticket: Option<Ticket>,
     /// When it began.
+    #[serde(serialize_with = "rfc3339")]
     pub began_at: UtcDateTime,
     /// When it ends.
+    #[serde(serialize_with = "rfc3339")]
     pub ends_at: UtcDateTime,
 }
 
@@ -58,6 +67,10 @@ impl Emergency {
         let left = u32::try_from((self.ends_at - now).whole_seconds()).ok()?;
         SessionDuration::from_seconds(left).filter(|_| is_for_it)
     }
+}
+
+fn rfc3339<S: Serializer>(at: &UtcDateTime, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&at.format(&Rfc3339).map_err(S::Error::custom)?)
 }
 
 #[cfg(test)]

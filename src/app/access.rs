@@ -14,7 +14,7 @@ use crate::event::UnreadableInput;
 use crate::grants::{AccessError, Grants, GrantsTable, GrantsUnavailable};
 use crate::policy::{Approved, Explanation, Factor, Facts, Policy, Refusal};
 use crate::request::{InvalidRequest, ProfileName, RouteError, VendRequest};
-use crate::response::{AccessView, EmergencyView, May};
+use crate::response::{AccessView, May};
 use time::UtcDateTime;
 
 const SHORT_REASON: UnreadableInput =
@@ -56,6 +56,14 @@ impl Held {
     }
 }
 
+/// What `read` returns, if it is `wanted`.
+async fn asked<T, R: Future<Output = Result<Option<T>, GrantsUnavailable>>>(
+    wanted: bool,
+    read: impl FnOnce() -> R,
+) -> Result<Option<Asked<T>>, GrantsUnavailable> {
+    if wanted { Ok(Some(Asked::Found(read().await?))) } else { Ok(None) }
+}
+
 impl App {
     /// Asks the grants table for what a policy about the profile reads and `held` does not know: at
     /// most one read for each, at once.
@@ -75,20 +83,12 @@ impl App {
         let Grants::Table(table) = &self.services.grants else {
             return Ok(Held { approval: Asked::Off, emergency: Asked::Off });
         };
-        let principal = caller.principal();
-        let approvals = async {
-            Ok(if approval {
-                Some(Asked::Found(table.approval(caller, profile, now).await?))
-            } else {
-                None
-            })
-        };
-        let emergencies = async {
-            Ok(if emergency { Some(Asked::Found(table.emergency(principal).await?)) } else { None })
-        };
-        let found = Box::pin(async { tokio::try_join!(approvals, emergencies) }).await?;
-        held.approval = found.0.unwrap_or(held.approval);
-        held.emergency = found.1.unwrap_or(held.emergency);
+        let approvals = asked(approval, || table.approval(caller, profile, now));
+        let emergencies = asked(emergency, || table.emergency(caller.principal()));
+        let (approval, emergency) =
+            Box::pin(async { tokio::try_join!(approvals, emergencies) }).await?;
+        held.approval = approval.unwrap_or(held.approval);
+        held.emergency = emergency.unwrap_or(held.emergency);
         Ok(held)
     }
 
@@ -96,7 +96,7 @@ impl App {
         &self,
         request: &mut InFlight<'_>,
         caller: &Caller,
-    ) -> Result<EmergencyView, Error> {
+    ) -> Result<Emergency, Error> {
         let draft = AccessDraft::parse(&request.event)?;
         let (table, now) = (self.grants_table()?, request.now);
         if draft.duration.is_some() {
@@ -112,7 +112,7 @@ impl App {
         request.record.rules(rules);
         table.take(&emergency).await?;
         request.record.glass_broken(&emergency);
-        Ok(EmergencyView::new(emergency))
+        Ok(emergency)
     }
 
     pub(super) async fn request_access(
@@ -127,7 +127,7 @@ impl App {
         }
         let policy = self.policy(request).await?;
         let (profile, now) = (draft.profile.clone(), request.now);
-        let asked = VendRequest { profile, duration: draft.duration, device: None };
+        let asked = VendRequest { duration: draft.duration, ..VendRequest::of(profile) };
         request.record.asked(&asked);
         let duration = draft.duration.unwrap_or(policy.default_duration());
         let access = AccessRequest::new(caller, draft, duration, &request.request_id, now);
@@ -149,7 +149,7 @@ impl App {
         let policy = self.policy(request).await?;
         let (now, mut views) = (request.now, Vec::new());
         for access in table.newest().await.map_err(AccessError::from)? {
-            let is_own = access.requester.arn == caller.principal().as_str();
+            let is_own = access.requester.has_arn_of(caller);
             let candidates: &[_] = if !access.is_in_force(now) {
                 &[]
             } else if is_own {
@@ -182,7 +182,7 @@ impl App {
         let access = table.find(id).await?;
         // First, so that the audit line of a refusal says which request it was.
         request.record.access(change.name(), &access);
-        let is_own = access.requester.arn == caller.principal().as_str();
+        let is_own = access.requester.has_arn_of(caller);
         if change == Change::Withdraw {
             if !is_own {
                 return Err(AccessError::Unknown.into());

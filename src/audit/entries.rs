@@ -1,19 +1,19 @@
 //! The parts of an audit line, each made from a stage's result.
 
-use crate::access::{AccessId, AccessRequest, Approval, Emergency, Reason, State, Ticket};
+use crate::access::{AccessId, AccessRequest, Approval, State};
 use crate::caller::Caller;
+use crate::claims::{Claims, Reason, Ticket};
 use crate::event::Event;
 use crate::mdm::{DeviceLookUp, Posture, PostureSource};
 use crate::policy::{Clamp, Grant, Shadow};
 use crate::rate_limit::{Admission, DecidedBy, Outcome, Tier};
-use crate::request::{DeviceId, ProfileName, SessionDuration, VendRequest};
+use crate::request::{DeviceId, ProfileName, ScopeName, SessionDuration, VendRequest};
 use crate::secret::Freshness;
 use crate::sts::Credentials;
 use serde::Serialize;
 use serde_with::skip_serializing_none;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use time::UtcDateTime;
 use time::format_description::well_known::Rfc3339;
 
 /// The longest text that is copied from a client, in characters.
@@ -132,6 +132,8 @@ pub(super) struct AskedEntry {
     profile: ProfileName,
     asked_seconds: Option<SessionDuration>,
     device_id: Option<DeviceId>,
+    scope: Option<ScopeName>,
+    claimed: Option<Claims>,
 }
 
 impl AskedEntry {
@@ -140,6 +142,8 @@ impl AskedEntry {
             profile: request.profile.clone(),
             asked_seconds: request.duration,
             device_id: request.device.clone(),
+            scope: request.scope.clone(),
+            claimed: Some(request.claims.clone()).filter(|claims| !claims.is_empty()),
         }
     }
 }
@@ -303,30 +307,6 @@ impl ApprovalEntry {
             reason: approval.reason.clone(),
             ticket: approval.ticket.clone(),
             approved_at: approval.approved_at.format(&Rfc3339).unwrap_or_default(),
-        }
-    }
-}
-
-/// An emergency: taken by this request, or in force for it.
-#[skip_serializing_none]
-#[derive(Debug, Serialize)]
-pub(super) struct EmergencyEntry {
-    profile: ProfileName,
-    reason: Reason,
-    ticket: Option<Ticket>,
-    began_at: String,
-    ends_at: String,
-}
-
-impl EmergencyEntry {
-    pub(super) fn of(emergency: &Emergency) -> Self {
-        let written = |at: UtcDateTime| at.format(&Rfc3339).unwrap_or_default();
-        Self {
-            profile: emergency.profile.clone(),
-            reason: emergency.reason.clone(),
-            ticket: emergency.ticket.clone(),
-            began_at: written(emergency.began_at),
-            ends_at: written(emergency.ends_at),
         }
     }
 }

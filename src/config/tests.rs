@@ -65,7 +65,7 @@ fn every_variable_is_read() {
     ])
     .unwrap();
     assert_eq!(policy_of(&config).default_duration().seconds(), 3_600);
-    assert_eq!(policy_of(&config).profile_count(), 12, "the bundle of tests/api");
+    assert_eq!(policy_of(&config).profile_count(), 14, "the bundle of tests/api");
     assert_eq!(config.rate_limit.limits.vend, quota(5, 10, 2));
     assert_eq!(config.rate_limit.limits.read, Limit::Off);
     assert_eq!(config.rate_limit.limits.memory_max_keys.get(), 7);

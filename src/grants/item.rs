@@ -19,9 +19,8 @@
 //!
 //! Invariant: an item that is not exactly so is neither.
 
-use crate::access::{
-    AccessId, AccessRequest, Emergency, LastDenial, Reason, Requester, State, Ticket, moment,
-};
+use crate::access::{AccessId, AccessRequest, Emergency, LastDenial, Requester, State, moment};
+use crate::claims::{Reason, Ticket};
 use crate::request::{ProfileName, SessionDuration};
 use aws_sdk_dynamodb::types::AttributeValue;
 use std::collections::HashMap;
@@ -110,10 +109,7 @@ pub(super) fn read(item: &Item) -> Option<AccessRequest> {
         reason: Reason::parse(&string(item, "Reason")?)?,
         ticket: optional(item, "Ticket", |text| Ticket::parse(&text)).ok()?,
         duration: SessionDuration::from_seconds(number(item, "Duration")?.parse().ok()?)?,
-        state: State::ALL.into_iter().find(|state| {
-            Some(state.name())
-                == item.get("State").and_then(|value| Some(value.as_s().ok()?.as_str()))
-        })?,
+        state: State::named(&string(item, "State")?)?,
         created_at: moment(number(item, "CreatedAt")?)?,
         expires_at: moment(number(item, "ExpiresAt")?)?,
         decided_by: optional(item, "DecidedBy", Some).ok()?,

@@ -72,18 +72,12 @@ impl Table {
 
     pub(super) async fn take(&self, emergency: &Emergency) -> Result<Written, GrantsUnavailable> {
         let day_ago = emergency.began_at - BETWEEN_EMERGENCIES;
-        let mut update = self
+        let update = self
             .update(emergency_key(&emergency.requester.arn), emergency.ends_at)
             .condition_expression(REPEATABLE)
             .expression_attribute_values(":day_ago", seconds(day_ago));
-        let mut assigned = vec!["#TTL = :TTL".to_owned()];
-        for (name, value) in item::of_emergency(emergency) {
-            assigned.push(format!("#{name} = :{name}"));
-            update = set(update, name, value);
-        }
-        let removed = if emergency.ticket.is_none() { " REMOVE Ticket" } else { "" };
-        let expression = format!("SET {}{removed}", assigned.join(", "));
-        let answer = Box::pin(update.update_expression(expression).send()).await;
+        let update = replace(update, item::of_emergency(emergency), &["Ticket"]);
+        let answer = Box::pin(update.send()).await;
         written(answer, |item| item::read_emergency(item).as_ref() == Some(emergency))
     }
 
@@ -92,21 +86,15 @@ impl Table {
         request: &AccessRequest,
         now: UtcDateTime,
     ) -> Result<Written, GrantsUnavailable> {
-        let mut update = self
+        let update = self
             .update(request.id.place(), request.expires_at)
             .condition_expression(REPLACEABLE)
             .expression_attribute_values(":now", seconds(now))
             .expression_attribute_values(":denied", text(State::Denied.name()))
             .expression_attribute_values(":withdrawn", text(State::Withdrawn.name()));
-        let mut assigned = vec!["#TTL = :TTL".to_owned()];
-        for (name, value) in item::attributes(request) {
-            assigned.push(format!("#{name} = :{name}"));
-            update = set(update, name, value);
-        }
-        let mut removed = vec!["DecidedBy", "DecidedAt"];
-        removed.extend(request.ticket.is_none().then_some("Ticket"));
-        let expression = format!("SET {} REMOVE {}", assigned.join(", "), removed.join(", "));
-        let answer = Box::pin(update.update_expression(expression).send()).await;
+        let update =
+            replace(update, item::attributes(request), &["DecidedBy", "DecidedAt", "Ticket"]);
+        let answer = Box::pin(update.send()).await;
         // The item keeps the last denial, of which a new request knows nothing.
         let written_one =
             |item: &Item| Some(AccessRequest { last_denial: None, ..item::read(item)? });
@@ -175,6 +163,26 @@ impl Table {
 
 fn emergency_key(principal: &str) -> String {
     format!("EMERGENCY#{}", short_digest(principal))
+}
+
+/// Sets these attributes beside the `TTL`, and removes those of `optional` that are not among them.
+fn replace(
+    mut update: UpdateItemFluentBuilder,
+    attributes: Vec<(&'static str, AttributeValue)>,
+    optional: &[&str],
+) -> UpdateItemFluentBuilder {
+    let is_set = |name: &&str| attributes.iter().any(|(set, _)| set == name);
+    let removed: Vec<&str> = optional.iter().copied().filter(|name| !is_set(name)).collect();
+    let mut assigned = vec!["#TTL = :TTL".to_owned()];
+    for (name, value) in attributes {
+        assigned.push(format!("#{name} = :{name}"));
+        update = set(update, name, value);
+    }
+    let mut expression = format!("SET {}", assigned.join(", "));
+    if !removed.is_empty() {
+        expression = format!("{expression} REMOVE {}", removed.join(", "));
+    }
+    update.update_expression(expression)
 }
 
 fn set(

@@ -6,7 +6,7 @@ use super::mentions::Mentions;
 use super::patterns;
 use super::references::{self, DanglingReference};
 use super::rules::{Rules, policy_name};
-use super::{BundleFiles, annotations};
+use super::{BundleFiles, annotations, claimed_only};
 use crate::caller::NamedSessionRoles;
 use cedar_policy::{
     Effect, PolicyId, PolicySet, Schema, ValidationMode, ValidationWarning, Validator,
@@ -76,6 +76,11 @@ impl Bundle {
         warnings.extend(
             text.policies().flat_map(|(file, text)| patterns::wide_permission_sets(file, text)),
         );
+        let claimed =
+            policies.set.policies().filter(|policy| claimed_only::rests_on_claims(policy));
+        warnings.extend(claimed.map(|policy| {
+            policies.at_literal(policy.id(), "context.claimed", "permits whoever makes this claim, which nobody verifies: it looks at neither the principal, the address, the device, an approval nor an emergency")
+        }));
         let policies = policies.set;
         if !problems.is_empty() {
             return Err(BundleError(problems));

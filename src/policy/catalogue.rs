@@ -2,9 +2,10 @@
 
 use super::BundleError;
 use super::files::located;
+use super::named_scope::NamedScopeToml;
 use super::scope::{ProfileScope, ScopeSettings};
 use crate::caller::role_owner;
-use crate::request::{ProfileName, SessionDuration};
+use crate::request::{ProfileName, ScopeName, SessionDuration};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use toml::de::{DeTable, DeValue};
@@ -48,6 +49,8 @@ struct ProfileToml {
     policy_arns: Vec<String>,
     #[serde(default)]
     bind_source_ip: bool,
+    #[serde(default)]
+    scopes: BTreeMap<ScopeName, NamedScopeToml>,
 }
 
 /// Parses the catalogue's files. Every problem names its place and profile.
@@ -125,6 +128,7 @@ impl ProfileToml {
             session_policy: self.session_policy,
             policy_arns: self.policy_arns,
             bind_source_ip: self.bind_source_ip,
+            scopes: self.scopes,
         };
         let (scope, mut problems) = scope.check(&self.role_arn);
         if account.is_none() {

@@ -2,14 +2,18 @@
 //! attributes.
 //!
 //! Every attribute comes from the verified caller, the catalogue, the device management, AWS or the
-//! grants table. Clients choose none of them, but for the reason and the ticket of a request for
-//! access, which another person has read and approved, or is about to.
+//! grants table, but for these, which clients choose:
+//! - `claimed`: rules may demand and restrict by it, but must not grant by it alone.
+//! - `scope`: the session has it, or is not granted.
+//! - The reason and the ticket of a request for access: another person has read and approved them, or
+//!   is about to.
 
 use super::catalogue::Profile;
 use crate::access::{AccessRequest, Approval, Emergency, Requester};
 use crate::caller::Caller;
+use crate::claims::Claims;
 use crate::device::Device;
-use crate::request::SessionDuration;
+use crate::request::{ScopeName, SessionDuration, VendRequest};
 use cedar_policy::{
     Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, Request, RestrictedExpression,
 };
@@ -51,23 +55,46 @@ pub(super) struct RequestContext<'a> {
     pub(super) now: UtcDateTime,
 }
 
+impl<'a> RequestContext<'a> {
+    /// A context without a device, an approval or an emergency.
+    pub(super) fn of(action: Action<'a>, duration: SessionDuration, now: UtcDateTime) -> Self {
+        Self { duration, device: None, approval: None, emergency: None, action, now }
+    }
+}
+
 /// What the caller wants to do with the profile.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Action<'a> {
-    /// Get credentials.
-    Vend,
+    /// Get credentials, by this request if there is one.
+    Vend(Option<&'a VendRequest>),
     /// Approve or deny this request for access.
     Approve(&'a AccessRequest),
     /// Take this emergency.
     BreakGlass(&'a Emergency),
 }
 
-impl Action<'_> {
+impl<'a> Action<'a> {
     fn name(self) -> &'static str {
         match self {
-            Self::Vend => "vend",
+            Self::Vend(_) => "vend",
             Self::Approve(_) => "approve",
             Self::BreakGlass(_) => "break-glass",
+        }
+    }
+
+    /// The scope that is asked for.
+    pub(super) fn scope(self) -> Option<&'a ScopeName> {
+        self.request()?.scope.as_ref()
+    }
+
+    fn claims(self) -> Option<&'a Claims> {
+        Some(&self.request()?.claims)
+    }
+
+    fn request(self) -> Option<&'a VendRequest> {
+        match self {
+            Self::Vend(request) => request,
+            Self::Approve(_) | Self::BreakGlass(_) => None,
         }
     }
 }
@@ -146,48 +173,52 @@ fn context_attributes(
     context: RequestContext<'_>,
 ) -> Option<Vec<(String, RestrictedExpression)>> {
     let RequestContext { duration, device, approval, emergency, action, now } = context;
-    // If Cedar rejects a value, fail; never decide as if none was given.
-    let device = match device {
-        Some(device) => Some(device_record(device)?),
-        None => None,
-    };
-    let approval = match approval {
-        Some(approval) => Some(approval_record(approval)?),
-        None => None,
-    };
-    let emergency = match emergency {
-        Some(emergency) => Some(emergency_record(emergency)?),
-        None => None,
-    };
     let (requester, reason, ticket) = match action {
-        Action::Vend => (None, None, None),
-        Action::Approve(access) => (
-            Some(requester_record(&access.requester)?),
-            Some(&access.reason),
-            access.ticket.as_ref(),
-        ),
+        Action::Vend(_) => (None, None, None),
+        Action::Approve(access) => {
+            (Some(&access.requester), Some(&access.reason), access.ticket.as_ref())
+        }
         Action::BreakGlass(emergency) => (None, Some(&emergency.reason), emergency.ticket.as_ref()),
     };
-    let source_ip = match caller.source_ip() {
-        Some(ip) => Some(extension(&IP, ip.to_string())?),
-        None => None,
-    };
+    // If Cedar rejects a value, fail; never decide as if none was given.
     let present = [
         ("now", Some(datetime(now)?)),
-        (
-            "weekday",
-            Some(RestrictedExpression::new_long(i64::from(now.weekday().number_from_monday()))),
-        ),
-        ("duration", Some(RestrictedExpression::new_long(i64::from(duration.seconds())))),
-        ("source_ip", source_ip),
-        ("device", device),
-        ("approval", approval),
-        ("requester", requester),
-        ("emergency", emergency),
+        ("weekday", Some(number(now.weekday().number_from_monday().into()))),
+        ("duration", Some(number(duration.seconds().into()))),
+        ("source_ip", known(caller.source_ip(), |ip| extension(&IP, ip.to_string())).ok()?),
+        ("device", known(device, device_record).ok()?),
+        ("approval", known(approval, approval_record).ok()?),
+        ("emergency", known(emergency, emergency_record).ok()?),
+        ("scope", action.scope().map(|scope| text(scope.as_str()))),
+        ("claimed", Some(claimed_record(action.claims())?)),
+        ("requester", known(requester, requester_record).ok()?),
         ("reason", reason.map(|reason| text(reason.as_str()))),
         ("ticket", ticket.map(|ticket| text(ticket.as_str()))),
     ];
     Some(named(present).collect())
+}
+
+/// Cedar rejects a value.
+struct Rejected;
+
+/// The attribute of a value, if there is one.
+fn known<T>(
+    value: Option<T>,
+    attribute: impl FnOnce(T) -> Option<RestrictedExpression>,
+) -> Result<Option<RestrictedExpression>, Rejected> {
+    value.map(|value| attribute(value).ok_or(Rejected)).transpose()
+}
+
+fn claimed_record(claims: Option<&Claims>) -> Option<RestrictedExpression> {
+    let reason = claims.and_then(|claims| claims.reason.as_ref());
+    let ticket = claims.and_then(|claims| claims.ticket.as_ref());
+    let agent = claims.and_then(|claims| claims.agent.as_ref());
+    let present = [
+        ("reason", reason.map(|reason| text(reason.as_str()))),
+        ("ticket", ticket.map(|ticket| text(ticket.as_str()))),
+        ("agent", agent.map(|agent| text(agent.as_str()))),
+    ];
+    RestrictedExpression::new_record(named(present)).ok()
 }
 
 fn approval_record(approval: &Approval) -> Option<RestrictedExpression> {
@@ -195,7 +226,7 @@ fn approval_record(approval: &Approval) -> Option<RestrictedExpression> {
         ("by", Some(text(&approval.by))),
         ("reason", Some(text(approval.reason.as_str()))),
         ("ticket", approval.ticket.as_ref().map(|ticket| text(ticket.as_str()))),
-        ("duration", Some(RestrictedExpression::new_long(approval.duration.seconds().into()))),
+        ("duration", Some(number(approval.duration.seconds().into()))),
         ("approved_at", Some(datetime(approval.approved_at)?)),
         ("expires_at", Some(datetime(approval.expires_at)?)),
     ];
@@ -230,16 +261,16 @@ fn text(value: &str) -> RestrictedExpression {
     RestrictedExpression::new_string(value.to_owned())
 }
 
+fn number(value: i64) -> RestrictedExpression {
+    RestrictedExpression::new_long(value)
+}
+
 fn device_record(device: &Device) -> Option<RestrictedExpression> {
-    let last_seen = match device.last_seen {
-        Some(at) => Some(datetime(at)?),
-        None => None,
-    };
     let present = [
         ("managed", Some(RestrictedExpression::new_bool(device.managed))),
         ("compliant", Some(RestrictedExpression::new_bool(device.compliant))),
         ("owner", device.owner.as_deref().map(text)),
-        ("last_seen", last_seen),
+        ("last_seen", known(device.last_seen, datetime).ok()?),
         ("os_version", device.os_version.as_deref().map(text)),
         ("provider", Some(text(device.provider))),
     ];

@@ -1,10 +1,10 @@
 //! Decisions, grants and denials. Only the parent module makes grants.
 
-use super::Permission;
 use super::catalogue::Profile;
-use super::scope::{SessionScope, Unscopable};
+use super::scope::{Marks, SessionScope, Unscopable};
+use super::{Permission, ScopeSummary};
 use crate::caller::Caller;
-use crate::request::{RequestId, SessionDuration};
+use crate::request::SessionDuration;
 use serde::Serialize;
 use std::borrow::Cow;
 
@@ -98,16 +98,16 @@ impl Grant {
     pub(super) fn new(
         caller: &Caller,
         profile: &Profile,
-        request_id: &RequestId,
+        marks: &Marks<'_>,
         (duration, clamped_by): (SessionDuration, Option<Clamp>),
         permission: Permission,
     ) -> Self {
         Self {
             role_arn: profile.role_arn.clone(),
             account: profile.account.clone(),
-            session_name: caller.session_name_for(request_id.short()),
+            session_name: caller.session_name_for(marks.request_id.short()),
             source_identity: caller.source_identity(),
-            scope: permission.scope.marked(&profile.name, request_id),
+            scope: permission.scope.marked(marks),
             duration,
             clamped_by,
             rules: permission.rules,
@@ -212,10 +212,17 @@ impl Denial {
         Self::new(refusal, Vec::new(), Vec::new())
     }
 
-    pub(super) fn unscopable(why: Unscopable, rules: Vec<String>) -> Self {
-        let reason = "This profile cannot be given to you as it is set up. Tell your administrators the RequestId.";
-        Self::new(Refusal::Unscopable(why), rules, vec![reason.to_owned()])
-            .in_spite_of_permits(true)
+    /// A permit matches, so the caller may know which scopes the profile has.
+    pub(super) fn unscopable(why: Unscopable, rules: Vec<String>, scopes: &[ScopeSummary]) -> Self {
+        let names: Vec<&str> = scopes.iter().map(|scope| scope.name.as_str()).collect();
+        let reason = match (why, names.as_slice()) {
+            (Unscopable::NoSuchScope, []) => "This profile has no scopes.".to_owned(),
+            (Unscopable::NoSuchScope, names) => {
+                format!("This profile has no such scope. It has: {}.", names.join(", "))
+            }
+            _ => "This profile cannot be given to you as it is set up. Tell your administrators the RequestId.".to_owned(),
+        };
+        Self::new(Refusal::Unscopable(why), rules, vec![reason]).in_spite_of_permits(true)
     }
 
     /// Why.

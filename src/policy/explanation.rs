@@ -11,8 +11,9 @@ use super::decision::NO_PERMIT;
 use super::facts::in_force;
 use super::temporal::Boundaries;
 use super::{Approved, Clamp, Denial, Facts, Permission, Policy, Profile, Refusal};
-use crate::access::{Approval, CLAIM_WINDOW, Reason, Ticket};
+use crate::access::{Approval, CLAIM_WINDOW};
 use crate::caller::Caller;
+use crate::claims::{Reason, Ticket};
 use crate::device::Device;
 use crate::request::{ProfileName, SessionDuration, VendRequest};
 use serde::Serialize;
@@ -98,7 +99,7 @@ impl Policy {
         let facts = facts.into();
         let (duration, clamped_by) = self.requested(caller, request, profile, &facts, now);
         let mut dry_run =
-            DryRun { policy: self, caller, profile, duration, facts, permitted: None };
+            DryRun { policy: self, caller, profile, request, duration, facts, permitted: None };
         match dry_run.evaluate(&[], now) {
             Ok(permission) => {
                 let (duration, clamped_by) = permission.clamp(duration, clamped_by);
@@ -128,6 +129,7 @@ struct DryRun<'a> {
     policy: &'a Policy,
     caller: &'a Caller,
     profile: &'a Profile,
+    request: &'a VendRequest,
     duration: SessionDuration,
     facts: Facts<'a>,
     /// The reasons of the newest refusal in spite of a matching permit; `None` if no permit ever
@@ -193,12 +195,10 @@ impl DryRun<'_> {
         };
         let approved = supposed.filter(|_| has(Factor::Approval));
         let context = RequestContext {
-            duration: self.duration,
             device: compliant.as_ref().or(self.facts.device),
             approval: approved.as_ref().or(self.facts.approval.approval()),
             emergency: in_force(self.facts.emergency, self.caller, self.profile, now),
-            action: Action::Vend,
-            now,
+            ..RequestContext::of(Action::Vend(Some(self.request)), self.duration, now)
         };
         let result = self.policy.permission(self.caller, self.profile, context);
         if let Err(denial) = &result
@@ -212,9 +212,7 @@ impl DryRun<'_> {
     /// The times at which the policies that can apply to this request change their answers.
     async fn boundaries(&self, now: UtcDateTime, between: &impl AsyncFn()) -> Boundaries {
         let mut boundaries = Boundaries::default();
-        let (device, approval, emergency, action) = (None, None, None, Action::Vend);
-        let duration = self.duration;
-        let context = RequestContext { duration, device, approval, emergency, action, now };
+        let context = RequestContext::of(Action::Vend(Some(self.request)), self.duration, now);
         if let Some(request) = CedarRequest::new(self.caller, self.profile, context) {
             for policy in self.policy.bundle.rules.applicable(&request) {
                 boundaries.add(policy);

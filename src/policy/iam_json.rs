@@ -32,14 +32,6 @@ impl<T> OneOrMany<T> {
             (_, last) => Ok(OneOrMany::Many(changed.into_iter().chain(last).collect())),
         }
     }
-
-    /// All values and one more.
-    pub(super) fn and(self, more: T) -> Self {
-        match self {
-            Self::One(one) => Self::Many(vec![one, more]),
-            Self::Many(many) => Self::Many(many.into_iter().chain([more]).collect()),
-        }
-    }
 }
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for OneOrMany<T> {

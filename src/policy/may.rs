@@ -71,8 +71,7 @@ impl Policy {
             .catalogue
             .get(profile)
             .ok_or_else(|| Denial::of(Refusal::UnknownProfile))?;
-        let (device, approval, emergency) = (None, None, None);
-        let context = RequestContext { duration, device, approval, emergency, action, now };
+        let context = RequestContext::of(action, duration, now);
         let asked = CedarRequest::new(caller, profile, context)
             .ok_or_else(|| Denial::of(Refusal::EvaluationFailed))?;
         let rules = &self.bundle.approving;

@@ -7,7 +7,7 @@ use cedar_policy::{Policy, PolicySet, ResourceConstraint};
 use std::collections::BTreeSet;
 
 /// The profiles for which a policy, enforced or in shadow mode, reads an attribute.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Mentions {
     /// `context.approval`.
     pub(super) approval: BTreeSet<ProfileName>,
@@ -17,23 +17,34 @@ pub(super) struct Mentions {
 
 impl Mentions {
     pub(super) fn of(policies: &PolicySet, catalogue: &Catalogue) -> Self {
-        let profiles = |attribute: &str| {
-            let reading: Vec<&Policy> =
-                policies.policies().filter(|policy| reads(policy, attribute)).collect();
-            let read = catalogue
-                .values()
-                .filter(|profile| reading.iter().any(|policy| can_apply(policy, profile)));
-            read.map(|profile| profile.name.clone()).collect()
-        };
-        Self { approval: profiles("approval"), emergency: profiles("emergency") }
+        let mut mentions = Self::default();
+        for policy in policies.policies() {
+            let [approval, emergency] = reads(policy, ["approval", "emergency"]);
+            for profile in catalogue.values().filter(|profile| can_apply(policy, profile)) {
+                for (reads, mentioned) in
+                    [(approval, &mut mentions.approval), (emergency, &mut mentions.emergency)]
+                {
+                    if reads {
+                        mentioned.insert(profile.name.clone());
+                    }
+                }
+            }
+        }
+        mentions
     }
 }
 
-/// A policy that cannot be looked into counts as reading everything.
-fn reads(policy: &Policy, attribute: &str) -> bool {
+/// Which of these attributes of `context` a policy reads. A policy that cannot be looked into counts as
+/// reading everything.
+pub(super) fn reads<const N: usize>(policy: &Policy, attributes: [&str; N]) -> [bool; N] {
     let text = policy.to_cedar().unwrap_or_default();
-    !cannot_read(&text, attribute)
-        && policy.to_json().map_or(true, |json| reads_context(&json, &[attribute]))
+    let readable = attributes.map(|attribute| !cannot_read(&text, attribute));
+    if readable == [false; N] {
+        return readable;
+    }
+    let json = policy.to_json().ok();
+    let reads = |attribute| json.as_ref().is_none_or(|json| reads_context(json, &[attribute]));
+    std::array::from_fn(|index| readable[index] && reads(attributes[index]))
 }
 
 /// Whether the text alone shows that a policy does not read the attribute: the word does not occur,
@@ -59,6 +70,23 @@ fn can_apply(policy: &Policy, profile: &Profile) -> bool {
                 "ProfileGroup" => profile.groups.iter().any(|group| group == id),
                 _ => profile.name.as_str() == id,
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Parsing is slow, so most policies must be settled without it. But a policy that has no text
+    /// is not settled.
+    #[test]
+    fn the_text_alone_settles_most_policies() {
+        let settled = |text: &str| cannot_read(text, "approval");
+        assert!(settled("permit (principal, action, resource);"));
+        assert!(settled("forbid (principal, action, resource) when { context.duration > 1 };"));
+        for open in ["", "context has approval", "context == context", r#"context has "\u{61}""#] {
+            assert!(!settled(open), "{open}");
         }
     }
 }

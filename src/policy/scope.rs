@@ -10,11 +10,16 @@
 //! not say clearly whether the 2 048 characters of "both inline and managed session policies" apply
 //! to their sum; this module assumes so.
 
-use super::session_policy::{Beside, SessionPolicy};
+use super::ScopeSummary;
+use super::named_scope::{NamedScope, NamedScopeToml, Own};
+use super::policy_arns;
+use super::session_policy::{Beside, Parts, SessionPolicy};
 use super::template::{Attribute, Lookup, Template};
+use crate::access::AccessId;
 use crate::alphabet::is_word;
-use crate::caller::{Caller, managed_policy_owner, role_owner};
-use crate::request::{ProfileName, RequestId};
+use crate::caller::Caller;
+use crate::claims::Claims;
+use crate::request::{ProfileName, RequestId, ScopeName};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use time::UtcDateTime;
@@ -22,7 +27,6 @@ use time::format_description::well_known::Rfc3339;
 
 /// The greatest length of all session policies together.
 const LONGEST_POLICY: usize = 2_048;
-const MOST_POLICY_ARNS: usize = 10;
 const MOST_TAGS: usize = 50;
 /// The tags of every session.
 const PROFILE_TAG: &str = "SentinelProfile";
@@ -31,7 +35,24 @@ const REQUEST_TAG: &str = "SentinelRequestId";
 const APPROVAL_TAG: &str = "SentinelApproval";
 /// The tag of a session in an emergency: when it began.
 const EMERGENCY_TAG: &str = "SentinelEmergency";
-const OWN_TAGS: [&str; 4] = [PROFILE_TAG, REQUEST_TAG, APPROVAL_TAG, EMERGENCY_TAG];
+/// The tags of a session whose request names a scope, or claims something.
+const SCOPE_TAG: &str = "SentinelScope";
+const REASON_TAG: &str = "SentinelReason";
+const TICKET_TAG: &str = "SentinelTicket";
+const AGENT_TAG: &str = "SentinelAgent";
+const OWN_TAGS: [&str; 8] = [
+    PROFILE_TAG,
+    REQUEST_TAG,
+    APPROVAL_TAG,
+    EMERGENCY_TAG,
+    SCOPE_TAG,
+    REASON_TAG,
+    TICKET_TAG,
+    AGENT_TAG,
+];
+/// The most of a claim that a tag holds: STS limits the packed size of all tags together, and a caller
+/// must not reach that limit by a long reason. The audit line holds it whole.
+const LONGEST_CLAIM: usize = 128;
 
 /// The scope of a profile's sessions, as the catalogue has it.
 pub(super) struct ScopeSettings {
@@ -40,6 +61,7 @@ pub(super) struct ScopeSettings {
     pub(super) session_policy: Option<String>,
     pub(super) policy_arns: Vec<String>,
     pub(super) bind_source_ip: bool,
+    pub(super) scopes: BTreeMap<ScopeName, NamedScopeToml>,
 }
 
 /// The scope of a profile's sessions, checked.
@@ -50,6 +72,8 @@ pub(super) struct ProfileScope {
     session_policy: Option<SessionPolicy>,
     policy_arns: Vec<String>,
     address: Address,
+    /// The scopes that callers can ask for.
+    named: BTreeMap<ScopeName, NamedScope>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,28 +115,49 @@ pub enum Unscopable {
     /// The profile binds sessions to the caller's address, which is not known.
     #[error("the caller's address is not known, to which the profile binds its sessions")]
     Address,
+    /// The profile has no scope of the requested name.
+    #[error("no such scope")]
+    NoSuchScope,
+}
+
+/// What the tags of a session say about its request.
+#[derive(Debug)]
+pub(super) struct Marks<'a> {
+    pub(super) profile: &'a ProfileName,
+    pub(super) request_id: &'a RequestId,
+    pub(super) approval: Option<AccessId>,
+    /// When the emergency began.
+    pub(super) emergency: Option<UtcDateTime>,
+    pub(super) scope: Option<&'a ScopeName>,
+    pub(super) claims: &'a Claims,
 }
 
 impl SessionScope {
-    /// The same scope, with the tags of an approval and an emergency.
-    pub(super) fn with_access(
-        mut self,
-        approval: Option<String>,
-        emergency: Option<UtcDateTime>,
-    ) -> Self {
-        let began = emergency.and_then(|began_at| began_at.format(&Rfc3339).ok());
-        let tags = [(APPROVAL_TAG, approval), (EMERGENCY_TAG, began)];
+    /// The same scope, with the tags of every session in front, and those of this one at the end.
+    pub(super) fn marked(mut self, marks: &Marks<'_>) -> Self {
+        let own = [(PROFILE_TAG, marks.profile.as_str()), (REQUEST_TAG, marks.request_id.as_str())];
+        self.tags.splice(..0, own.map(|(key, value)| (key.to_owned(), value.to_owned())));
+        let began = marks.emergency.and_then(|began_at| began_at.format(&Rfc3339).ok());
+        let Claims { reason, ticket, agent } = marks.claims;
+        let tags = [
+            (APPROVAL_TAG, marks.approval.map(|id| id.to_string())),
+            (EMERGENCY_TAG, began),
+            (SCOPE_TAG, marks.scope.map(|scope| scope.as_str().to_owned())),
+            (REASON_TAG, reason.as_ref().map(|reason| claimed(reason.as_str()))),
+            (TICKET_TAG, ticket.as_ref().map(|ticket| claimed(ticket.as_str()))),
+            (AGENT_TAG, agent.as_ref().map(|agent| claimed(agent.as_str()))),
+        ];
         self.tags
             .extend(tags.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))));
         self
     }
+}
 
-    /// The same scope, with the tags of every session in front.
-    pub(super) fn marked(mut self, profile: &ProfileName, id: &RequestId) -> Self {
-        let own = [(PROFILE_TAG, profile.as_str()), (REQUEST_TAG, id.as_str())];
-        self.tags.splice(..0, own.map(|(key, value)| (key.to_owned(), value.to_owned())));
-        self
-    }
+/// A claim as the value of a tag: its beginning, with an underscore for each character that a tag does
+/// not take.
+fn claimed(text: &str) -> String {
+    let taken = |c: char| if is_tag_text(c.encode_utf8(&mut [0; 4])) { c } else { '_' };
+    text.chars().take(LONGEST_CLAIM).map(taken).collect()
 }
 
 impl ScopeSettings {
@@ -120,7 +165,7 @@ impl ScopeSettings {
     pub(super) fn check(self, role_arn: &str) -> (ProfileScope, Vec<String>) {
         let mut problems = tag_keys(&self.tags);
         problems.extend(transitive_tags(&self.transitive_tags, &self.tags));
-        problems.extend(policy_arns(&self.policy_arns, role_arn));
+        problems.extend(policy_arns::problems(&self.policy_arns, role_arn));
         let mut tags = BTreeMap::new();
         for (key, value) in self.tags {
             match Template::try_from(value) {
@@ -128,51 +173,76 @@ impl ScopeSettings {
                 Err(problem) => problems.push(format!("the tag {key:?}: {problem}")),
             }
         }
-        let session_policy = self.session_policy.and_then(|text| {
-            let parsed = SessionPolicy::parse(&text);
-            parsed
-                .map_err(|found| {
-                    problems
-                        .extend(found.into_iter().map(|found| format!("session_policy: {found}")));
-                })
-                .ok()
-        });
+        let session_policy = SessionPolicy::checked(self.session_policy.as_deref(), &mut problems);
         let (transitive_tags, policy_arns) = (self.transitive_tags, self.policy_arns);
         let address = if self.bind_source_ip { Address::Own } else { Address::Any };
-        let scope = ProfileScope { tags, transitive_tags, session_policy, policy_arns, address };
+        let own = Own { session_policy: session_policy.as_ref(), policy_arns: &policy_arns };
+        let mut named = BTreeMap::new();
+        for (name, scope) in self.scopes {
+            let (scope, found) = scope.check(role_arn, own);
+            let label = format!("scopes.{}", name.as_str());
+            problems.extend(found.into_iter().map(|problem| format!("{label}: {problem}")));
+            named.insert(name, scope);
+        }
+        let scope =
+            ProfileScope { tags, transitive_tags, session_policy, policy_arns, address, named };
         problems.extend(scope.worst_case());
         (scope, problems)
     }
 }
 
 impl ProfileScope {
-    /// The scope of `caller`'s session, without the tags of every session.
-    pub(super) fn narrow(&self, caller: &Caller) -> Result<SessionScope, Unscopable> {
+    /// The scope of `caller`'s session, as the request's scope narrows it, without the tags that say
+    /// what was requested.
+    pub(super) fn narrow(
+        &self,
+        caller: &Caller,
+        scope: Option<&ScopeName>,
+    ) -> Result<SessionScope, Unscopable> {
         let lookup = |attribute: Attribute| attribute.of(caller);
+        let find = |name| self.named.get(name).ok_or(Unscopable::NoSuchScope);
+        let named = scope.map(find).transpose()?;
         Ok(SessionScope {
-            policy: self.policy(&lookup, caller.source_ip())?,
-            policy_arns: self.policy_arns.clone(),
+            policy: self.policy(named, &lookup, caller.source_ip())?,
+            policy_arns: self.policy_arns(named).cloned().collect(),
             tags: self.tags(&lookup)?,
             transitive_tags: self.transitive_tags.clone(),
         })
     }
 
+    /// The scopes that callers can ask for, by name.
+    pub(super) fn summaries(&self) -> Vec<ScopeSummary> {
+        let summary = |(name, scope): (&ScopeName, &NamedScope)| ScopeSummary {
+            name: name.clone(),
+            description: scope.description.clone(),
+        };
+        self.named.iter().map(summary).collect()
+    }
+
+    fn policy_arns<'a>(
+        &'a self,
+        named: Option<&'a NamedScope>,
+    ) -> impl Iterator<Item = &'a String> {
+        self.policy_arns.iter().chain(named.into_iter().flat_map(|named| &named.policy_arns))
+    }
+
     fn policy(
         &self,
+        named: Option<&NamedScope>,
         lookup: Lookup<'_>,
         source_ip: Option<IpAddr>,
     ) -> Result<Option<String>, Unscopable> {
-        let source_ip = match self.address {
-            Address::Any => None,
-            Address::Own => Some(source_ip.ok_or(Unscopable::Address)?),
+        let length = self.policy_arns(named).map(String::len).sum::<usize>();
+        let parts = Parts {
+            profile: self.session_policy.as_ref(),
+            scope: named.and_then(|named| named.session_policy.as_ref()),
+            source_ip: match self.address {
+                Address::Any => None,
+                Address::Own => Some(source_ip.ok_or(Unscopable::Address)?),
+            },
+            beside: if length == 0 { Beside::Nothing } else { Beside::ManagedPolicies },
         };
-        let beside =
-            if self.policy_arns.is_empty() { Beside::Nothing } else { Beside::ManagedPolicies };
-        let policy = match &self.session_policy {
-            Some(template) => Some(template.fill(lookup, source_ip).map_err(missing)?),
-            None => source_ip.map(|ip| SessionPolicy::only_from(ip, beside)),
-        };
-        let length = self.policy_arns.iter().map(String::len).sum::<usize>();
+        let policy = parts.fill(lookup).map_err(missing)?;
         let fits = |policy: &String| {
             policy.chars().count() + length <= LONGEST_POLICY
                 && policy.chars().all(|c| ('\u{20}'..='\u{ff}').contains(&c))
@@ -196,16 +266,18 @@ impl ProfileScope {
     fn worst_case(&self) -> Vec<String> {
         let longest = |attribute: Attribute| Some(attribute.longest());
         let longest_address = IpAddr::from([0xffff; 8]);
-        let policy = self.policy(&longest, Some(longest_address)).err().map(|_| {
-            "session_policy and policy_arns can be longer than the 2048 characters that STS takes, or are not in Latin-1"
-                .to_owned()
-        });
+        let fits = |named| self.policy(named, &longest, Some(longest_address)).is_ok();
+        let too_long = "session_policy and policy_arns can be longer than the 2048 characters that STS takes, or are not in Latin-1";
+        let policy = (!fits(None)).then(|| too_long.to_owned());
+        let scopes = self.named.iter().filter(|(_, scope)| !fits(Some(*scope)));
+        let scopes =
+            scopes.map(|(name, _)| format!("scopes.{}: with it, {too_long}", name.as_str()));
         let bad =
             |template: &Template| !template.fill(&longest).is_ok_and(|value| is_tag_value(&value));
         let tags = self.tags.iter().filter(|(_, template)| bad(template)).map(|(key, _)| {
             format!("the value of the tag {key:?} is not, or can be not, 0 to 256 of A-Z a-z 0-9 blank _ . : / = + - @")
         });
-        tags.chain(policy).collect()
+        tags.chain(policy).chain(scopes).collect()
     }
 }
 
@@ -220,7 +292,7 @@ fn tag_keys(tags: &BTreeMap<String, String>) -> Vec<String> {
     let mut problems = Vec::new();
     let mut seen: Vec<String> = OWN_TAGS.iter().map(|tag| tag.to_ascii_lowercase()).collect();
     if tags.len() + seen.len() > MOST_TAGS {
-        problems.push("there are more than 46 tags".to_owned());
+        problems.push("there are more than 42 tags".to_owned());
     }
     for key in tags.keys() {
         let folded = key.to_ascii_lowercase();
@@ -244,33 +316,7 @@ fn transitive_tags(keys: &[String], tags: &BTreeMap<String, String>) -> Vec<Stri
         .iter()
         .filter(|key| !known(key))
         .map(|key| format!("transitive_tags has {key:?}, which is no tag of it"));
-    unknown.chain(repeated(keys, "transitive_tags")).collect()
-}
-
-fn policy_arns(arns: &[String], role_arn: &str) -> Vec<String> {
-    let mut problems: Vec<String> = repeated(arns, "policy_arns").collect();
-    if arns.len() > MOST_POLICY_ARNS {
-        problems.push("policy_arns has more than 10 ARNs".to_owned());
-    }
-    let Some((partition, account)) = role_owner(role_arn) else {
-        return problems;
-    };
-    let fits = |arn: &String| {
-        managed_policy_owner(arn)
-            .is_some_and(|(own, owner)| own == partition && (owner == "aws" || owner == account))
-    };
-    let strangers = arns.iter().filter(|arn| !fits(arn));
-    problems.extend(strangers.map(|arn| {
-        format!(
-            "policy_arns has {arn:?}, which is no managed policy of AWS or of the role's account"
-        )
-    }));
-    problems
-}
-
-fn repeated<'a>(texts: &'a [String], key: &'a str) -> impl Iterator<Item = String> + 'a {
-    let again = texts.iter().enumerate().filter(|(index, text)| texts[..*index].contains(text));
-    again.map(move |(_, text)| format!("{key} has {text:?} twice"))
+    unknown.chain(policy_arns::repeated(keys, "transitive_tags")).collect()
 }
 
 fn is_tag_value(text: &str) -> bool {

@@ -70,42 +70,71 @@ enum Effect {
 pub(super) struct SessionPolicy(Document<Template>);
 
 impl SessionPolicy {
-    /// Parses and checks a template.
-    pub(super) fn parse(text: &str) -> Result<Self, Vec<String>> {
+    fn parse(text: &str) -> Result<Self, Vec<String>> {
         let document: Document<Template> =
             serde_json::from_str(text).map_err(|error| vec![format!("{error} of its text")])?;
         let problems = problems(&document);
         if problems.is_empty() { Ok(Self(document)) } else { Err(problems) }
     }
 
-    /// The policy as JSON, its placeholders filled by `lookup`, and bound to `source_ip` if there
-    /// is one.
-    pub(super) fn fill(
-        &self,
-        lookup: Lookup<'_>,
-        source_ip: Option<IpAddr>,
-    ) -> Result<String, Attribute> {
-        let filled = self.0.statement.try_map(|statement| statement.fill(lookup))?;
-        let statement = match source_ip {
-            Some(source_ip) => filled.and(deny_elsewhere(source_ip)),
-            None => filled,
-        };
-        Ok(Document { version: self.0.version, id: self.0.id.clone(), statement }.to_json())
+    /// A template, unless there is none or it has problems.
+    pub(super) fn checked(text: Option<&str>, problems: &mut Vec<String>) -> Option<Self> {
+        let parsed = Self::parse(text?);
+        let found =
+            |found: Vec<String>| found.into_iter().map(|it| format!("session_policy: {it}"));
+        parsed.map_err(|all| problems.extend(found(all))).ok()
     }
 
-    /// A policy that only binds the session to `source_ip`.
-    ///
-    /// A session may do what both its role and its session policies allow. So this policy must
-    /// allow everything if it is the only one, and nothing if managed policies beside it allow
-    /// something.
-    pub(super) fn only_from(source_ip: IpAddr, beside: Beside) -> String {
-        let allow_all = match beside {
-            Beside::Nothing => Some(Statement::everything(Effect::Allow, None)),
-            Beside::ManagedPolicies => None,
-        };
-        let statement =
-            OneOrMany::Many(allow_all.into_iter().chain([deny_elsewhere(source_ip)]).collect());
-        Document { version: Version::V2012, id: None, statement }.to_json()
+    /// Whether it only takes away.
+    pub(super) fn only_denies(&self) -> bool {
+        self.0.statement.iter().all(|statement| statement.effect == Effect::Deny)
+    }
+
+    /// The statement ids that are in the other policy, too.
+    pub(super) fn shared_sids<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = &'a str> {
+        self.sids().filter(|sid| other.sids().any(|other| other == *sid))
+    }
+
+    fn sids(&self) -> impl Iterator<Item = &str> {
+        self.0.statement.iter().filter_map(|statement| statement.sid.as_deref())
+    }
+}
+
+/// The parts of one session's inline policy.
+///
+/// A session may do what its role allows, and at least one of its session policies. So a further
+/// statement takes away only if it denies, or if nothing else allows anything.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Parts<'a> {
+    /// The profile's own policy.
+    pub(super) profile: Option<&'a SessionPolicy>,
+    /// The policy of the scope that the caller asks for.
+    pub(super) scope: Option<&'a SessionPolicy>,
+    /// The address that the session is bound to.
+    pub(super) source_ip: Option<IpAddr>,
+    pub(super) beside: Beside,
+}
+
+impl Parts<'_> {
+    /// The policy as JSON, its placeholders filled by `lookup`; `None` without any part.
+    pub(super) fn fill(self, lookup: Lookup<'_>) -> Result<Option<String>, Attribute> {
+        let mut statements = Vec::new();
+        for part in [self.profile, self.scope].into_iter().flatten() {
+            for statement in part.0.statement.iter() {
+                statements.push(statement.fill(lookup)?);
+            }
+        }
+        statements.extend(self.source_ip.map(deny_elsewhere));
+        if statements.is_empty() {
+            return Ok(None);
+        }
+        let allows = statements.iter().any(|statement| statement.effect == Effect::Allow);
+        if self.profile.is_none() && self.beside == Beside::Nothing && !allows {
+            statements.insert(0, Statement::everything(Effect::Allow, None));
+        }
+        let id = self.profile.or(self.scope).and_then(|part| part.0.id.clone());
+        let statement = OneOrMany::Many(statements);
+        Ok(Some(Document { version: Version::V2012, id, statement }.to_json()))
     }
 }
 

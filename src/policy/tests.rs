@@ -1,8 +1,9 @@
 mod edges;
 
 use super::*;
-use crate::access::{AccessDraft, AccessRequest, Change, Reason, Ticket};
+use crate::access::{AccessDraft, AccessRequest, Change, Emergency};
 use crate::caller::NamedSessionRoles;
+use crate::claims::{Agent, Claims, Reason, Ticket};
 use crate::device::Device;
 use crate::event::IamIdentity;
 use bundle::BundleError;
@@ -72,7 +73,7 @@ fn each_catalogue_problem_is_named() {
         problem(&format!("[dev]\nrole_arn = \"{arn}\""), PERMIT, "[dev] role_arn");
     }
     let many: Vec<String> = (0..49).map(|n| format!("t{n} = \"\"")).collect();
-    problem(&profile(&format!("[dev.tags]\n{}", many.join("\n"))), PERMIT, "46 tags");
+    problem(&profile(&format!("[dev.tags]\n{}", many.join("\n"))), PERMIT, "42 tags");
 }
 
 #[test]
@@ -304,11 +305,8 @@ fn security_a_forbid_about_nothing_does_not_load() {
 fn several_permits_give_the_longest_session_that_one_of_them_gives() {
     let alice = "arn:aws:iam::123456789012:user/alice";
     let granted = |cedar: &str, wish: u32| {
-        let request = VendRequest {
-            profile: dev(),
-            duration: SessionDuration::from_seconds(wish),
-            device: None,
-        };
+        let duration = SessionDuration::from_seconds(wish);
+        let request = VendRequest { duration, ..VendRequest::of(dev()) };
         let (decision, _) = policy(PROFILES, cedar).decide(
             &caller(alice),
             &request,
@@ -334,7 +332,7 @@ fn several_permits_give_the_longest_session_that_one_of_them_gives() {
 #[test]
 fn shadow_policies_change_nothing_but_the_record() {
     let alice = caller("arn:aws:iam::123456789012:user/alice");
-    let request = VendRequest { profile: dev(), duration: None, device: None };
+    let request = VendRequest::of(dev());
     let outcome = |cedar: &str| {
         let id = RequestId::new("0a1b2c3d");
         let (decision, shadow) =
@@ -359,6 +357,51 @@ fn policies_without_an_id_are_named_by_file_and_place() {
     let policy = policy(PROFILES, "permit (principal, action, resource);");
     let decision = decide(&policy, "arn:aws:iam::123456789012:user/alice", "dev", monday_noon());
     assert_eq!(decision.rules(), ["a.cedar#policy0"]);
+}
+
+/// Each permit is for `dev`, with this condition.
+#[test]
+fn a_permit_that_rests_on_claims_alone_is_remarked() {
+    let ticket = "context.claimed has ticket";
+    for (condition, is_remarked) in [
+        (ticket.to_owned(), true),
+        (format!("{ticket} && context.weekday <= 5 && context.duration <= 900"), true),
+        (format!("!(!({ticket}))"), true),
+        (format!("{ticket} || principal.name == \"alice\""), true),
+        (format!("if {ticket} then true else principal.name == \"alice\""), true),
+        (format!("if principal.name == \"alice\" then true else {ticket}"), false),
+        (format!("{ticket} && principal.name == \"alice\""), false),
+        (format!("{ticket} && context has approval"), false),
+        (format!("{ticket} && context has device"), false),
+        (format!("!(!({ticket}) || principal.name != \"alice\")"), false),
+        ("context.weekday <= 5".to_owned(), false),
+    ] {
+        let cedar = format!(
+            "permit (principal, action == Sentinel::Action::\"vend\", resource == Sentinel::Profile::\"dev\") when {{ {condition} }};"
+        );
+        let policy = policy(PROFILES, &cedar);
+        let remarked = policy.warnings().iter().any(|it| it.contains("whoever makes this claim"));
+        assert_eq!(remarked, is_remarked, "{condition}: {:?}", policy.warnings());
+    }
+    for (cedar, is_remarked) in [
+        (
+            "permit (principal == Sentinel::Caller::\"arn:aws:iam::123456789012:user/alice\", action, resource) when { context.claimed has ticket };",
+            false,
+        ),
+        ("permit (principal, action, resource) unless { !(context.claimed has ticket) };", true),
+        (
+            "permit (principal, action, resource) when { context.claimed has ticket } unless { principal.name != \"alice\" };",
+            false,
+        ),
+        (
+            "permit (principal, action, resource) when { principal.name == \"alice\" }; forbid (principal, action, resource) unless { context.claimed has ticket };",
+            false,
+        ),
+    ] {
+        let policy = policy(PROFILES, cedar);
+        let remarked = policy.warnings().iter().any(|it| it.contains("whoever makes this claim"));
+        assert_eq!(remarked, is_remarked, "{cedar}: {:?}", policy.warnings());
+    }
 }
 
 /// `schema.json` is what the program validates with, `sentinel.cedarschema` what people read.
@@ -393,14 +436,26 @@ fn cedar_requests_satisfy_the_schema() {
         let approved = access.clone().change(Change::Approve, "bob", monday_noon()).unwrap();
         let approval = approved.approval(&caller(arn), &dev(), monday_noon()).unwrap();
         let emergency = emergency(arn);
-        for action in [Action::Vend, Action::Approve(&access), Action::BreakGlass(&emergency)] {
+        let asked = VendRequest {
+            scope: ScopeName::try_from("read-only".to_owned()).ok(),
+            claims: Claims {
+                reason: Reason::parse("an outage"),
+                ticket: Ticket::parse("OPS-1"),
+                agent: Agent::parse("pipeline"),
+            },
+            ..VendRequest::of(dev())
+        };
+        for action in [
+            Action::Vend(None),
+            Action::Vend(Some(&asked)),
+            Action::Approve(&access),
+            Action::BreakGlass(&emergency),
+        ] {
             let context = RequestContext {
-                duration: SessionDuration::MIN,
                 device: Some(&device),
                 approval: Some(&approval),
                 emergency: Some(&emergency),
-                action,
-                now: monday_noon(),
+                ..RequestContext::of(action, SessionDuration::MIN, monday_noon())
             };
             satisfies(&schema, &CedarRequest::new(&caller(arn), profile, context).unwrap());
         }
@@ -516,7 +571,7 @@ fn decide_on(
     now: UtcDateTime,
 ) -> Decision {
     let profile = ProfileName::try_from(profile.to_owned()).unwrap();
-    let request = VendRequest { profile, duration: None, device: None };
+    let request = VendRequest::of(profile);
     policy.decide(&caller(arn), &request, device, &RequestId::new("0a1b2c3d"), now).0
 }
 

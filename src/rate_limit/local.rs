@@ -8,7 +8,8 @@
 //! It keeps two numbers per principal and window: `table`, the TAT last seen in the table, and
 //! `local`, the TAT that includes the requests this process has admitted since without the table.
 //! Their difference is *owed*: the next write adds it. So an outage neither gives anyone a new budget nor
-//! charges anyone twice. Owed time drains like the rest of the bucket.
+//! charges anyone twice. Owed time drains like the rest of the bucket. What a write carries is *lent*:
+//! no second write carries it, and until the table has it, it still counts here.
 //!
 //! It also remembers blocks that the table has reported. For [`BLOCK_MEMORY`] a blocked principal is
 //! refused without a write; then the table is asked again, so that lifting a block takes effect. If
@@ -68,6 +69,8 @@ struct Budget {
 struct Level {
     table: u64,
     local: u64,
+    /// The part of what is owed that writes carry now.
+    lent: u64,
 }
 
 impl Level {
@@ -75,24 +78,33 @@ impl Level {
         self.local.saturating_sub(self.table.max(now))
     }
 
-    /// Makes `owed` the part of `local` that the table does not have.
-    fn owe(&mut self, owed: u64, now: u64) {
-        self.local = self.local.max(self.table);
+    /// Lends what is owed and not lent yet. A request that is given up never returns its part, so
+    /// that part drains with the rest.
+    fn lend(&mut self, now: u64) -> u64 {
+        let owed = self.owed(now);
+        let free = owed.saturating_sub(self.lent);
+        self.lent = owed;
+        free
+    }
+
+    /// Takes back what no write has charged. It is owed again even if the entry was forgotten
+    /// meanwhile.
+    fn give_back(&mut self, owed: u64, now: u64) {
+        self.lent = self.lent.saturating_sub(owed);
         if owed > 0 {
             self.local = self.local.max(self.table.max(now).saturating_add(owed));
         }
     }
 
-    fn hand_out(&mut self, now: u64) -> u64 {
-        let owed = self.owed(now);
-        self.local -= owed;
-        owed
-    }
-
-    fn learn(&mut self, tat: u64, now: u64) {
-        let owed = self.owed(now);
+    /// A TAT seen in the table, which has `charged` of what was owed.
+    fn learn(&mut self, tat: u64, charged: u64, now: u64) {
+        let still_owed = self.owed(now).saturating_sub(charged);
+        self.lent = self.lent.saturating_sub(charged);
         self.table = self.table.max(tat);
-        self.owe(owed, now);
+        self.local = self.local.max(self.table);
+        if still_owed > 0 {
+            self.local = self.local.max(self.table.max(now).saturating_add(still_owed));
+        }
     }
 }
 
@@ -179,18 +191,19 @@ impl LocalStore {
             if quotas.over(tats, now) > 0 {
                 return Known::Refused { tats };
             }
-            let known = budget.levels(quotas).map(|(level, _)| (level.hand_out(now), level.table));
+            let known = budget.levels(quotas).map(|(level, _)| (level.lend(now), level.table));
             Known::Open { table: known.map(|(_, table)| table), owed: known.map(|(owed, _)| owed) }
         })
     }
 
-    /// Records TATs seen in the table, and that there is no block. Requests that ran beside and are
-    /// owed meanwhile stay owed.
-    pub(super) fn learn(&self, key: &str, tats: Windows<u64>, now: u64) {
+    /// Records TATs seen in the table, which has `charged` of what was owed, and that there is no
+    /// block. Requests that ran beside and are owed meanwhile stay owed.
+    pub(super) fn learn(&self, key: &str, tats: Windows<u64>, charged: Windows<u64>, now: u64) {
         self.update(key, now, |budget| {
             budget.blocked = 0;
             budget.answered = true;
-            budget.levels(tats).iter().for_each(|(level, tat)| level.learn(tat, now));
+            let levels = budget.levels(tats.zip(charged));
+            levels.iter().for_each(|(level, (tat, charged))| level.learn(tat, charged, now));
         });
     }
 
@@ -218,13 +231,10 @@ impl LocalStore {
         self.update(key, now, |budget| budget.tats(quotas))
     }
 
-    /// Takes back the owed time that `consult` handed out and no write charged. Returns the
-    /// resulting TATs.
+    /// Takes back the owed time that `consult` lent and no write charged. Returns the TATs.
     pub(super) fn give_back(&self, key: &str, owed: Windows<u64>, now: u64) -> Windows<u64> {
         self.update(key, now, |budget| {
-            budget.levels(owed).iter().for_each(|(level, owed)| {
-                level.owe(level.owed(now).saturating_add(owed), now);
-            });
+            budget.levels(owed).iter().for_each(|(level, owed)| level.give_back(owed, now));
             budget.tats(owed)
         })
     }

@@ -14,6 +14,7 @@ mod identity;
 mod input;
 mod limits;
 mod metrics;
+mod narrowing;
 mod outcomes;
 mod policy;
 mod process;

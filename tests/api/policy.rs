@@ -87,12 +87,12 @@ async fn profiles_lists_what_this_caller_could_be_granted_now() {
     let user = Call::event("function-url-user").target("GET", "/v1/profiles");
     assert_eq!(
         names(api.send(user.clone()).await),
-        ["capped", "development", "hours", "office", "rehearsed", "scoped"]
+        ["capped", "development", "hours", "narrowable", "office", "rehearsed", "scoped"]
     );
     api.now += Duration::hours(10);
     assert_eq!(
         names(api.send(user).await),
-        ["capped", "development", "office", "rehearsed", "scoped"]
+        ["capped", "development", "narrowable", "office", "rehearsed", "scoped"]
     );
 }
 

@@ -154,7 +154,7 @@ fn event_reads<'a>(event: &Event, names: impl Iterator<Item = &'a String>) -> Re
 fn lambda_http_reads(text: &str) -> Result<Request, Failure> {
     let read = quietly(|| {
         lambda_http::request::from_str(text)
-            .inspect(|request| drop(request.query_string_parameters().iter().count()))
+            .inspect(|request| _ = request.query_string_parameters().iter().count())
     });
     read.map_err(|()| Failure::Panicked)?.map_err(|_| Failure::Refused)
 }

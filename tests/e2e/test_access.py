@@ -7,7 +7,7 @@ import subprocess
 import pytest
 from conftest import REPOSITORY
 from local import client
-from local.audit import audit_line
+from local.audit import audit_line, log_lines
 from local.ports import Ports
 from local.provision import ACCOUNT, REGION
 from local.stack import LocalStack
@@ -20,11 +20,22 @@ description = "Somebody else has to approve"
 [database]
 role_arn = "arn:aws:iam::{ACCOUNT}:role/vended-customer-data"
 description = "In an emergency"
+
+[development]
+role_arn = "arn:aws:iam::{ACCOUNT}:role/vended-development"
+description = "Open to everybody"
+
+[development.scopes.look]
+description = "Look, and change nothing"
+policy_arns = ["arn:aws:iam::aws:policy/ReadOnlyAccess"]
 """
 RULES = """
 @id("with-approval")
 permit (principal, action == Sentinel::Action::"vend", resource == Sentinel::Profile::"production")
 when { context has approval };
+
+@id("open-to-everybody")
+permit (principal, action == Sentinel::Action::"vend", resource == Sentinel::Profile::"development");
 
 @id("everybody-approves")
 permit (principal, action == Sentinel::Action::"approve", resource == Sentinel::Profile::"production");
@@ -126,12 +137,13 @@ def test_security_an_emergency_is_once_a_day_and_leaves_a_trail(approving, send)
     assert body(send("alice", "GET", target))["Code"] == "POLICY_DENY", "the emergency is bob's"
 
 
-def test_the_client_requests_and_decides(approving, tmp_path):
-    """Two people with `sentinel`: one asks, the other decides, and the first gets the session."""
+@pytest.fixture
+def sentinel(approving, tmp_path):
+    """Runs `sentinel` as one of the callers."""
     subprocess.run(["cargo", "build", "--locked", "--package", "sentinel"], cwd=REPOSITORY, check=True)
     program = REPOSITORY / os.environ.get("CARGO_TARGET_DIR", "target") / "debug" / "sentinel"
 
-    def sentinel(who, *arguments, code=0):
+    def run(who, *arguments, code=0):
         options = ["--url", approving.url, "--region", REGION, "--aws-profile", who]
         kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         env = {**kept, **approving.aws_files, "HOME": str(tmp_path), "AWS_ENDPOINT_URL_STS": approving.endpoint}
@@ -139,7 +151,13 @@ def test_the_client_requests_and_decides(approving, tmp_path):
         assert done.returncode == code, done.stdout + done.stderr
         return done
 
-    assert "sentinel request" in sentinel("bob", "explain", "production", code=5).stdout
+    return run
+
+
+def test_the_client_requests_and_decides(sentinel):
+    """Two people with `sentinel`: one asks, the other decides, and the first gets the session."""
+    assert "sentinel request production" in sentinel("bob", "explain", "production", code=5).stdout
+    assert "run `sentinel request production --reason TEXT`" in sentinel("bob", "credentials", "production", code=5).stderr
     asked = json.loads(sentinel("bob", "request", "production", "--reason", "an outage", "--json").stdout)
     assert "OWN_REQUEST" in sentinel("bob", "approve", asked["id"], code=5).stderr
     assert asked["id"] in sentinel("alice", "requests").stdout
@@ -148,4 +166,27 @@ def test_the_client_requests_and_decides(approving, tmp_path):
     issued = json.loads(sentinel("bob", "credentials", "production", "--no-cache").stdout)
     assert issued["AccessKeyId"].startswith("ASIA")
     alone = ("break-glass", "database", "--reason", "the database is on fire")
-    assert "This is an alarm." in sentinel("alice", *alone).stdout
+    assert "This raises an alarm." in sentinel("alice", *alone).stdout
+
+
+def test_the_client_asks_for_less_and_says_why(approving, sentinel):
+    """The audit line of a session with a scope has the scope, its session policy, and what the caller says."""
+    assert sentinel("bob", "profiles").stdout.endswith("Open to everybody\n  --scope look  Look, and change nothing\n")
+    said = ("--agent", "coding-agent", "--ticket", "OPS-1", "--reason", "count the orders")
+    sentinel("bob", "credentials", "development", "--scope", "look", *said)
+    [line] = claimed(approving)
+    assert (line["scope"], line["policy_arns"]) == ("look", ["arn:aws:iam::aws:policy/ReadOnlyAccess"])
+    assert line["claimed"] == {"reason": "count the orders", "ticket": "OPS-1", "agent": "coding-agent"}
+    assert line["tags"]["SentinelAgent"] == "coding-agent"
+    sentinel("bob", "credentials", "development", *said)
+    assert [line.get("scope") for line in claimed(approving)] == ["look", None], "the cached session with a scope is another one"
+
+    refused = sentinel("bob", "credentials", "development", "--scope", "none", code=5).stderr
+    assert "This profile has no such scope" in refused and "sentinel request" not in refused
+
+
+def claimed(stack):
+    """The audit lines of credentials whose caller said what they are for."""
+    ask = client.call(stack.callers["alice"], "GET", f"{stack.url}/v1/health")
+    audit_line(stack.function_log, ask.headers["x-request-id"])  # those before it are there
+    return [line for line in log_lines(stack.function_log) if line.get("claimed") and line.get("issued_access_key_id")]

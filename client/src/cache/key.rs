@@ -13,7 +13,7 @@ use std::ffi::OsString;
 use crate::environment::Environment;
 use crate::hex::hex;
 use crate::settings::Endpoint;
-use crate::vend::Wanted;
+use crate::wanted::Wanted;
 
 /// Variables that choose whose credentials the SDK finds. Session tokens are not among them: an access key id identifies its
 /// session.
@@ -53,7 +53,10 @@ impl Key {
         field(Some(endpoint.url.at("").as_bytes()));
         field(Some(wanted.profile.as_bytes()));
         field(wanted.duration.map(u32::to_be_bytes).as_ref().map(<[u8; 4]>::as_slice));
-        field(wanted.device.as_deref().map(str::as_bytes));
+        let claims = &wanted.claims;
+        for text in [&wanted.device, &wanted.scope, &claims.reason, &claims.ticket, &claims.agent] {
+            field(text.as_deref().map(str::as_bytes));
+        }
         field(endpoint.aws_profile.as_deref().map(str::as_bytes));
         for name in SELECTORS {
             field(environment.text(name).map(str::as_bytes));

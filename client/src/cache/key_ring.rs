@@ -115,13 +115,13 @@ mod tests {
     use crate::credentials::tests::example;
     use crate::environment::Environment;
     use crate::settings::Endpoint;
-    use crate::vend::Wanted;
+    use crate::wanted::Wanted;
 
     fn key(profile: &str) -> Key {
         let environment =
             Environment::from([("SENTINEL_URL", "https://a.lambda-url.eu-west-1.on.aws")]);
         let endpoint = Endpoint::select(&Shared::default(), &environment).unwrap();
-        let wanted = Wanted { profile: profile.to_owned(), duration: None, device: None };
+        let wanted = Wanted { profile: profile.to_owned(), ..Wanted::default() };
         Key::new(&endpoint, &wanted, &environment)
     }
 

@@ -4,12 +4,12 @@
 //! None of these is sent twice: an answer that is lost leaves open what happened, and `sentinel requests` shows it.
 
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use super::{Context, json as in_json};
-use crate::cli::{BreakGlass, Decide, Output, RequestAccess};
+use crate::cli::{BreakGlass, Decide, Output, RequestAccess, Why};
 use crate::endpoint;
 use crate::failure::{Exit, Failure, quoted};
 use crate::terminal;
@@ -53,11 +53,7 @@ struct Emergency {
 }
 
 pub(crate) fn request(context: &Context, arguments: &RequestAccess) -> Result<ExitCode, Failure> {
-    let why = &arguments.why;
-    let mut body = json!({ "profile": why.profile, "reason": why.reason });
-    if let Some(ticket) = &why.ticket {
-        body["ticket"] = json!(ticket);
-    }
+    let mut body = body(&arguments.why)?;
     if let Some(duration) = arguments.duration {
         body["duration"] = json!(duration);
     }
@@ -94,20 +90,26 @@ pub(crate) fn decide(
 }
 
 pub(crate) fn break_glass(context: &Context, arguments: &BreakGlass) -> Result<ExitCode, Failure> {
-    let why = &arguments.why;
-    let mut body = json!({ "profile": why.profile, "reason": why.reason });
-    if let Some(ticket) = &why.ticket {
-        body["ticket"] = json!(ticket);
-    }
-    let taken: Emergency = send(context, "/v1/break-glass", &body.to_string())?;
+    let body = body(&arguments.why)?.to_string();
+    let taken: Emergency = send(context, "/v1/break-glass", &body)?;
     let text = if arguments.output.json {
         in_json(&taken)
     } else {
         let (profile, until) = (quoted(&taken.profile), quoted(&taken.ends_at));
-        format!("{profile}: you have it until {until}. This is an alarm.\n")
+        format!("{profile}: you have it until {until}. This raises an alarm.\n")
     };
     terminal::print(&text)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What access is for, as the body of a request.
+fn body(why: &Why) -> Result<Value, Failure> {
+    why.check()?;
+    let mut body = json!({ "profile": why.profile, "reason": why.reason });
+    if let Some(ticket) = &why.ticket {
+        body["ticket"] = json!(ticket);
+    }
+    Ok(body)
 }
 
 fn send<T: serde::de::DeserializeOwned>(

@@ -13,18 +13,17 @@ use crate::edited_file::{EditedFile, append};
 use crate::failure::{Exit, Failure, quoted};
 use crate::settings::{ClientTokenSource, Endpoint, SettingsFile, checked_region};
 use crate::terminal;
-use crate::vend::check_profile;
+use crate::wanted::{check_profile, check_scope};
 
 pub(crate) fn run(context: &Context, arguments: &Configure) -> Result<ExitCode, Failure> {
+    if let Some(scope) = &arguments.scope {
+        check_scope(scope)?;
+    }
     let endpoint = context.endpoint()?;
     let settings = settings(context, arguments, &endpoint)?;
     let name = endpoint.name.clone().unwrap_or_else(|| arguments.name.clone());
     let names = match &arguments.profiles[..] {
-        [] => profiles::fetch(&endpoint, &context.environment)?
-            .profiles
-            .into_iter()
-            .map(|it| it.name)
-            .collect(),
+        [] => available(context, arguments, &endpoint)?,
         named => named.to_vec(),
     };
     let aws = aws_config(context, arguments, &endpoint, &name, &names)?;
@@ -45,10 +44,40 @@ pub(crate) fn run(context: &Context, arguments: &Configure) -> Result<ExitCode, 
         }
     }
     if let Some(first) = names.first() {
-        let profile = format!("{}{first}", arguments.prefix);
+        let profile = arguments.aws_profile(first);
         terminal::print_line(&format!("Try it: aws sts get-caller-identity --profile {profile}"))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The profiles that this caller could get now: with `--scope`, only those that have it.
+fn available(
+    context: &Context,
+    arguments: &Configure,
+    endpoint: &Endpoint,
+) -> Result<Vec<String>, Failure> {
+    let all = profiles::fetch(endpoint, &context.environment)?.profiles;
+    let wanted = |profile: &profiles::Profile| {
+        let has = |scope: &String| profile.scopes.iter().any(|it| it.name == *scope);
+        arguments.scope.as_ref().is_none_or(has)
+    };
+    let names: Vec<_> = all.into_iter().filter(wanted).map(|profile| profile.name).collect();
+    match &arguments.scope {
+        Some(scope) if names.is_empty() => Err(Failure::new(
+            Exit::Usage,
+            format!("no profile that you could get now has the scope `{scope}`"),
+            "run `sentinel profiles`: it lists the scopes; or name the profile, too",
+        )),
+        _ => Ok(names),
+    }
+}
+
+impl Configure {
+    /// The name of the AWS profile for a profile. No name of a profile has a colon: one with a scope is never another one.
+    fn aws_profile(&self, profile: &str) -> String {
+        let scope = self.scope.as_ref().map(|scope| format!(":{scope}")).unwrap_or_default();
+        format!("{}{profile}{scope}", self.prefix)
+    }
 }
 
 /// The settings file, with the end point of `--url` in it.
@@ -112,11 +141,13 @@ fn aws_config(
     let program = quoted_program(&program(context))?;
     let region = checked_region(arguments.profile_region.as_deref().unwrap_or(&endpoint.region))?;
     check_name(endpoint_name)?;
+    let scope = arguments.scope.as_ref().map(|scope| format!(" --scope {scope}"));
+    let scope = scope.unwrap_or_default();
     for name in names {
         check_profile(name)?;
-        let profile = format!("{}{name}", arguments.prefix);
-        check_name(&profile)?;
-        let command = format!("{program} credentials {name} --endpoint {endpoint_name}");
+        check_name(&format!("{}{name}", arguments.prefix))?;
+        let profile = arguments.aws_profile(name);
+        let command = format!("{program} credentials {name}{scope} --endpoint {endpoint_name}");
         let mut config = AwsConfig::of_text(file.after);
         if config.write_profile(&profile, region, &command) == Written::NotOurs {
             terminal::note(&format!(

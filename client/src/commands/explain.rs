@@ -9,7 +9,7 @@ use crate::cli::Explain;
 use crate::endpoint;
 use crate::failure::{Exit, Failure, quoted};
 use crate::terminal;
-use crate::vend::Wanted;
+use crate::wanted::Wanted;
 
 #[derive(Debug, Deserialize, Serialize)]
 struct Explanation {
@@ -28,7 +28,7 @@ struct Explanation {
 /// Ends with the status of a refusal if the request would be refused.
 pub(crate) fn run(context: &Context, arguments: &Explain) -> Result<ExitCode, Failure> {
     let endpoint = context.endpoint()?;
-    let wanted = Wanted::new(&arguments.ask, &endpoint)?;
+    let wanted = Wanted::new(&arguments.ask, &endpoint, &context.environment)?;
     let path = format!("/v1/explain?{}", wanted.query()?);
     let explanation: Explanation = endpoint::fetch(&endpoint, &context.environment, &path)?;
     let text = if arguments.output.json {
@@ -64,14 +64,14 @@ impl Explanation {
             );
         }
         for missing in &self.missing {
-            let _ = writeln!(text, "  missing  {}", in_words(missing, with_device));
+            let _ = writeln!(text, "  missing  {}", in_words(missing, &profile, with_device));
         }
         text
     }
 }
 
 /// What to change for a part of `missing`.
-fn in_words(missing: &str, with_device: bool) -> String {
+fn in_words(missing: &str, profile: &str, with_device: bool) -> String {
     match missing {
         "device" if with_device => {
             "Your own device: managed, compliant and recently seen. The one that you named is not."
@@ -82,7 +82,7 @@ fn in_words(missing: &str, with_device: bool) -> String {
                 .to_owned()
         }
         "approval" => {
-            "The approval of another person: `sentinel request PROFILE --reason TEXT`.".to_owned()
+            format!("The approval of another person: `sentinel request {profile} --reason TEXT`.")
         }
         "time" => "Another hour: it would be granted at some other time within a week.".to_owned(),
         other => format!("{}.", quoted(other)),

@@ -1,6 +1,7 @@
 //! `sentinel profiles`: what this caller could get now without naming a device.
 
 use serde::{Deserialize, Serialize};
+use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use super::{Context, json};
@@ -21,6 +22,15 @@ pub(super) struct Profile {
     pub(super) name: String,
     description: String,
     max_duration: u32,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) scopes: Vec<Scope>,
+}
+
+/// A named narrowing of a profile.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct Scope {
+    pub(super) name: String,
+    description: String,
 }
 
 pub(crate) fn run(context: &Context, output: Output) -> Result<ExitCode, Failure> {
@@ -41,9 +51,14 @@ fn table(profiles: &[Profile]) -> String {
             .to_owned();
     }
     let width = profiles.iter().map(|profile| profile.name.chars().count()).max().unwrap_or(0);
-    let row = |profile: &Profile| {
+    let mut table = String::new();
+    for profile in profiles {
         let (name, description) = (quoted(&profile.name), quoted(&profile.description));
-        format!("{name:width$}  {:>6} s  {description}\n", profile.max_duration)
-    };
-    profiles.iter().map(row).collect()
+        let _ = writeln!(table, "{name:width$}  {:>6} s  {description}", profile.max_duration);
+        for scope in &profile.scopes {
+            let (name, description) = (quoted(&scope.name), quoted(&scope.description));
+            let _ = writeln!(table, "  --scope {name}  {description}");
+        }
+    }
+    table
 }

@@ -26,43 +26,62 @@ struct Body {
 }
 
 impl Body {
+    /// A code that does not have the form of one is dropped. A success has no code, and is not read.
     fn of(reply: &Reply) -> Self {
-        serde_json::from_slice(&reply.body).unwrap_or_default()
+        if reply.status == 200 {
+            return Self::default();
+        }
+        let body: Self = serde_json::from_slice(&reply.body).unwrap_or_default();
+        let has_the_form = |code: &String| {
+            !code.is_empty() && code.bytes().all(|b| b.is_ascii_uppercase() || b == b'_')
+        };
+        Self { code: body.code.filter(has_the_form), ..body }
+    }
+
+    fn message(&self) -> String {
+        quoted(self.message.as_deref().unwrap_or_default())
+    }
+
+    /// The request id, for the end of a sentence.
+    fn request(&self, reply: &Reply) -> String {
+        let header =
+            || ["x-request-id", "x-amzn-requestid"].iter().find_map(|name| reply.header(name));
+        let id = self.request_id.as_deref().or_else(header).map(quoted).unwrap_or_default();
+        if id.is_empty() { id } else { format!("; request id {id}") }
     }
 }
 
 /// The code of an error reply, if it has the form of one.
 pub(super) fn code(reply: &Reply) -> Option<String> {
-    Body::of(reply).code.filter(|code| {
-        !code.is_empty() && code.bytes().all(|b| b.is_ascii_uppercase() || b == b'_')
-    })
+    Body::of(reply).code
 }
 
 /// The failure for an error reply.
 pub(super) fn failure(client: &Client<'_>, reply: &Reply) -> Failure {
-    match code(reply) {
-        Some(code) => ours(&code, reply),
-        None if reply.status == 403 => before_the_function(client, reply),
-        None if reply.status == 429 => Failure::new(
+    let body = Body::of(reply);
+    let (host, request) = (client.host(), body.request(reply));
+    match (&body.code, reply.status) {
+        (Some(code), status) => ours(code, status, &body.message(), &request),
+        (None, 403) => before_the_function(host, reply, &body.message(), &request),
+        (None, 429) => Failure::new(
             Exit::Throttled,
-            format!("AWS throttles {} (HTTP 429){}", client.host(), request(reply)),
+            format!("AWS throttles {host} (HTTP 429){request}"),
             "try again in a moment",
         ),
-        None if reply.status >= 500 => Failure::unavailable(
-            format!("{} failed (HTTP {}){}", client.host(), reply.status, request(reply)),
+        (None, status @ 500..) => Failure::unavailable(
+            format!("{host} failed (HTTP {status}){request}"),
             "try again; if it stays so, an operator finds the request id in the function's log",
         ),
-        None => unusable(client.host(), reply),
+        (None, _) => unusable(host, reply),
     }
 }
 
 /// A failure of the function.
-fn ours(code: &str, reply: &Reply) -> Failure {
-    let (exit, next) = advice(code, reply.status);
-    let message = Body::of(reply).message.unwrap_or_default();
+fn ours(code: &str, status: u16, message: &str, request: &str) -> Failure {
+    let (exit, next) = advice(code, status);
     let verb = if exit == Exit::Refused { "refused" } else { "failed" };
-    let what = format!("{verb} ({code}): {}{}", quoted(&message), request(reply));
-    Failure::new(exit, what, next)
+    let failure = Failure::new(exit, format!("{verb} ({code}): {message}{request}"), next);
+    Failure { code: Some(code.to_owned()), ..failure }
 }
 
 /// What the caller can do about a code.
@@ -112,9 +131,8 @@ fn advice(code: &str, status: u16) -> (Exit, &'static str) {
 }
 
 /// AWS refused the request before the function ran.
-fn before_the_function(client: &Client<'_>, reply: &Reply) -> Failure {
-    let message = quoted(&Body::of(reply).message.unwrap_or_default());
-    let what = format!("AWS refused before {} ran: {message}{}", client.host(), request(reply));
+fn before_the_function(host: &str, reply: &Reply, message: &str, request: &str) -> Failure {
+    let what = format!("AWS refused before {host} ran: {message}{request}");
     if message.to_ascii_lowercase().contains("expired") {
         let next = "renew your AWS credentials, as with `aws sso login` or `aws login`, and check the clock";
         return Failure::new(Exit::AwsCredentials, what, next);
@@ -134,10 +152,12 @@ fn before_the_function(client: &Client<'_>, reply: &Reply) -> Failure {
 pub(super) fn throttled(host: &str, reply: &Reply, now: UnixSeconds, wait: Duration) -> Failure {
     let seconds = wait.as_secs();
     let until = rfc3339(now.saturating_add(i64::try_from(seconds).unwrap_or(i64::MAX)));
-    let code = code(reply).unwrap_or_else(|| "HTTP 429".to_owned());
+    let body = Body::of(reply);
+    let request = body.request(reply);
+    let code = body.code.unwrap_or_else(|| "HTTP 429".to_owned());
     Failure::new(
         Exit::Throttled,
-        format!("over the quota of {host} ({code}) until {until}{}", request(reply)),
+        format!("over the quota of {host} ({code}) until {until}{request}"),
         format!("try again in {seconds} seconds, or with a --timeout over {seconds}"),
     )
 }
@@ -148,18 +168,10 @@ pub(super) fn unusable(host: &str, reply: &Reply) -> Failure {
         format!(
             "the reply of {host} (HTTP {}) is not one of sentinel-tvm{}",
             reply.status,
-            request(reply)
+            Body::of(reply).request(reply)
         ),
         "check the URL; if it is right, run `sentinel doctor`",
     )
-}
-
-/// The request id, for the end of a sentence.
-fn request(reply: &Reply) -> String {
-    let body = Body::of(reply).request_id;
-    let header = || ["x-request-id", "x-amzn-requestid"].iter().find_map(|name| reply.header(name));
-    let id = body.as_deref().or_else(header).map(quoted).unwrap_or_default();
-    if id.is_empty() { id } else { format!("; request id {id}") }
 }
 
 /// By how many seconds this machine's clock is ahead of the reply's `Date`.

@@ -218,6 +218,40 @@ fn security_another_sign_in_gets_new_credentials() {
     assert_eq!(home.run(&stub.url, &ASK).vended(), "ASIA2");
 }
 
+/// THREAT: credentials vended for one scope, reason, ticket or agent serve another: more than was asked for, and an audit line that
+/// says what the session is not used for.
+/// PREVENTION: all four select an entry, and none can pass for another one, whether they come from arguments or variables.
+#[test]
+fn security_credentials_are_only_for_what_they_were_asked_for() {
+    let (home, stub) = (Home::new(), Stub::vending());
+    let asked: Vec<Vec<&str>> = vec![
+        vec![],
+        vec!["--scope", "x"],
+        vec!["--reason", "x"],
+        vec!["--ticket", "x"],
+        vec!["--agent", "x"],
+        vec!["--device", "x"],
+        vec!["--scope", "y"],
+        vec!["--reason", "y"],
+        vec!["--ticket", "y"],
+        vec!["--agent", "y"],
+        vec!["--reason", "x", "--ticket", "x"],
+        vec!["--ticket", "x", "--agent", "x"],
+        vec!["--scope", "x", "--reason", "x", "--ticket", "x", "--agent", "x"],
+    ];
+    let words = |options: &[&'static str]| [&ASK, options].concat();
+    let first: Vec<_> = asked.iter().map(|it| home.run(&stub.url, &words(it)).vended()).collect();
+    assert_eq!(first, (1..=asked.len()).map(|n| format!("ASIA{n}")).collect::<Vec<_>>());
+    let again: Vec<_> = asked.iter().map(|it| home.run(&stub.url, &words(it)).vended()).collect();
+    assert_eq!(again, first, "each has an entry of its own");
+    for (number, variable) in [(2, "REASON"), (3, "TICKET"), (4, "AGENT")] {
+        let mut command = home.command(&["credentials", "development", "--url", &stub.url]);
+        command.env(format!("SENTINEL_{variable}"), "x");
+        assert_eq!(Ran::of(command).vended(), first[number]);
+    }
+    assert_eq!(stub.requests().len(), asked.len());
+}
+
 #[test]
 fn a_changed_aws_configuration_gets_new_credentials() {
     let (home, stub) = (Home::new(), Stub::vending());

@@ -28,6 +28,20 @@ fn profiles_are_listed() {
 }
 
 #[test]
+fn the_scopes_of_a_profile_are_listed() {
+    let body = r#"{"profiles":[{"name":"development","description":"Build","max_duration":3600,"scopes":[{"name":"read-only","description":"Look, \u001b[2Jand touch nothing"},{"name":"logs","description":"The logs"}]},{"name":"ro","description":"Look","max_duration":900}]}"#;
+    let (home, stub) = answering(Answer::new(200, body));
+    assert_eq!(
+        home.run(&stub.url, &["profiles"]).stdout,
+        "development    3600 s  Build\n  --scope read-only  Look, [2Jand touch nothing\n  --scope logs  The logs\n\
+         ro              900 s  Look\n"
+    );
+    let listed = json(&home.run(&stub.url, &["profiles", "--json"]));
+    assert_eq!(listed["profiles"][0]["scopes"][1]["name"], "logs");
+    assert_eq!(listed["profiles"][1].get("scopes"), None);
+}
+
+#[test]
 fn no_profile_is_no_error() {
     let (home, stub) = answering(Answer::new(200, r#"{"profiles":[]}"#));
     let ran = home.run(&stub.url, &["profiles"]);
@@ -39,8 +53,10 @@ fn no_profile_is_no_error() {
 fn explain_ends_with_the_code_of_a_refusal_if_it_would_be_one() {
     let refused = r#"{"profile":"production","allowed":false,"reasons":["Open on weekdays."],"missing":["time"]}"#;
     let (home, stub) = answering(Answer::new(200, refused));
-    let ran =
-        home.run(&stub.url, &["explain", "production", "--duration", "900", "--device", "MAC-1"]);
+    let ran = home.run(
+        &stub.url,
+        &["explain", "production", "--duration", "900", "--device", "MAC-1", "--agent", "ci"],
+    );
     assert_eq!(ran.code, 5);
     assert!(
         ran.stdout.contains("Open on weekdays.") && ran.stdout.contains("Another hour"),
@@ -48,7 +64,7 @@ fn explain_ends_with_the_code_of_a_refusal_if_it_would_be_one() {
     );
     assert_eq!(
         stub.requests()[0].target,
-        "/v1/explain?profile=production&duration=900&device_id=MAC-1"
+        "/v1/explain?profile=production&duration=900&device_id=MAC-1&agent=ci"
     );
     assert_eq!(
         json(&home.run(&stub.url, &["explain", "production", "--json"]))["missing"][0],
@@ -343,6 +359,9 @@ fn breaking_the_glass_says_until_when() {
     let (home, stub) = answering(Answer::new(200, body));
     let ran =
         home.run(&stub.url, &["break-glass", "database", "--reason", "the database is on fire"]);
-    assert_eq!(ran.stdout, "database: you have it until 2026-03-04T14:30:00Z. This is an alarm.\n");
+    assert_eq!(
+        ran.stdout,
+        "database: you have it until 2026-03-04T14:30:00Z. This raises an alarm.\n"
+    );
     assert_eq!(stub.requests()[0].target, "/v1/break-glass");
 }

@@ -121,6 +121,40 @@ fn a_prefix_avoids_names_that_are_taken() {
     assert!(config.contains("credentials read-only --endpoint default"));
 }
 
+const SCOPED: &str = r#"{"profiles":[{"name":"development","description":"d","max_duration":3600,"scopes":[{"name":"read-only","description":"r"}]},{"name":"other","description":"o","max_duration":900}]}"#;
+
+#[test]
+fn a_scope_makes_profiles_of_their_own() {
+    let stub = Stub::start(|number, request| match request.target.as_str() {
+        "/v1/profiles" => Answer::new(200, SCOPED),
+        _ => Answer::credentials(number, 3600),
+    });
+    let home = Home::new();
+    assert_eq!(home.run(&stub.url, &["configure", "--yes"]).code, 0);
+    let ran = home.run(&stub.url, &["configure", "--scope", "read-only", "--yes"]);
+    assert!(ran.stdout.contains("--profile development:read-only\n"), "{ran:?}");
+    let config = text(&home, ".aws/config");
+    let sections: Vec<_> = config.lines().filter(|line| line.starts_with('[')).collect();
+    assert_eq!(
+        sections,
+        ["[profile development]", "[profile other]", "[profile development:read-only]"]
+    );
+    let command = config.lines().last().unwrap().split_once(" = ").unwrap().1;
+    assert!(
+        command.ends_with("/sentinel credentials development --scope read-only --endpoint default"),
+        "{command}"
+    );
+    Ran::of(home.command(&command.split(' ').skip(1).collect::<Vec<_>>())).vended();
+    let asked = stub.requests().last().unwrap().target.clone();
+    assert_eq!(asked, "/v1/credentials?profile=development&scope=read-only");
+
+    home.run(&stub.url, &["configure", "--scope", "none", "--yes"])
+        .failed(2, &["no profile that you could get now has the scope `none`"]);
+    let arguments = ["configure", "hidden", "--scope", "ro", "--prefix", "a-", "--yes"];
+    assert_eq!(home.run(&stub.url, &arguments).code, 0);
+    assert!(text(&home, ".aws/config").contains("[profile a-hidden:ro]\n"));
+}
+
 #[test]
 fn an_end_point_of_the_same_name_is_not_overwritten() {
     let (home, stub) = (Home::new(), stub());
@@ -215,6 +249,10 @@ fn security_names_cannot_break_out_of_their_line() {
     }
     assert_eq!(home.run(&stub.url, &["configure", "a", "--prefix", "x]\n"]).code, 2);
     assert_eq!(home.run(&stub.url, &["configure", "a", "--as", "x\"]\n"]).code, 2);
+    for scope in ["x]\n", "x evil", "$(evil)", "--endpoint"] {
+        let scope = format!("--scope={scope}");
+        assert_eq!(home.run(&stub.url, &["configure", "a", &scope, "--yes"]).code, 2, "{scope}");
+    }
     let region = ["configure", "a", "--profile-region", "x\ncredential_process = evil"];
     assert_eq!(home.run(&stub.url, &region).code, 3);
     home.write(

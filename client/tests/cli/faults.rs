@@ -79,12 +79,14 @@ fn a_refused_client_token() {
 
 #[test]
 fn a_refusal_is_reported_with_its_reason_and_not_retried() {
-    let (ran, requests) =
-        answered(Answer::error(403, "POLICY_DENY", "Production is open Monday to Friday."));
-    ran.failed(5, &[
-        "sentinel: refused (POLICY_DENY): Production is open Monday to Friday; request id req-1; next: ",
-        "sentinel explain",
-    ]);
+    let (ran, requests) = answered(Answer::error(403, "DEVICE_REQUIRED", "A device is required."));
+    ran.failed(
+        5,
+        &[
+            "sentinel: refused (DEVICE_REQUIRED): A device is required; request id req-1; next: ",
+            "--device auto",
+        ],
+    );
     assert_eq!(requests, 1, "a refusal is never retried");
 }
 
@@ -258,6 +260,6 @@ fn settings_that_are_wrong() {
 }
 
 #[expect(clippy::disallowed_methods, reason = "tests measure how long the program waits")]
-fn started() -> Instant {
+pub(super) fn started() -> Instant {
     Instant::now()
 }

@@ -3,6 +3,7 @@
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
+mod approval;
 mod cached;
 mod commands;
 mod configure;

@@ -34,6 +34,67 @@ fn a_request_is_signed_for_lambda_in_the_region() {
 }
 
 #[test]
+fn a_request_says_what_it_is_for() {
+    let (home, stub) = (Home::new(), Stub::vending());
+    let options =
+        ["--scope", "read-only", "--reason", "a look & a half", "--ticket", "org/repo#12"];
+    let words = [&["credentials", "development", "--agent", "claude@ci"], &options[..]].concat();
+    home.run(&stub.url, &words).vended();
+    assert_eq!(
+        stub.requests()[0].target,
+        "/v1/credentials?profile=development&scope=read-only&reason=a+look+%26+a+half&ticket=org%2Frepo%2312&agent=claude%40ci"
+    );
+}
+
+#[test]
+fn variables_say_it_for_commands_that_do_not() {
+    let (home, stub) = (Home::new(), Stub::vending());
+    for (arguments, expected) in [
+        (&[][..], "reason=from+a+variable&ticket=OPS-1&agent=launcher"),
+        (
+            &["--ticket", "OPS-2", "--reason", "mine", "--agent", "ann"],
+            "reason=mine&ticket=OPS-2&agent=ann",
+        ),
+    ] {
+        let mut command = home.command(&["credentials", "development", "--url", &stub.url]);
+        command.args(arguments).env("SENTINEL_REASON", "from a variable");
+        command.env("SENTINEL_TICKET", "OPS-1").env("SENTINEL_AGENT", "launcher");
+        Ran::of(command).vended();
+        let target = stub.requests().last().unwrap().target.clone();
+        assert_eq!(target, format!("/v1/credentials?profile=development&{expected}"));
+    }
+}
+
+#[test]
+fn what_the_end_point_would_not_read_is_not_sent() {
+    let (home, stub) = (Home::new(), Stub::vending());
+    let long = "x".repeat(257);
+    for (option, wrong, name) in [
+        ("--scope", "-a", "the scope is not"),
+        ("--scope", "a b", "the scope is not"),
+        ("--reason", "a\nb", "the reason is not"),
+        ("--reason", &long, "the reason is not"),
+        ("--ticket", "a b", "the ticket is not"),
+        ("--agent", "a=b", "the agent is not"),
+    ] {
+        let argument = format!("{option}={wrong}");
+        for command in ["credentials", "explain", "serve"] {
+            home.run(&stub.url, &[command, "development", &argument]).failed(2, &[name]);
+        }
+    }
+    for command in ["request", "break-glass"] {
+        let words = [command, "production", "--reason", "\u{202e}"];
+        home.run(&stub.url, &words).failed(2, &["the reason is not"]);
+        let words = [command, "production", "--reason", "an outage", "--ticket", "a b"];
+        home.run(&stub.url, &words).failed(2, &["the ticket is not"]);
+    }
+    let mut command = home.command(&["credentials", "development", "--url", &stub.url]);
+    command.env("SENTINEL_AGENT", "an agent");
+    Ran::of(command).failed(2, &["the agent is not", "SENTINEL_AGENT"]);
+    assert_eq!(stub.requests().len(), 0);
+}
+
+#[test]
 fn settings_come_from_the_file() {
     let (home, stub) = (Home::new(), Stub::vending());
     home.write(

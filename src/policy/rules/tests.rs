@@ -64,8 +64,7 @@ proptest! {
         let all = annotations::enforced(&bundle.rules.all);
         for profile in bundle.catalogue.values() {
             for arn in [ALICE, BOB] {
-                let (device, approval, emergency, action) = (None, None, None, Action::Vend);
-                let context = RequestContext { duration: SessionDuration::MIN, device, approval, emergency, action, now: UtcDateTime::UNIX_EPOCH };
+                let context = RequestContext::of(Action::Vend(None), SessionDuration::MIN, UtcDateTime::UNIX_EPOCH);
                 let request = CedarRequest::new(&caller(arn), profile, context).unwrap();
                 let evaluation = bundle.rules.evaluate(&request);
                 let whole = Authorizer::new().is_authorized(request.request(), &all, request.entities());

@@ -5,7 +5,7 @@ use crate::access::Approval;
 
 fn explained(cedar: &str, facts: Facts<'_>) -> Explanation {
     let alice = caller("arn:aws:iam::123456789012:user/alice");
-    let request = VendRequest { profile: dev(), duration: None, device: None };
+    let request = VendRequest::of(dev());
     let policy = policy(PROFILES, cedar);
     let explanation = policy.explain(&alice, &request, facts, monday_noon(), async || ());
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(explanation)
@@ -99,11 +99,8 @@ fn a_device_alone_is_a_fact() {
 fn an_approval_clamps_only_what_is_longer() {
     let alice = caller("arn:aws:iam::123456789012:user/alice");
     let granted = |approved: u32, wish: u32| {
-        let request = VendRequest {
-            profile: dev(),
-            duration: SessionDuration::from_seconds(wish),
-            device: None,
-        };
+        let duration = SessionDuration::from_seconds(wish);
+        let request = VendRequest { duration, ..VendRequest::of(dev()) };
         let approval = approval(approved);
         let facts = Facts { approval: Approved::Yes(&approval), ..Facts::default() };
         let id = RequestId::new("0a1b2c3d");

@@ -49,7 +49,7 @@ fn a_block_is_remembered_for_half_a_minute_and_known_until_its_end() {
 fn a_table_that_reports_no_block_lifts_it() {
     let store = store(10);
     store.learn_block("a", u64::MAX, NOW);
-    store.learn("a", short(NOW + SECOND), NOW);
+    store.learn("a", short(NOW + SECOND), short(0), NOW);
     assert!(!is_blocked(&store, NOW));
     assert_eq!(store.block("a", NOW), None);
 }
@@ -78,22 +78,22 @@ fn the_bound_holds_and_the_quietest_key_is_forgotten_first() {
 #[test]
 fn a_tat_seen_in_the_table_refuses_without_the_table() {
     let (store, quota) = (store(10), quota(3));
-    store.learn("a", short(NOW + 2 * SECOND), NOW);
+    store.learn("a", short(NOW + 2 * SECOND), short(0), NOW);
     assert!(
         matches!(store.consult("a", quota, NOW), Known::Open { table, owed } if table.short == NOW + 2 * SECOND && owed.short == 0)
     );
-    store.learn("a", short(NOW + 3 * SECOND), NOW);
+    store.learn("a", short(NOW + 3 * SECOND), short(0), NOW);
     assert!(
         matches!(store.consult("a", quota, NOW), Known::Refused { tats } if tats.short == NOW + 3 * SECOND)
     );
-    store.learn("a", short(NOW), NOW);
+    store.learn("a", short(NOW), short(0), NOW);
     assert!(matches!(store.consult("a", quota, NOW), Known::Refused { .. }), "a TAT never shrinks");
 }
 
 #[test]
 fn what_was_admitted_here_is_owed_once_and_drains_last() {
     let (store, quota) = (store(10), quota(10));
-    store.learn("a", short(NOW + SECOND), NOW);
+    store.learn("a", short(NOW + SECOND), short(0), NOW);
     for _ in 0..3 {
         assert!(store.admit("a", quota, NOW).is_ok());
     }
@@ -116,7 +116,7 @@ proptest! {
     ) {
         let (touched, untouched, quota) = (store(10), store(10), quota(burst));
         for store in [&touched, &untouched] {
-            store.learn("a", short(NOW + table * SECOND), NOW);
+            store.learn("a", short(NOW + table * SECOND), short(0), NOW);
             for _ in 0..admitted {
                 let _ = store.admit("a", quota, NOW);
             }
@@ -129,6 +129,46 @@ proptest! {
     }
 }
 
+/// THREAT: a request that waits for the table holds what is owed, and others find an empty bucket.
+/// PREVENTION: what is lent still counts, whether it comes back or not.
+#[test]
+fn security_what_is_lent_counts_until_the_table_has_it() {
+    let (store, quota) = (store(10), quota(10));
+    for _ in 0..9 {
+        assert!(store.admit("a", quota, NOW).is_ok());
+    }
+    assert_eq!(owed(&store, quota, NOW), 9 * SECOND);
+    assert!(store.admit("a", quota, NOW).is_ok(), "the tenth");
+    assert!(store.admit("a", quota, NOW).is_err(), "nine are lent and one is owed");
+    store.learn("a", short(NOW + 10 * SECOND), short(9 * SECOND), NOW);
+    assert!(store.admit("a", quota, NOW).is_err(), "ten in the table and one owed");
+    assert_eq!(owed(&store, quota, NOW + 2 * SECOND), SECOND, "the tenth alone");
+}
+
+#[test]
+fn what_is_lent_and_never_returned_drains() {
+    let (store, quota) = (store(10), quota(10));
+    for _ in 0..5 {
+        assert!(store.admit("a", quota, NOW).is_ok());
+    }
+    assert_eq!(owed(&store, quota, NOW), 5 * SECOND);
+    let later = NOW + 5 * SECOND;
+    assert_eq!(owed(&store, quota, later), 0);
+    assert!(store.admit("a", quota, later).is_ok());
+    assert_eq!(owed(&store, quota, later), SECOND, "new debts are lent as ever");
+}
+
+#[test]
+fn what_is_given_back_to_a_forgotten_entry_is_owed_again() {
+    let (store, quota) = (store(1), quota(3));
+    for _ in 0..2 {
+        assert!(store.admit("a", quota, NOW).is_ok());
+    }
+    let lent = owed(&store, quota, NOW);
+    assert!(store.admit("b", quota, NOW).is_ok(), "a is forgotten");
+    assert_eq!(store.give_back("a", short(lent), NOW), short(NOW + 2 * SECOND));
+}
+
 #[test]
 fn what_is_owed_by_a_request_running_beside_is_kept() {
     let (store, quota) = (store(10), quota(10));
@@ -136,7 +176,7 @@ fn what_is_owed_by_a_request_running_beside_is_kept() {
     for _ in 0..5 {
         assert!(store.admit("a", quota, NOW).is_ok());
     }
-    store.learn("a", short(NOW + SECOND), NOW);
+    store.learn("a", short(NOW + SECOND), short(0), NOW);
     assert_eq!(
         owed(&store, quota, NOW),
         5 * SECOND,
@@ -149,7 +189,7 @@ fn no_tat_in_the_table_makes_the_arithmetic_overflow() {
     let (store, quota) = (store(10), quota(10));
     assert!(store.admit("a", quota, NOW).is_ok());
     let owed = owed(&store, quota, NOW);
-    store.learn("a", short(u64::MAX - 1), NOW);
+    store.learn("a", short(u64::MAX - 1), short(0), NOW);
     assert_eq!(store.give_back("a", short(owed), NOW), short(u64::MAX));
     assert!(store.admit("a", quota, NOW).is_err());
 }
@@ -270,7 +310,7 @@ fn only_a_new_entry_drops_idle_ones_and_never_itself() {
 #[test]
 fn nothing_owed_changes_nothing() {
     let (store, quota) = (store(10), quota(1));
-    store.learn("a", short(NOW - SECOND), NOW);
+    store.learn("a", short(NOW - SECOND), short(0), NOW);
     assert_eq!(store.tats("a", quota, NOW), short(NOW - SECOND));
     assert_eq!(store.give_back("a", short(0), NOW), short(NOW - SECOND));
 }

@@ -107,3 +107,36 @@ async fn the_debt_of_an_outage_drains_with_time() {
         "after an hour no debt is left"
     );
 }
+
+/// THREAT: while one request waits for a table that does not answer, it holds what its principal owes, and
+/// requests beside it find an empty bucket: in an outage a caller gets a fresh quota with every such wait.
+/// PREVENTION: what a waiting request holds still counts against the quota.
+#[tokio::test]
+async fn security_a_request_that_waits_for_the_table_frees_no_quota() {
+    let dynamo = Dynamo::start().await;
+    let limiter = instance(&dynamo, quota(10)).await;
+    assert!(passes(&admit(&limiter, "alice", start()).await));
+    dynamo.fail(400, "ThrottlingException");
+    for _ in 0..8 {
+        assert!(passes(&admit(&limiter, "alice", start()).await));
+    }
+    dynamo.requests();
+    dynamo.set(Front::Hang);
+    let waiting = admit(&limiter, "alice", start());
+    let beside = async {
+        while dynamo.requests().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        dynamo.fail(400, "ThrottlingException");
+        let mut admitted = 0;
+        for _ in 0..10 {
+            admitted += usize::from(passes(&admit(&limiter, "alice", start()).await));
+        }
+        admitted
+    };
+    let admitted = tokio::select! {
+        admitted = beside => admitted,
+        _ = waiting => panic!("it waits"),
+    };
+    assert!(admitted <= 1, "9 of 10 are used, and {admitted} more pass");
+}

@@ -14,6 +14,8 @@
 //! device = { owner = "ann@example.com", last_seen = 2026-03-02T11:00:00Z }
 //! approval = { by = "arn:aws:iam::123456789012:user/bob", reason = "an outage" }   # optional
 //! emergency = { reason = "the database is on fire" }   # optional: what the caller took
+//! scope = "read-only"                                  # optional: the scope that is asked for
+//! claimed = { reason = "…", ticket = "…", agent = "…" } # optional, and so is each of them
 //! breaks_glass = { reason = "…" }                      # instead of credentials
 //! approves = { requester = "arn:aws:iam::123456789012:user/bob", reason = "…" }    # instead of credentials
 //! expect = "allow"                            # or "deny"
@@ -32,9 +34,10 @@
 
 use crate::invariants::Invariant;
 use sentinel_tvm::{
-    AccessDraft, AccessRequest, Approval, Approved, BundleError, BundleOptions, CLAIM_WINDOW,
-    Caller, Decision, Device, Emergency, Facts, Grant, IamIdentity, NamedSessionRoles, Policy,
-    ProfileName, Reason, RequestId, SessionDuration, Ticket, VendRequest, is_person,
+    AccessDraft, AccessRequest, Agent, Approval, Approved, BundleError, BundleOptions,
+    CLAIM_WINDOW, Caller, Claims, Decision, Device, Emergency, Facts, Grant, IamIdentity,
+    NamedSessionRoles, Policy, ProfileName, Reason, RequestId, ScopeName, SessionDuration, Ticket,
+    VendRequest, is_person,
 };
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -75,6 +78,8 @@ struct Expectation {
     approval: Option<ApprovalToml>,
     approves: Option<ApprovesToml>,
     emergency: Option<EmergencyToml>,
+    scope: Option<String>,
+    claimed: Option<ClaimedToml>,
     breaks_glass: Option<EmergencyToml>,
     expect: Outcome,
     rules: Option<Vec<String>>,
@@ -134,6 +139,15 @@ struct EmergencyToml {
     reason: String,
     ticket: Option<String>,
     began_at: Option<toml::value::Datetime>,
+}
+
+/// What the caller says about the request.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ClaimedToml {
+    reason: Option<String>,
+    ticket: Option<String>,
+    agent: Option<String>,
 }
 
 /// The result of an expectation.
@@ -279,7 +293,9 @@ impl Expectation {
         let (duration, profile) = (self.duration.map(seconds).transpose()?, self.profile()?);
         let device = self.device.as_ref().map(DeviceToml::device).transpose()?;
         let now = self.now.as_ref().map_or(Ok(MONDAY_NOON), moment)?;
-        let request = VendRequest { profile, duration, device: None };
+        let scope = self.scope.clone().map(ScopeName::try_from).transpose()?;
+        let claims = self.claimed.as_ref().map_or(Ok(Claims::default()), ClaimedToml::claims)?;
+        let request = VendRequest { duration, scope, claims, ..VendRequest::of(profile) };
         let id = RequestId::new("00000000-0000-0000-0000-000000000000");
         let approval =
             self.approval.as_ref().map(|given| given.approval(duration, now)).transpose()?;
@@ -468,6 +484,20 @@ fn reason(text: &str) -> Result<Reason, String> {
 
 fn ticket(text: &str) -> Result<Ticket, String> {
     Ticket::parse(text).ok_or_else(|| "ticket is not a word of at most 64 characters".to_owned())
+}
+
+fn agent(text: &str) -> Result<Agent, String> {
+    Agent::parse(text).ok_or_else(|| "agent is not a word of at most 64 characters".to_owned())
+}
+
+impl ClaimedToml {
+    fn claims(&self) -> Result<Claims, String> {
+        Ok(Claims {
+            reason: self.reason.as_deref().map(reason).transpose()?,
+            ticket: self.ticket.as_deref().map(ticket).transpose()?,
+            agent: self.agent.as_deref().map(agent).transpose()?,
+        })
+    }
 }
 
 impl EmergencyToml {

@@ -66,6 +66,13 @@ impl Bundle {
         limit.and_then(toml::Value::as_integer).unwrap_or(LONGEST).min(LONGEST)
     }
 
+    /// The names of the scopes of a profile.
+    pub(crate) fn scopes(&self, profile: &str) -> Vec<String> {
+        let scopes = self.profile(profile).and_then(|profile| profile.get("scopes"));
+        let names = scopes.and_then(toml::Value::as_table).into_iter().flat_map(toml::Table::keys);
+        names.cloned().collect()
+    }
+
     /// The partition of the role of a profile, as `aws`.
     pub(crate) fn partition(&self, profile: &str) -> Option<String> {
         let arn = self.profile(profile)?.get("role_arn")?.as_str()?;

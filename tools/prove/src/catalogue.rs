@@ -61,6 +61,8 @@ pub(crate) fn differences(old: &Bundle, new: &Bundle) -> Vec<Difference> {
                     Some(true) => Effect::Narrows,
                     _ => Effect::Widens,
                 },
+                // A policy may read the name of a scope, so a new one can open a profile.
+                "scopes" if new_value.is_none() => Effect::Narrows,
                 // The first of them narrows the session. One more adds to what the others allow.
                 "session_policy" | "policy_arns" if !is_narrowed(before) => Effect::Narrows,
                 _ => Effect::Widens,

@@ -124,6 +124,7 @@ fn world<'a>(
         longest: sides().map(|(_, side)| side.longest(profile)).min().unwrap_or(LONGEST),
         partitions: sides().filter_map(|(_, side)| side.partition(profile)).collect(),
         groups: groups.collect(),
+        scopes: sides().flat_map(|(_, side)| side.scopes(profile)).collect(),
         mentions,
     }
 }

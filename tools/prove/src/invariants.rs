@@ -52,6 +52,7 @@ impl Proofs {
                     longest: bundle.longest(profile),
                     partitions: bundle.partition(profile).into_iter().collect(),
                     groups: bundle.groups(profile).into_iter().collect(),
+                    scopes: bundle.scopes(profile).into_iter().collect(),
                     mentions: &mentions,
                 };
                 let candidates = callers::candidates(&mentions, &world.partitions, &[bundle]);

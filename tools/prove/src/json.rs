@@ -23,6 +23,10 @@ pub(crate) struct Mentions {
     pub(crate) addresses: BTreeSet<String>,
     /// The arguments of `datetime()`.
     pub(crate) times: BTreeSet<String>,
+    /// The names of attributes that are read, of whatever record.
+    pub(crate) attributes: BTreeSet<String>,
+    /// Whether the context is read as a whole.
+    pub(crate) whole_context: bool,
 }
 
 impl Mentions {
@@ -42,6 +46,13 @@ impl Mentions {
                 for (key, value) in fields {
                     match (key.as_str(), value) {
                         ("annotations", _) => {}
+                        ("." | "has", access) => {
+                            self.attributes.extend(access["attr"].as_str().map(str::to_owned));
+                            if access["left"]["Var"] != "context" {
+                                self.read(&access["left"]);
+                            }
+                        }
+                        ("Var", variable) => self.whole_context |= variable == "context",
                         ("Value", Value::String(text)) => {
                             self.texts.insert(text.clone());
                         }

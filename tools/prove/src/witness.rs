@@ -4,7 +4,7 @@
 use crate::bundle::Bundle;
 use crate::callers::Candidate;
 use crate::prover::{Found, Model};
-use crate::world::{APPROVED, LAST_SEEN, NOW};
+use crate::world::{APPROVED, BEGAN, LAST_SEEN, NOW};
 use policy::{Action, Expectations};
 use std::fmt;
 use time::UtcDateTime;
@@ -44,6 +44,15 @@ impl Witness {
         }
         if matches!(model.value(&["approval"]), Some(Found::Record)) {
             keys.push(("approval", approval(model)?.into()));
+        }
+        if matches!(model.value(&["emergency"]), Some(Found::Record)) {
+            keys.push(("emergency", emergency(model)?.into()));
+        }
+        if action == Action::Vend {
+            keys.extend(text(&["scope"]).map(|scope| ("scope", scope)));
+            let claims = ["reason", "ticket", "agent"].map(|it| (it, text(&["claimed", it])));
+            let claimed = table(claims);
+            keys.extend((!claimed.is_empty()).then(|| ("claimed", claimed.into())));
         }
         if action == Action::Approve {
             let requester = arn(model.text(&["requester", "arn"]))?;
@@ -127,5 +136,14 @@ fn approval(model: &Model) -> Option<toml::Table> {
         ("ticket", text("ticket")),
         ("duration", model.long(&["approval", "duration"]).map(toml::Value::from)),
         ("approved_at", Some(moment(model.long(&[APPROVED])?)?)),
+    ]))
+}
+
+fn emergency(model: &Model) -> Option<toml::Table> {
+    let text = |key| model.text(&["emergency", key]).map(toml::Value::from);
+    Some(table([
+        ("reason", text("reason")),
+        ("ticket", text("ticket")),
+        ("began_at", Some(moment(model.long(&[BEGAN])?)?)),
     ]))
 }

@@ -8,7 +8,7 @@
 use crate::callers::{self, Candidate, quoted};
 use crate::json::Mentions;
 use policy::Action;
-use sentinel_tvm::{Reason, Ticket};
+use sentinel_tvm::{Agent, Reason, Ticket};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use time::format_description::well_known::Rfc3339;
@@ -19,16 +19,17 @@ pub(crate) const ASSUMPTIONS: [&str; 5] = [
     "The time is from 2024 to 2099. `weekday` is the weekday of `now`. Times are whole seconds.",
     "AWS reports the caller's address, and the caller is of the partition of the profile's role.",
     "Two bundles are compared for sessions of the same length.",
-    "Larger than the truth: an address may be a network; names, owners, reasons and tickets may be any text; whether an account, a name and an ARN belong together is known only for the ARNs, accounts and patterns that the policies mention.",
+    "Larger than the truth: an address may be a network; names, owners, reasons, tickets and agents may be any text; whether an account, a name and an ARN belong together is known only for the ARNs, accounts and patterns that the policies mention.",
     "Not part of a proof: the rate limit, client tokens, the device check, narrowing the session to the caller, and what the role itself permits.",
 ];
 
 /// Attributes that no policy can read, because the function's schema does not have them. With them, the
 /// world says "there is a number such that …", which Cedar cannot.
-pub(crate) const AUXILIARY: [&str; 4] = [NOW, WEEK, LAST_SEEN, APPROVED];
+pub(crate) const AUXILIARY: [&str; 5] = [NOW, WEEK, LAST_SEEN, APPROVED, BEGAN];
 pub(crate) const NOW: &str = "proof_now";
 pub(crate) const LAST_SEEN: &str = "proof_last_seen";
 pub(crate) const APPROVED: &str = "proof_approved";
+pub(crate) const BEGAN: &str = "proof_began";
 const WEEK: &str = "proof_week";
 
 /// The requests for an action on a profile.
@@ -41,6 +42,8 @@ pub(crate) struct World<'a> {
     pub(crate) partitions: BTreeSet<String>,
     /// The names of groups that the profile is in.
     pub(crate) groups: BTreeSet<String>,
+    /// The names of the scopes that the profile has.
+    pub(crate) scopes: BTreeSet<String>,
     pub(crate) mentions: &'a Mentions,
 }
 
@@ -61,10 +64,35 @@ impl World<'_> {
         facts.push("context.weekday >= 1 && context.weekday <= 7".to_owned());
         facts.extend(callers::facts("principal", &self.partitions, self.mentions));
         match self.action {
-            Action::Vend => facts.extend(vend(self.longest)),
+            Action::Vend => {
+                facts.extend(vend(self.longest));
+                facts.extend(self.absent());
+                let scopes = self.scopes.iter().map(String::as_str);
+                facts.push(optional("context", "scope", &either("context.scope", scopes)));
+            }
             Action::Approve => facts.extend(self.approve()),
         }
         joined(&facts, " && ")
+    }
+
+    /// That what no policy reads is not there. It changes no decision, and makes a question easier.
+    fn absent(&self) -> impl Iterator<Item = String> {
+        let optional = [
+            ("context", "approval"),
+            ("context", "emergency"),
+            ("context", "scope"),
+            ("context.claimed", "reason"),
+            ("context.claimed", "ticket"),
+            ("context.claimed", "agent"),
+        ];
+        let mentions = self.mentions;
+        let is_read =
+            move |attribute| mentions.whole_context || mentions.attributes.contains(attribute);
+        let claimed = is_read("claimed");
+        let absent = optional.into_iter().filter(move |(of, attribute)| {
+            !is_read(*attribute) || (*of == "context.claimed" && !claimed)
+        });
+        absent.map(|(of, attribute)| format!("!({of} has {attribute})"))
     }
 
     /// What is also true of every request, but makes a question hard: the weekday is that of the time, and
@@ -101,6 +129,7 @@ impl World<'_> {
                         "context has approval",
                         &seconds("context.approval.approved_at", APPROVED),
                     ),
+                    given("context has emergency", &seconds("context.emergency.began_at", BEGAN)),
                 ],
                 " && ",
             ),
@@ -126,6 +155,12 @@ impl World<'_> {
         let reasons = |of: &str| {
             let known = texts.iter().filter(|text| Reason::parse(text).is_some());
             either(of, known.map(String::as_str).chain(["an outage"]))
+        };
+        let long_reasons = |of: &str| {
+            let known = texts.iter().filter(|text| {
+                Reason::parse(text).is_some_and(|reason| reason.as_str().chars().count() >= 20)
+            });
+            either(of, known.map(String::as_str).chain(["the database is on fire"]))
         };
         let tickets = |of: &str| {
             let known = texts.iter().filter(|text| Ticket::parse(text).is_some());
@@ -157,6 +192,18 @@ impl World<'_> {
                     optional("context.approval", "ticket", &tickets("context.approval.ticket")),
                 ];
                 facts.push(given("context has approval", &joined(&approval, " && ")));
+                let emergency = [
+                    long_reasons("context.emergency.reason"),
+                    optional("context.emergency", "ticket", &tickets("context.emergency.ticket")),
+                ];
+                facts.push(given("context has emergency", &joined(&emergency, " && ")));
+                let agents = texts.iter().filter(|text| Agent::parse(text).is_some());
+                let agents = agents.map(String::as_str).chain(["pipeline"]);
+                facts.extend([
+                    optional("context.claimed", "reason", &reasons("context.claimed.reason")),
+                    optional("context.claimed", "ticket", &tickets("context.claimed.ticket")),
+                    optional("context.claimed", "agent", &either("context.claimed.agent", agents)),
+                ]);
             }
             Action::Approve => {
                 facts.push(any(&people, |requester| {
@@ -177,7 +224,7 @@ impl World<'_> {
         joined(&facts, " && ")
     }
 
-    /// What is usual, but need not be: devices and approvals have no times in the future.
+    /// What is usual, but need not be: devices, approvals and emergencies have no times in the future.
     pub(crate) fn usual(&self) -> String {
         let past = |of: &str, time: &str| {
             given(
@@ -191,7 +238,12 @@ impl World<'_> {
         };
         match self.action {
             Action::Vend => {
-                format!("{} && {}", past("device", "last_seen"), past("approval", "approved_at"))
+                let times = [
+                    ("device", "last_seen"),
+                    ("approval", "approved_at"),
+                    ("emergency", "began_at"),
+                ];
+                joined(&times.map(|(of, time)| past(of, time)), " && ")
             }
             Action::Approve => "context.duration <= 3600".to_owned(),
         }
@@ -243,7 +295,9 @@ impl World<'_> {
             person("context.requester"),
             "principal.arn != context.requester.arn".to_owned(),
             "principal.name != context.requester.name".to_owned(),
-            "!(context has device) && !(context has approval)".to_owned(),
+            "!(context has device) && !(context has approval) && !(context has emergency)".to_owned(),
+            "!(context has scope)".to_owned(),
+            "!(context.claimed has reason) && !(context.claimed has ticket) && !(context.claimed has agent)".to_owned(),
             "context.reason != \"\"".to_owned(),
             "context.duration >= 900 && context.duration <= 129600".to_owned(),
         ]);
@@ -284,10 +338,23 @@ fn vend(longest: i64) -> Vec<String> {
         "context.duration <= context.approval.duration".to_owned(),
         "context.approval.duration <= 129600".to_owned(),
     ];
+    // An emergency lasts four hours. In the last 15 minutes it counts no more.
+    let emergency = [
+        "context.emergency.began_at >= datetime(\"2023-01-01\")".to_owned(),
+        "context.emergency.began_at <= datetime(\"2100-01-02\")".to_owned(),
+        "context.emergency.ends_at == context.emergency.began_at.offset(duration(\"4h\"))"
+            .to_owned(),
+        "context.now.offset(duration(\"15m\")) <= context.emergency.ends_at".to_owned(),
+        "context.emergency.reason != \"\"".to_owned(),
+    ];
+    let claimed = ["reason", "ticket", "agent"]
+        .map(|it| optional("context.claimed", it, &format!("context.claimed.{it} != \"\"")));
     vec![
         format!("context.duration >= 900 && context.duration <= {longest}"),
         given("context has device", &joined(&device, " && ")),
         given("context has approval", &joined(&approval, " && ")),
+        given("context has emergency", &joined(&emergency, " && ")),
+        joined(&claimed, " && "),
     ]
 }
 

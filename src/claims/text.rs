@@ -1,4 +1,4 @@
-//! Text that a requester writes and other people read: a reason, and a ticket.
+//! Text that one person writes and others read.
 
 use crate::alphabet::is_word;
 use serde::Serialize;
@@ -38,6 +38,24 @@ impl Ticket {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         is_word(text, 1..=64, b"._:/#-").then(|| Self(text.to_owned()))
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Who or what asks: 1 to 64 of `[A-Za-z0-9._:/#@-]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Agent(String);
+
+impl Agent {
+    /// Reads an agent.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        is_word(text, 1..=64, b"._:/#@-").then(|| Self(text.to_owned()))
     }
 
     /// The text.
@@ -195,6 +213,16 @@ mod tests {
         assert!(Ticket::parse("org/repo#12").is_some());
         for bad in ["", "a b", "<b>", "é"] {
             assert_eq!(Ticket::parse(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn an_agent_is_a_word() {
+        for good in ["person", "github-actions/deploy.yml@main", "coding-agent:2.1#7"] {
+            assert_eq!(Agent::parse(good).as_ref().map(Agent::as_str), Some(good));
+        }
+        for bad in ["", "a b", "<b>", "é", "a\n", &"x".repeat(65)] {
+            assert_eq!(Agent::parse(bad), None, "{bad:?}");
         }
     }
 }
