@@ -73,3 +73,20 @@ fn can_apply(policy: &Policy, profile: &Profile) -> bool {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Parsing is slow, so most policies must be settled without it. But a policy that has no text
+    /// is not settled.
+    #[test]
+    fn the_text_alone_settles_most_policies() {
+        let settled = |text: &str| cannot_read(text, "approval");
+        assert!(settled("permit (principal, action, resource);"));
+        assert!(settled("forbid (principal, action, resource) when { context.duration > 1 };"));
+        for open in ["", "context has approval", "context == context", r#"context has "\u{61}""#] {
+            assert!(!settled(open), "{open}");
+        }
+    }
+}

@@ -92,7 +92,7 @@ async fn profiles_lists_what_this_caller_could_be_granted_now() {
     api.now += Duration::hours(10);
     assert_eq!(
         names(api.send(user).await),
-        ["capped", "development", "office", "rehearsed", "scoped"]
+        ["capped", "development", "narrowable", "office", "rehearsed", "scoped"]
     );
 }
 

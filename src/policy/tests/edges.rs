@@ -99,8 +99,8 @@ fn a_device_alone_is_a_fact() {
 fn an_approval_clamps_only_what_is_longer() {
     let alice = caller("arn:aws:iam::123456789012:user/alice");
     let granted = |approved: u32, wish: u32| {
-        let request =
-            VendRequest { duration: SessionDuration::from_seconds(wish), ..VendRequest::of(dev()) };
+        let duration = SessionDuration::from_seconds(wish);
+        let request = VendRequest { duration, ..VendRequest::of(dev()) };
         let approval = approval(approved);
         let facts = Facts { approval: Approved::Yes(&approval), ..Facts::default() };
         let id = RequestId::new("0a1b2c3d");
@@ -174,4 +174,66 @@ fn an_error_is_a_mixture_only_if_a_change_is_under_way() {
     assert!(files(&[("profiles", &longest)]).unwrap().parameters().is_ok());
     let longer = format!("{longest}x");
     assert!(files(&[("profiles", &longer)]).unwrap().parameters().is_err());
+}
+
+#[test]
+fn a_condition_rests_on_claims_if_nothing_verified_can_decide_it() {
+    let (ticket, alice) = ("context.claimed has ticket", "principal.name == \"alice\"");
+    for (condition, is_remarked) in [
+        (format!("!({alice} && {ticket})"), true),
+        (format!("!(({alice} && {ticket}) || {ticket})"), true),
+        (format!("!({alice} || {ticket})"), false),
+        (format!("{ticket} && false"), false),
+        (format!("{ticket} && true"), true),
+        (format!("{ticket} && [principal.name].contains(\"alice\")"), false),
+        (format!("{ticket} && [\"alice\"].contains(\"alice\")"), true),
+    ] {
+        let cedar = format!(
+            "permit (principal, action == Sentinel::Action::\"vend\", resource == Sentinel::Profile::\"dev\") when {{ {condition} }};"
+        );
+        let policy = policy(PROFILES, &cedar);
+        let remarked = policy.warnings().iter().any(|it| it.contains("rests on what the caller says"));
+        assert_eq!(remarked, is_remarked, "{condition}: {:?}", policy.warnings());
+    }
+}
+
+#[test]
+fn a_denial_for_a_scope_says_which_scopes_there_are() {
+    let alice = caller("arn:aws:iam::123456789012:user/alice");
+    let scope = ScopeName::try_from("read-only".to_owned()).ok();
+    let request = VendRequest { scope, ..VendRequest::of(dev()) };
+    let reasons = |profiles: &str| {
+        let id = RequestId::new("0a1b2c3d");
+        let policy = policy(profiles, PERMIT);
+        let (decision, _) = policy.decide(&alice, &request, None, &id, monday_noon());
+        decision.into_grant().unwrap_err().reasons().to_vec()
+    };
+    assert_eq!(reasons(PROFILES), ["This profile has no scopes."]);
+    let other = format!(
+        "{PROFILES}\n[dev.scopes.no-deletion]\npolicy_arns = [\"arn:aws:iam::aws:policy/ReadOnlyAccess\"]\n"
+    );
+    assert_eq!(reasons(&other), ["This profile has no such scope. It has: no-deletion."]);
+}
+
+#[test]
+fn approvals_and_emergencies_reach_the_policies_of_a_vend_and_of_its_explanation() {
+    let arn = "arn:aws:iam::123456789012:user/alice";
+    let (approval, emergency) = (approval(1_800), emergency(arn));
+    let approved = Facts { approval: Approved::Yes(&approval), ..Facts::default() };
+    let taken = Facts { emergency: Some(&emergency), ..Facts::default() };
+    for (name, facts, other) in [("approval", approved, taken), ("emergency", taken, approved)] {
+        let cedar = format!(
+            "permit (principal, action == Sentinel::Action::\"vend\", resource) when {{ context has {name} }};"
+        );
+        assert!(explained(&cedar, facts).allowed, "{name}");
+        assert!(!explained(&cedar, other).allowed, "{name}");
+        let granted = |facts: Facts<'_>| {
+            let id = RequestId::new("0a1b2c3d");
+            let request = VendRequest::of(dev());
+            let (decision, _) =
+                policy(PROFILES, &cedar).decide(&caller(arn), &request, facts, &id, monday_noon());
+            decision.into_grant().is_ok()
+        };
+        assert!(granted(facts) && !granted(other) && !granted(Facts::default()), "{name}");
+    }
 }
