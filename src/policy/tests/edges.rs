@@ -192,7 +192,8 @@ fn a_condition_rests_on_claims_if_nothing_verified_can_decide_it() {
             "permit (principal, action == Sentinel::Action::\"vend\", resource == Sentinel::Profile::\"dev\") when {{ {condition} }};"
         );
         let policy = policy(PROFILES, &cedar);
-        let remarked = policy.warnings().iter().any(|it| it.contains("rests on what the caller says"));
+        let remarked =
+            policy.warnings().iter().any(|it| it.contains("rests on what the caller says"));
         assert_eq!(remarked, is_remarked, "{condition}: {:?}", policy.warnings());
     }
 }

@@ -144,7 +144,8 @@ steps! {
 }
 steps! {
     built_again {
-        use schedules::function::access::{AccessDraft, AccessRequest, Change, Emergency, Reason};
+        use schedules::function::access::{AccessDraft, AccessRequest, Change, Emergency};
+        use schedules::function::claims::Reason;
         use schedules::function::grants::{Grants, GrantsSettings};
         use schedules::function::request::{ProfileName, RequestId, SessionDuration};
     }
