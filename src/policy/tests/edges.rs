@@ -87,7 +87,7 @@ fn the_nesting_of_one_policy_does_not_count_for_the_next() {
 
 #[test]
 fn a_device_alone_is_a_fact() {
-    let own = r#"permit (principal, action, resource) when { context has device && context.device.compliant };"#;
+    let own = "permit (principal, action, resource) when { context has device && context.device.compliant };";
     let policy = policy(PROFILES, own);
     let alice = "arn:aws:iam::123456789012:user/alice";
     let device = device("alice");
