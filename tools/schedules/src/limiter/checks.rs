@@ -148,10 +148,11 @@ impl Checks<'_> {
                 DecidedBy::Fallback(_, Degraded::Store(StoreError::Throttled(_)))
             );
             let admitted = matches!(record.outcome, Outcome::Admitted(_) | Outcome::Uncounted);
+            // The instance learns of an answer before the request that got it ends.
             let answered = |other: &Record| {
                 (other.instance, other.who) == (record.instance, record.who)
                     && other.by == DecidedBy::Table
-                    && other.ended < record.ended
+                    && other.begun < record.ended
             };
             if throttled && admitted && !self.records.iter().any(answered) {
                 return Err(format!("throttled, unknown and admitted: {record:?}"));
