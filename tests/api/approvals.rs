@@ -205,3 +205,22 @@ async fn security_the_next_approver_sees_the_last_denial() {
     let profiles = api.send(send(&alice(), "GET", "/v1/requests")).await;
     assert_eq!(profiles.body()["requests"][0]["last_denied_by"], operator());
 }
+
+#[tokio::test]
+async fn a_profile_that_demands_a_scope_and_a_ticket_can_be_requested() {
+    let dynamo = Dynamo::start().await;
+    let api = api(&dynamo).await;
+    let without = json!({ "profile": "narrowed", "reason": "an outage" });
+    assert_eq!(code(&api.send(ask(&alice(), &without)).await), "POLICY_DENY");
+    let with = json!({ "profile": "narrowed", "reason": "an outage", "ticket": "OPS-1" });
+    let id = asked(&api, &alice(), &with).await;
+    assert_eq!(api.send(change(&operator(), &id, "approve")).await.status(), 200);
+    for (query, status) in [
+        ("narrowed", 403),
+        ("narrowed&ticket=OPS-1", 403),
+        ("narrowed&scope=read-only", 403),
+        ("narrowed&scope=read-only&ticket=OPS-1", 200),
+    ] {
+        assert_eq!(api.send(vend(&alice(), query)).await.status(), status, "{query}");
+    }
+}
