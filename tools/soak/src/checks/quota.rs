@@ -181,7 +181,7 @@ pub(super) fn by_each_instance(evidence: &Evidence) -> Check {
     let counted =
         format!("{alone} requests admitted without the table, the fullest at {fullest} %");
     Check::of(
-        "no instance admits anybody over a quota, with or without the table",
+        "no instance admits more than its quota and 15 waiting requests",
         counted,
         &problems,
     )

@@ -142,7 +142,7 @@ fn more_than_the_quota_fails() {
             line.decided_by = "memory".to_owned();
         }
     };
-    assert!(failed_with(alone).contains("no instance admits anybody over a quota"));
+    assert!(failed_with(alone).contains("no instance admits more than its quota"));
 }
 
 #[test]

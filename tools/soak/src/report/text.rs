@@ -42,7 +42,7 @@ pub(super) fn render(report: &Report) -> String {
         run,
         table(["service", "calls", "of which failed on purpose"], faults),
         table(["what else was done", "times"], incidents),
-        table(["reply", "count"], codes),
+        table(["code in the audit line", "count"], codes),
         table(["check", "", "found"], checks),
     ]
     .join("\n")
