@@ -163,10 +163,10 @@ soak: cargo ## Run the function for MINUTES while every service fails on purpose
 		--build $(if $(FUNCTION),'$(FUNCTION)','dev profile') $(SOAK_OPTIONS)
 
 .PHONY: check
-check: fmt clippy doc cargo-test client-test prove policy-check deny scan validate ## All checks and tests except the end-to-end tests
+check: fmt clippy doc cargo-test client-test prove policy-check deny scan validate ## Formatting, lints, Rust tests, proofs, licences, scans, templates, IAM documents, documentation; not `e2e` and `openapi`
 
 .PHONY: test
-test: cargo-test client-test e2e openapi ## All tests, including the end-to-end tests
+test: cargo-test client-test e2e openapi ## The Rust tests, the end-to-end tests and the tests of the API; `make check` has the others
 
 .PHONY: fmt
 fmt: cargo ## Check the formatting of the source
