@@ -180,11 +180,7 @@ pub(super) fn by_each_instance(evidence: &Evidence) -> Check {
     let alone = alone.filter(|line| line.tier != "health").count();
     let counted =
         format!("{alone} requests admitted without the table, the fullest at {fullest} %");
-    Check::of(
-        "no instance admits more than its quota and 15 waiting requests",
-        counted,
-        &problems,
-    )
+    Check::of("no instance admits more than its quota and 15 waiting requests", counted, &problems)
 }
 
 /// The table holds everything that it admitted.
