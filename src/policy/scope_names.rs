@@ -3,6 +3,7 @@
 
 use super::catalogue::Catalogue;
 use super::mentions::reads;
+use super::temporal::attribute_of_context;
 use cedar_policy::Policy;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -25,7 +26,7 @@ fn collect(expression: &Value, mentioned: &mut BTreeSet<String>) {
             for (operator, operands) in members {
                 if ["==", "!=", "contains"].contains(&operator.as_str()) {
                     let sides = [&operands["left"], &operands["right"]];
-                    if sides.iter().any(|side| is_scope(side)) {
+                    if sides.iter().any(|side| attribute_of_context(side) == Some("scope")) {
                         for side in sides {
                             texts(side, mentioned);
                         }
@@ -41,10 +42,6 @@ fn collect(expression: &Value, mentioned: &mut BTreeSet<String>) {
         }
         _ => {}
     }
-}
-
-fn is_scope(expression: &Value) -> bool {
-    expression["."]["left"]["Var"] == "context" && expression["."]["attr"] == "scope"
 }
 
 /// A text, or those of a set.

@@ -137,7 +137,7 @@ pub(super) fn reads_context(expression: &Value, names: &[&str]) -> bool {
 }
 
 /// The name in `context.name` or `context has name`.
-fn attribute_of_context(expression: &Value) -> Option<&str> {
+pub(super) fn attribute_of_context(expression: &Value) -> Option<&str> {
     let access = expression.get(".").or_else(|| expression.get("has"))?;
     let is_context = access["left"]["Var"] == "context";
     access["attr"].as_str().filter(|_| is_context)

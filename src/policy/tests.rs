@@ -359,7 +359,20 @@ fn policies_without_an_id_are_named_by_file_and_place() {
     assert_eq!(decision.rules(), ["a.cedar#policy0"]);
 }
 
-/// Each permit is for `dev`, with this condition.
+/// Whether the one permit of `cedar` is remarked as resting on claims alone.
+fn remarks_claims(cedar: &str, is_remarked: bool) {
+    let policy = policy(PROFILES, cedar);
+    let remarked = policy.warnings().iter().any(|it| it.contains("rests on what the caller says"));
+    assert_eq!(remarked, is_remarked, "{cedar}: {:?}", policy.warnings());
+}
+
+/// The same, for a permit for `dev` with this condition.
+fn remarks_condition(condition: &str, is_remarked: bool) {
+    let scope =
+        "principal, action == Sentinel::Action::\"vend\", resource == Sentinel::Profile::\"dev\"";
+    remarks_claims(&format!("permit ({scope}) when {{ {condition} }};"), is_remarked);
+}
+
 #[test]
 fn a_permit_that_rests_on_claims_alone_is_remarked() {
     let ticket = "context.claimed has ticket";
@@ -380,13 +393,7 @@ fn a_permit_that_rests_on_claims_alone_is_remarked() {
         (format!("!(!({ticket}) || principal.name != \"alice\")"), false),
         ("context.weekday <= 5".to_owned(), false),
     ] {
-        let cedar = format!(
-            "permit (principal, action == Sentinel::Action::\"vend\", resource == Sentinel::Profile::\"dev\") when {{ {condition} }};"
-        );
-        let policy = policy(PROFILES, &cedar);
-        let remarked =
-            policy.warnings().iter().any(|it| it.contains("rests on what the caller says"));
-        assert_eq!(remarked, is_remarked, "{condition}: {:?}", policy.warnings());
+        remarks_condition(&condition, is_remarked);
     }
     for (cedar, is_remarked) in [
         (
@@ -412,10 +419,7 @@ fn a_permit_that_rests_on_claims_alone_is_remarked() {
             false,
         ),
     ] {
-        let policy = policy(PROFILES, cedar);
-        let remarked =
-            policy.warnings().iter().any(|it| it.contains("rests on what the caller says"));
-        assert_eq!(remarked, is_remarked, "{cedar}: {:?}", policy.warnings());
+        remarks_claims(cedar, is_remarked);
     }
 }
 

@@ -188,13 +188,7 @@ fn a_condition_rests_on_claims_if_nothing_verified_can_decide_it() {
         (format!("{ticket} && [principal.name].contains(\"alice\")"), false),
         (format!("{ticket} && [\"alice\"].contains(\"alice\")"), true),
     ] {
-        let cedar = format!(
-            "permit (principal, action == Sentinel::Action::\"vend\", resource == Sentinel::Profile::\"dev\") when {{ {condition} }};"
-        );
-        let policy = policy(PROFILES, &cedar);
-        let remarked =
-            policy.warnings().iter().any(|it| it.contains("rests on what the caller says"));
-        assert_eq!(remarked, is_remarked, "{condition}: {:?}", policy.warnings());
+        remarks_condition(&condition, is_remarked);
     }
 }
 

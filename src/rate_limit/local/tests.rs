@@ -221,17 +221,6 @@ fn what_is_lent_and_never_returned_drains() {
 }
 
 #[test]
-fn what_is_given_back_to_a_forgotten_entry_is_owed_again() {
-    let (store, quota) = (store(1), quota(3));
-    for _ in 0..2 {
-        assert!(store.admit("a", quota, NOW).is_ok());
-    }
-    let lent = owed(&store, quota, NOW);
-    assert!(store.admit("b", quota, NOW).is_ok(), "a is forgotten");
-    assert_eq!(store.give_back("a", short(lent), NOW), short(NOW + 2 * SECOND));
-}
-
-#[test]
 fn what_is_owed_by_a_request_running_beside_is_kept() {
     let (store, quota) = (store(10), quota(10));
     let _ = store.consult("a", quota, NOW);
